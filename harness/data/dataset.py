@@ -1,0 +1,48 @@
+"""A data set that has been checked, as values that the pipeline reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from harness.record.schema import DataIdentity
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split in manifest order (sorted by id).
+
+    Attributes:
+        ids: n image ids, such as `train/n01440764/n01440764_10026.JPEG`.
+        paths: n absolute paths.
+        labels: int32 [n], in the data set's class order.
+        farmhash64: uint64 [n], `tf.fingerprint` of each file's bytes.
+        heights: int32 [n], pixels as stored (before EXIF orientation).
+        widths: int32 [n].
+        orientations: uint8 [n], EXIF orientation 1 to 8.
+    """
+
+    ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    farmhash64: np.ndarray
+    heights: np.ndarray
+    widths: np.ndarray
+    orientations: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A checked data set: two splits and its identity."""
+
+    root: Path
+    train: Split
+    val: Split
+    classes: tuple[str, ...]
+    class_order: Literal["wordnet", "devkit", "folder"]
+    identity: DataIdentity

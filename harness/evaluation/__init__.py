@@ -1,0 +1,1 @@
+"""Protocols over the validation images: crops, batches, predictions."""

@@ -1,0 +1,1 @@
+"""Clock, operation counts, machine peaks and the environment."""

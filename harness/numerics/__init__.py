@@ -1,0 +1,1 @@
+"""Seeds, determinism pins and tensor fingerprints."""

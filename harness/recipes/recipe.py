@@ -1,0 +1,166 @@
+"""The recipe: everything that decides what a training computes, as one frozen value.
+
+Two digests keep two questions apart. `Recipe.digest` covers what may be pooled
+and judged together (model, data processing, loss, schedule, batch, precision);
+how the same mathematics is executed (`Numerics`: op determinism, XLA, oneDNN,
+threads) has its own digest, made from the effective values when a run starts.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol
+from harness.recipes.values import Frozen, digest_of
+
+
+class Linear(Frozen):
+    """Learning rate from `start` towards `end`, reached at the phase's last step + 1."""
+
+    kind: Literal["linear"] = "linear"
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+
+
+class Cosine(Frozen):
+    """`start * ((1 - alpha) * (1 + cos(pi t)) / 2 + alpha)`; alpha is a fraction of `start`."""
+
+    kind: Literal["cosine"] = "cosine"
+    start: float = Field(gt=0)
+    alpha: float = Field(ge=0, le=1)
+
+
+class Constant(Frozen):
+    """One learning rate for the whole phase."""
+
+    kind: Literal["constant"] = "constant"
+    rate: float = Field(gt=0)
+
+
+class Phase(Frozen):
+    """A stretch of whole epochs with one shape of learning rate."""
+
+    epochs: int = Field(ge=1)
+    rate: Annotated[Linear | Cosine | Constant, Field(discriminator="kind")]
+    reset_momentum: bool = False
+
+
+class Optimizer(Frozen):
+    """Stochastic gradient descent with momentum as Keras computes it.
+
+    `v = momentum * v - rate * g; w += momentum * v - rate * g` with nesterov,
+    else `w += v`.
+    """
+
+    momentum: float = Field(ge=0, lt=1)
+    nesterov: bool
+
+
+class Loss(Frozen):
+    """Mean cross-entropy with smoothed labels, plus weight decay times half the squared norm."""
+
+    label_smoothing: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    decayed: Literal["kernels", "all"] = "kernels"
+
+
+class Augmentation(Frozen):
+    """What happens to a training image, in this order; a None leaves the step out.
+
+    `short_side` is a half-open range of integers [low, high); hue is in
+    degrees; saturation and value are factor ranges; `pca_std` is the standard
+    deviation of the three normal draws.
+    """
+
+    aspect: tuple[float, float] | None
+    short_side: tuple[int, int]
+    flip: bool
+    hue_degrees: float | None = Field(default=None, ge=0, le=180)
+    saturation: tuple[float, float] | None = None
+    value: tuple[float, float] | None = None
+    pca_std: float | None = Field(default=None, ge=0)
+    geometry: Literal["exact", "one_resize"] = "exact"
+    decoder: Literal["jpeg_integer_accurate", "jpeg_integer_fast"] = "jpeg_integer_accurate"
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> "Augmentation":
+        for name in ("aspect", "short_side", "saturation", "value"):
+            bounds = getattr(self, name)
+            if bounds is not None and not 0 < bounds[0] <= bounds[1]:
+                raise ValueError(f"{name} must be (low, high) with 0 < low <= high, got {bounds}")
+        return self
+
+
+class Model(Frozen):
+    """Which network; `classes` None takes the data set's."""
+
+    name: str
+    image_size: int = Field(ge=8)
+    classes: int | None = Field(default=None, ge=2)
+    initializer: Literal["glorot_uniform", "he_normal"] = "glorot_uniform"
+    batch_norm: Literal["per_replica", "synchronised"] = "per_replica"
+
+
+class Precision(Frozen):
+    """Arithmetic of the step; variables are float32 always."""
+
+    compute: Literal["float32", "bfloat16", "float16"] = "float32"
+    tf32: bool = False
+
+
+class Numerics(Frozen):
+    """How the mathematics is executed: asked for here, recorded as effective values by a run."""
+
+    op_determinism: bool = True
+    xla: bool = False
+    onednn: bool = True
+    intra_op_threads: int | Literal["auto"] = "auto"
+    inter_op_threads: int | Literal["auto"] = "auto"
+
+
+class Notes(Frozen):
+    """What a reader should know; not part of any digest."""
+
+    title: str
+    citation: str
+    command: str
+    expected: str
+    deviations: tuple[str, ...] = ()
+
+
+class Recipe(Frozen):
+    """One training and its evaluation, complete but for data and seed.
+
+    `steps_per_epoch` None means floor(training images / batch), as the
+    reference has it.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    notes: Notes
+    model: Model
+    batch: int = Field(ge=1, description="global batch size, images a step over all replicas")
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    optimizer: Optimizer
+    loss: Loss
+    augmentation: Augmentation
+    normalisation: Normalisation = APM5_NORMALISATION
+    evaluate_every_epochs: int = Field(default=1, ge=1)
+    epoch_protocol: Protocol
+    final_protocols: tuple[Protocol, ...] = Field(min_length=1)
+    precision: Precision = Precision()
+    numerics: Numerics = Numerics()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs over all phases, an extra warm-up epoch included."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 over what decides poolability: all but name, notes and numerics."""
+        return digest_of(self.model_dump(mode="json", exclude={"name", "notes", "numerics"}))
+
+    def protocols(self) -> dict[str, Protocol]:
+        """Every protocol of this recipe by name."""
+        return {p.name: p for p in (self.epoch_protocol, *self.final_protocols)}

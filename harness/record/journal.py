@@ -1,0 +1,232 @@
+"""The append-only journal of a run.
+
+Appending is one `write` of whole lines; `sync` makes them durable. A torn last
+line, which a killed process can leave, is dropped on reading and cut off
+before anything is appended.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from harness.errors import RecordError
+from harness.record.schema import (
+    EVENT,
+    SCHEMA_VERSION,
+    AnyEvent,
+    CheckpointWritten,
+    Evaluation,
+    Interrupted,
+    Replayed,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    Steps,
+    Warned,
+)
+
+FILE_NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A journal as read: its events in order and what was dropped at a torn end."""
+
+    path: Path
+    events: tuple[AnyEvent, ...]
+    torn_bytes: int
+
+    @property
+    def started(self) -> RunStarted:
+        """The run's identity. Raises `RecordError` when the journal has none."""
+        if not self.events or not isinstance(self.events[0], RunStarted):
+            raise RecordError(
+                "the journal does not begin with run_started",
+                where=str(self.path),
+                expected="a journal written by `harness run`",
+                remedy="leave this folder out, or restore the file from a copy",
+            )
+        return self.events[0]
+
+    @property
+    def steps(self) -> tuple[Steps, ...]:
+        """Windows of steps in order."""
+        return tuple(e for e in self.events if isinstance(e, Steps))
+
+    @property
+    def replayed(self) -> tuple[Replayed, ...]:
+        """Windows of steps that were computed again."""
+        return tuple(e for e in self.events if isinstance(e, Replayed))
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Evaluations in order."""
+        return tuple(e for e in self.events if isinstance(e, Evaluation))
+
+    @property
+    def checkpoints(self) -> tuple[CheckpointWritten, ...]:
+        """Checkpoints in order of writing."""
+        return tuple(e for e in self.events if isinstance(e, CheckpointWritten))
+
+    @property
+    def interruptions(self) -> tuple[Interrupted | Resumed, ...]:
+        """Stops and continuations in order."""
+        return tuple(e for e in self.events if isinstance(e, Interrupted | Resumed))
+
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """Warnings in order."""
+        return tuple(e for e in self.events if isinstance(e, Warned))
+
+    @property
+    def finished(self) -> RunFinished | None:
+        """The end, if the run has one."""
+        ends = [e for e in self.events if isinstance(e, RunFinished)]
+        return ends[-1] if ends else None
+
+    @property
+    def last_step(self) -> int:
+        """Steps recorded so far; 0 when there are none."""
+        windows = self.steps
+        return windows[-1].step[-1] + 1 if windows else 0
+
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprint of each recorded step."""
+        return {
+            step: mark
+            for window in self.steps
+            for step, mark in zip(window.step, window.fingerprint, strict=True)
+        }
+
+
+def read_journal(path: Path) -> Journal:
+    """Read a journal file, or the journal in a run's folder.
+
+    Raises:
+        RecordError: no such file, a line in the middle that is no event, an
+            event of a newer schema, or steps that are missing or doubled.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RecordError(
+            f"cannot read the journal ({error.strerror})",
+            where=str(path),
+            expected=f"a run's folder with {FILE_NAME}",
+            remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
+        ) from error
+    whole, torn = _split_torn_end(raw)
+    events = tuple(_parse(line, path, number) for number, line in _lines(whole))
+    journal = Journal(path=path, events=events, torn_bytes=len(torn))
+    _check_consecutive(journal)
+    return journal
+
+
+def _split_torn_end(raw: bytes) -> tuple[bytes, bytes]:
+    end = raw.rfind(b"\n") + 1
+    return raw[:end], raw[end:]
+
+
+def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _parse(line: bytes, path: Path, number: int) -> AnyEvent:
+    where = f"{path}, line {number}"
+    try:
+        version = json.loads(line).get("schema_version")
+    except (ValueError, AttributeError) as error:
+        raise RecordError(
+            "a line of the journal is not a JSON object",
+            where=where,
+            expected="one event a line",
+            remedy="restore the file from a copy; lines are never edited",
+        ) from error
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RecordError(
+            f"the journal has schema version {version}",
+            where=where,
+            expected=f"at most {SCHEMA_VERSION}",
+            remedy="read it with the newer harness that wrote it",
+        )
+    try:
+        return EVENT.validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecordError(
+            f"an event is malformed: {first['msg']}",
+            where=f"{where}, field {'.'.join(str(p) for p in first['loc'])}",
+            expected=f"an event of schema version {SCHEMA_VERSION}",
+            remedy="restore the file from a copy; lines are never edited",
+        ) from error
+
+
+def _check_consecutive(journal: Journal) -> None:
+    expected = 0
+    for window in journal.steps:
+        if window.step[0] != expected:
+            raise RecordError(
+                f"steps {window.step[0]}.. follow step {expected - 1}",
+                where=str(journal.path),
+                expected="each step exactly once and in order",
+                remedy="restore the file from a copy; it was edited or two processes wrote to it",
+            )
+        expected = window.step[-1] + 1
+
+
+class JournalWriter:
+    """Appends events to a journal file; use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        _cut_torn_end(path)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def append(self, event: AnyEvent) -> None:
+        """Write one event as one line. Not yet durable: see `sync`."""
+        line = event.model_dump_json().encode() + b"\n"
+        while line:
+            line = line[os.write(self._fd, line) :]
+
+    def sync(self) -> None:
+        """Make everything appended so far survive a power cut."""
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Sync and close."""
+        if self._fd >= 0:
+            self.sync()
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> "JournalWriter":
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _cut_torn_end(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        whole, torn = _split_torn_end(file.read())
+        if torn:
+            file.truncate(len(whole))
+            os.fsync(file.fileno())

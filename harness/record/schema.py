@@ -1,0 +1,230 @@
+"""The events of a run, as values. One event is one line of `journal.jsonl`.
+
+The journal is the truth about a run: verdicts, reports and MLflow are made
+from it. Units are in the names; accuracies are fractions in [0, 1]; times of
+day are seconds since 1970 (UTC).
+
+Schema history:
+    1: first version.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from harness.recipes.protocol import Protocol
+from harness.recipes.recipe import Recipe
+from harness.recipes.values import Frozen, digest_of
+
+SCHEMA_VERSION = 1
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+class DataIdentity(Frozen):
+    """Which data a run used."""
+
+    name: str
+    kind: str = Field(description="imagenet, imagenet_subset, digits or other")
+    root_digest: Hex64
+    train_images: int = Field(ge=0)
+    val_images: int = Field(ge=0)
+    classes: tuple[str, ...]
+    class_order: Literal["wordnet", "devkit", "folder"]
+
+
+class EffectiveNumerics(Frozen):
+    """How the mathematics was executed in fact. Equal digests promise equal bits."""
+
+    op_determinism: bool
+    xla: bool
+    onednn: bool
+    tf32: bool
+    compute: str
+    intra_op_threads: int
+    inter_op_threads: int
+    devices: tuple[str, ...] = Field(description="kind and model of each replica's device")
+    workers: int = Field(default=1, ge=1)
+    cpu: str = Field(description="CPU model and instruction sets that kernels choose by")
+    versions: dict[str, str] = Field(description="python, tensorflow, keras, numpy, harness")
+    flags: dict[str, str] = Field(default_factory=dict, description="TF_* and XLA_FLAGS in force")
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 over all fields."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+class Event(Frozen):
+    """What all events share."""
+
+    schema_version: int = SCHEMA_VERSION
+    time_s: float = Field(description="time of day, seconds since 1970")
+
+
+class RunStarted(Event):
+    """The identity of a run; the first event of every journal, written once."""
+
+    event: Literal["run_started"] = "run_started"
+    run_id: str = Field(min_length=8)
+    seed: int = Field(ge=0)
+    recipe: Recipe
+    recipe_digest: Hex64
+    deviations: tuple[str, ...] = Field(description="--set key=value as given")
+    numerics: EffectiveNumerics
+    numerics_digest: Hex64
+    data: DataIdentity
+    steps_per_epoch: int = Field(ge=1)
+    steps_total: int = Field(ge=1)
+    harness_version: str
+    git_commit: str | None
+    git_dirty: bool | None
+    environment: dict[str, Any]
+    command: tuple[str, ...]
+    init_weights: str | None = Field(
+        default=None, description="sha256 of imported starting weights"
+    )
+
+
+class Steps(Event):
+    """One to 100 consecutive steps; arrays of equal length, `None` where not measured.
+
+    `step` counts from 0; `step_time_s` runs from one step's start to the next,
+    pauses for evaluation and checkpoints excluded; a step whose time holds
+    compilation is listed in `compiled`; `fingerprint` covers batch, loss,
+    gradients and the weights after the step.
+    """
+
+    event: Literal["steps"] = "steps"
+    step: tuple[int, ...] = Field(min_length=1, max_length=100)
+    step_time_s: tuple[float, ...]
+    data_wait_s: tuple[float, ...]
+    loss: tuple[float, ...]
+    learning_rate: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+    correct: tuple[int, ...]
+    images: tuple[int, ...]
+    fingerprint: tuple[Fingerprint, ...]
+    compiled: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> "Steps":
+        n = len(self.step)
+        for name in ("step_time_s", "data_wait_s", "loss", "learning_rate", "gradient_norm",
+                     "correct", "images", "fingerprint"):  # fmt: skip
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries, step has {n}")
+        if self.step != tuple(range(self.step[0], self.step[0] + n)):
+            raise ValueError("step must be consecutive integers")
+        return self
+
+
+class Replayed(Event):
+    """Steps computed again after a resume: compared, not counted."""
+
+    event: Literal["replayed"] = "replayed"
+    step: tuple[int, ...] = Field(min_length=1)
+    fingerprint: tuple[Fingerprint, ...]
+
+
+class CheckpointWritten(Event):
+    """A complete checkpoint of the state after `step` steps."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    step: int = Field(ge=0)
+    file: str = Field(description="path relative to the run's folder")
+    digest: Hex64
+    bytes: int = Field(ge=1)
+    stall_s: float = Field(ge=0, description="time for which training stood still")
+    tensor_fingerprints: dict[str, Fingerprint]
+
+
+class Evaluation(Event):
+    """One protocol over the validation images after `step` steps."""
+
+    event: Literal["evaluation"] = "evaluation"
+    step: int = Field(ge=0)
+    epoch: float = Field(ge=0)
+    final: bool = Field(description="made with the weights of the recipe's last step")
+    protocol: Protocol
+    protocol_digest: Hex64
+    images: int = Field(ge=1)
+    images_in_split: int = Field(ge=1)
+    top1_correct: int = Field(ge=0)
+    top5_correct: int = Field(ge=0)
+    duration_s: float = Field(ge=0)
+    crops_per_s: float = Field(ge=0)
+    predictions_file: str | None
+    predictions_digest: Hex64 | None
+
+    @property
+    def top1_accuracy(self) -> float:
+        """Fraction of images whose most probable class is the label."""
+        return self.top1_correct / self.images
+
+    @property
+    def top5_accuracy(self) -> float:
+        """Fraction of images whose label is among the five most probable classes."""
+        return self.top5_correct / self.images
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image of the split was evaluated."""
+        return self.images == self.images_in_split
+
+
+class Interrupted(Event):
+    """The process stopped before the last step and left a checkpoint."""
+
+    event: Literal["interrupted"] = "interrupted"
+    step: int = Field(ge=0)
+    reason: Literal["signal", "steps_limit", "worker_lost", "error"]
+    detail: str = ""
+
+
+class Resumed(Event):
+    """A later process went on."""
+
+    event: Literal["resumed"] = "resumed"
+    step: int = Field(ge=0, description="step of the checkpoint that was loaded")
+    file: str | None
+    skipped: tuple[str, ...] = Field(default=(), description="damaged checkpoints passed over")
+    numerics: EffectiveNumerics
+    numerics_digest: Hex64
+    accepted_numerics: bool = False
+
+
+class Warned(Event):
+    """Something a reader of the result should know."""
+
+    event: Literal["warning"] = "warning"
+    step: int = Field(ge=0)
+    topic: str
+    text: str
+
+
+class RunFinished(Event):
+    """The end of a run: `completed`, `diverged` (loss not finite) or `stopped` (by a gate)."""
+
+    event: Literal["run_finished"] = "run_finished"
+    step: int = Field(ge=0)
+    status: Literal["completed", "diverged", "stopped"]
+    detail: str = ""
+    weights_fingerprint: Fingerprint | None
+
+
+AnyEvent = Annotated[
+    RunStarted
+    | Steps
+    | Replayed
+    | CheckpointWritten
+    | Evaluation
+    | Interrupted
+    | Resumed
+    | Warned
+    | RunFinished,
+    Field(discriminator="event"),
+]
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

@@ -1,0 +1,1 @@
+"""Judgements and journals as one self-contained page, Markdown and figures."""

@@ -1,0 +1,1 @@
+"""Loss, schedule, optimizer, step, checkpoint and loop."""

@@ -1,0 +1,1 @@
+"""Pure functions from journals and baselines to judgements."""
