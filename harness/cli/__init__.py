@@ -1,0 +1,55 @@
+"""The command line: parse, call one workflow, print, exit code.
+
+Each command lives in a module of its own and is imported when it is called,
+so that `harness --help` needs neither TensorFlow nor MLflow.
+"""
+
+import sys
+from typing import ClassVar
+
+import click
+
+from harness import __version__
+from harness.cli.lazy import LazyGroup
+from harness.errors import HarnessError
+
+
+class Commands(LazyGroup):
+    """Every command of the harness with the object that implements it."""
+
+    lazy: ClassVar[dict[str, str]] = {
+        "prepare": "harness.cli.prepare:command",
+        "run": "harness.cli.run:command",
+        "evaluate": "harness.cli.evaluate:command",
+        "classify": "harness.cli.classify:command",
+        "verdict": "harness.cli.verdict:command",
+        "compare": "harness.cli.compare:command",
+        "report": "harness.cli.report:command",
+        "bundle": "harness.cli.bundle:command",
+        "verify": "harness.cli.verify:command",
+        "sync": "harness.cli.sync:command",
+        "certify": "harness.cli.certify:command",
+        "diff": "harness.cli.diff:command",
+        "bench": "harness.cli.bench:command",
+        "gate": "harness.cli.gate:command",
+        "plan": "harness.cli.plan:command",
+        "study": "harness.cli.study:command",
+        "status": "harness.cli.status:command",
+        "list": "harness.cli.listing:command",
+        "ui": "harness.cli.ui:command",
+    }
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def harness() -> None:
+    """Does this ResNet result reproduce, and how fast?"""
+
+
+def main() -> None:
+    """Console entry point: every `HarnessError` becomes its text and exit code."""
+    try:
+        harness()
+    except HarnessError as error:
+        click.echo(f"harness: {error}", err=True)
+        sys.exit(error.exit_code)
