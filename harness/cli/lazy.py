@@ -27,9 +27,9 @@ class LazyGroup(click.Group):
         module, attribute = target.split(":")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{target} is no click command")  # noqa: TRY003 - a defect, not an input
+            raise TypeError(f"{target} is no click command")
         return command
 
 
 def _exists(target: str) -> bool:
-    return util.find_spec(target.split(":")[0]) is not None
+    return util.find_spec(target.split(":", maxsplit=1)[0]) is not None
