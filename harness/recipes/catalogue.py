@@ -1,0 +1,22 @@
+"""All recipes by name. Adding one: a value in a file of its source, a line here."""
+
+import difflib
+
+from harness.errors import RecipeError
+from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Recipe
+from harness.recipes.smoke import SMOKE
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (APM5_RESNET50, SMOKE)}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of this name. Raises `RecipeError`, naming the nearest ones."""
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4)
+    raise RecipeError(
+        f"there is no recipe named {name!r}",
+        expected=f"one of {', '.join(RECIPES)}",
+        remedy=f"did you mean {' or '.join(near)}?" if near else "see `harness list recipes`",
+    )
