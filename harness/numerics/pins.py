@@ -1,0 +1,81 @@
+"""Pins: what must be fixed so that the same command gives the same bits.
+
+Some of it binds when TensorFlow is imported (oneDNN, XLA's flags), some when
+its runtime starts (threads), the rest at any time (op determinism, TF32).
+"""
+
+import os
+import sys
+
+from harness.errors import MachineError
+from harness.recipes.recipe import Numerics, Precision
+
+ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def resolved(numerics: Numerics) -> Numerics:
+    """`auto` thread counts replaced by this machine's; done once, when a run starts."""
+    cores = available_cores()
+    intra = cores if numerics.intra_op_threads == "auto" else numerics.intra_op_threads
+    inter = cores if numerics.inter_op_threads == "auto" else numerics.inter_op_threads
+    return numerics.model_copy(update={"intra_op_threads": intra, "inter_op_threads": inter})
+
+
+def set_import_flags(numerics: Numerics) -> None:
+    """Set what binds at import; to be called before TensorFlow is imported.
+
+    Raises:
+        MachineError: TensorFlow is already imported with another setting.
+    """
+    wanted = "1" if numerics.onednn else "0"
+    if "tensorflow" in sys.modules and os.environ.get(ONEDNN_VARIABLE) != wanted:
+        raise MachineError(
+            "TensorFlow was imported before oneDNN was "
+            + ("switched on" if numerics.onednn else "switched off"),
+            where=f"environment variable {ONEDNN_VARIABLE}",
+            expected=f"{wanted} before the import",
+            remedy=f"start the command with {ONEDNN_VARIABLE}={wanted}",
+        )
+    os.environ[ONEDNN_VARIABLE] = wanted
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def pin_runtime(numerics: Numerics, precision: Precision) -> None:
+    """Pin threads, op determinism and TF32 in this process.
+
+    Raises:
+        MachineError: TensorFlow's runtime already runs with other thread counts.
+    """
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    for kind, wanted in (
+        ("intra", numerics.intra_op_threads),
+        ("inter", numerics.inter_op_threads),
+    ):
+        if getattr(threading, f"get_{kind}_op_parallelism_threads")() == wanted:
+            continue
+        try:
+            getattr(threading, f"set_{kind}_op_parallelism_threads")(wanted)
+        except RuntimeError as error:
+            raise MachineError(
+                f"TensorFlow already runs and {kind}_op threads cannot become {wanted}",
+                expected="thread counts are pinned before the first operation",
+                remedy="start the command in a process of its own",
+            ) from error
+    tf.config.experimental.enable_tensor_float_32_execution(precision.tf32)
+    if numerics.op_determinism:
+        tf.config.experimental.enable_op_determinism()
+    else:
+        _allow_nondeterminism()
+
+
+def _allow_nondeterminism() -> None:
+    from tensorflow.python.framework import config
+
+    config.disable_op_determinism()

@@ -1,0 +1,182 @@
+"""Checkpoints: complete or absent, and checked on loading.
+
+A checkpoint is a folder `step-0000001000` with `state.npz` (arrays only, read
+without unpickling) and `checkpoint.json` (step, run, sha256 of `state.npz`,
+fingerprint of each array). It is written under a temporary name, synced, and
+renamed; so a folder of the final name is whole, or was damaged later, which
+its digest shows.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import CheckpointError
+from harness.numerics.fingerprint import array_fingerprint
+from harness.recipes.values import digest_of
+
+STATE_FILE = "state.npz"
+INDEX_FILE = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A checkpoint as written."""
+
+    step: int
+    folder: Path
+    digest: str
+    bytes: int
+    tensor_fingerprints: dict[str, str]
+
+
+def folder_name(step: int) -> str:
+    """Name of the checkpoint after `step` steps; names sort as steps do."""
+    return f"step-{step:010d}"
+
+
+def write_checkpoint(
+    checkpoints: Path,
+    step: int,
+    run_id: str,
+    arrays: dict[str, np.ndarray],
+    before_rename: Callable[[], None],
+) -> Written:
+    """Write one checkpoint.
+
+    Args:
+        checkpoints: The run's folder of checkpoints.
+        step: Steps done.
+        run_id: The run that it belongs to.
+        arrays: The state.
+        before_rename: Called when the files are durable and the name is not
+            given yet; makes the journal durable up to this step.
+    """
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    final = checkpoints / folder_name(step)
+    temporary = checkpoints / f".{folder_name(step)}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        written = _write_files(temporary, final, step, run_id, arrays)
+        before_rename()
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.replace(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync(checkpoints)
+    return written
+
+
+def _write_files(
+    folder: Path, final: Path, step: int, run_id: str, arrays: dict[str, np.ndarray]
+) -> Written:
+    with (folder / STATE_FILE).open("wb+") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        _sync_file(file.fileno())
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.seek(0, os.SEEK_END)
+    marks = {name: array_fingerprint(array) for name, array in arrays.items()}
+    index = {"step": step, "run_id": run_id, "state_sha256": digest, "fingerprints": marks}
+    with (folder / INDEX_FILE).open("w") as file:
+        json.dump({"index": index, "index_sha256": digest_of(index)}, file)
+        file.flush()
+        _sync_file(file.fileno())
+    _sync(folder)
+    return Written(step, final, digest, size, marks)
+
+
+def _sync_file(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint as read and checked."""
+
+    step: int
+    folder: Path
+    arrays: dict[str, np.ndarray]
+    fingerprints: dict[str, str]
+
+
+def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
+    """Read and check one checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing, torn or altered, or the checkpoint
+            belongs to another run.
+    """
+    try:
+        document = json.loads((folder / INDEX_FILE).read_bytes())
+        index = document["index"]
+        intact = document["index_sha256"] == digest_of(index)
+        with (folder / STATE_FILE).open("rb") as file:
+            intact = intact and (
+                hashlib.file_digest(file, "sha256").hexdigest() == index["state_sha256"]
+            )
+        if not intact:
+            raise CheckpointError(
+                "the checkpoint was altered: its digest differs",
+                where=str(folder),
+                expected=f"sha256 {index['state_sha256']} of {STATE_FILE}",
+                remedy="remove the folder; the run goes on from the checkpoint before",
+            )
+        with np.load(folder / STATE_FILE, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise CheckpointError(
+            f"the checkpoint is not readable: {type(error).__name__}: {error}",
+            where=str(folder),
+            expected=f"{STATE_FILE} and {INDEX_FILE}",
+            remedy="remove the folder; the run goes on from the checkpoint before",
+        ) from error
+    if run_id is not None and index["run_id"] != run_id:
+        raise CheckpointError(
+            f"the checkpoint belongs to run {index['run_id']}",
+            where=str(folder),
+            expected=f"run {run_id}",
+            remedy="move it away; checkpoints are never shared between runs",
+        )
+    return Loaded(index["step"], folder, arrays, index["fingerprints"])
+
+
+def list_checkpoints(checkpoints: Path) -> list[Path]:
+    """Checkpoint folders, oldest first."""
+    return sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
+
+
+def read_latest(checkpoints: Path, run_id: str) -> tuple[Loaded | None, tuple[str, ...]]:
+    """The newest checkpoint that is whole, and the names of damaged ones passed over."""
+    damaged: list[str] = []
+    for folder in reversed(list_checkpoints(checkpoints)):
+        try:
+            return read_checkpoint(folder, run_id), tuple(damaged)
+        except CheckpointError as error:
+            damaged.append(f"{folder.name}: {error.found}")
+    return None, tuple(damaged)
+
+
+def remove_old(checkpoints: Path, keep: int, kept_steps: Callable[[int], bool]) -> None:
+    """Remove all but the last `keep` checkpoints and those whose step is to be kept."""
+    for leftover in checkpoints.glob(".step-*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for folder in list_checkpoints(checkpoints)[:-keep]:
+        if not kept_steps(int(folder.name.removeprefix("step-"))):
+            shutil.rmtree(folder)

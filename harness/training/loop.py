@@ -1,0 +1,226 @@
+"""The training loop: windows of steps between the places where something happens.
+
+Within a window nothing is read back from the device and nothing is written.
+At its edge the window is read, checked, and handed to the hooks.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from harness.numerics.fingerprint import hex_of
+from harness.recipes.recipe import Phase
+from harness.training.schedule import learning_rates, momentum_kept
+from harness.training.step import StepFunction, StepOutput
+
+WINDOW_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive steps as measured; arrays have one entry a step.
+
+    Attributes:
+        first_step: The first of them, from 0.
+        step_time_s: From one step's start to the next; where the device runs
+            asynchronously, the window's mean.
+        data_wait_s: Part of it spent waiting for the batch.
+        loss: Mean smoothed cross-entropy.
+        learning_rate: As used.
+        gradient_norm: Of the whole gradient.
+        correct: Images whose most probable class was the label.
+        images: Images of the step.
+        fingerprint: 16 hex digits.
+        compiled: Steps whose time holds tracing and compilation.
+    """
+
+    first_step: int
+    step_time_s: tuple[float, ...]
+    data_wait_s: tuple[float, ...]
+    loss: tuple[float, ...]
+    learning_rate: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+    correct: tuple[int, ...]
+    images: tuple[int, ...]
+    fingerprint: tuple[str, ...]
+    compiled: tuple[int, ...]
+
+    @property
+    def end_step(self) -> int:
+        """Steps done after this window."""
+        return self.first_step + len(self.loss)
+
+    def first_not_finite(self) -> int | None:
+        """The first step whose loss or gradient norm is not finite, if any."""
+        for offset, pair in enumerate(zip(self.loss, self.gradient_norm, strict=True)):
+            if not np.isfinite(pair).all():
+                return self.first_step + offset
+        return None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a training goes and where it pauses. All in steps.
+
+    Attributes:
+        first_step: Steps done already.
+        last_step: Steps done when this call ends.
+        total_steps: Steps of the whole recipe.
+        steps_per_epoch: Length of an epoch.
+        checkpoint_every: A checkpoint at every multiple.
+        recorded_step: Steps that the journal holds already; a window never
+            spans this edge, so that replayed steps stay apart.
+        window_steps: Longest window.
+    """
+
+    first_step: int
+    last_step: int
+    total_steps: int
+    steps_per_epoch: int
+    checkpoint_every: int
+    recorded_step: int
+    window_steps: int = WINDOW_STEPS
+
+    def next_edge(self, step: int) -> int:
+        """The end of the window that begins at `step`."""
+        edges = [self.last_step]
+        for length in (self.window_steps, self.checkpoint_every, self.steps_per_epoch):
+            edges.append((step // length + 1) * length)
+        if step < self.recorded_step:
+            edges.append(self.recorded_step)
+        return min(edges)
+
+    def is_epoch_end(self, step: int) -> bool:
+        """Whether `step` steps are a whole number of epochs."""
+        return step % self.steps_per_epoch == 0
+
+    def wants_checkpoint(self, step: int) -> bool:
+        """Whether a checkpoint is due after `step` steps."""
+        return (
+            step % self.checkpoint_every == 0 or self.is_epoch_end(step) or step == self.last_step
+        )
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop calls. A hook may raise to end the training.
+
+    Attributes:
+        on_window: After each window; raises when a loss is not finite or a
+            replayed step differs.
+        on_checkpoint: After `step` steps, before an evaluation at the same step.
+        on_epoch: At each epoch's end, after the checkpoint.
+        reset_momentum: Called before a step whose phase begins with new slots.
+        stop_requested: Asked after each step.
+    """
+
+    on_window: Callable[[Window], None]
+    on_checkpoint: Callable[[int], None]
+    on_epoch: Callable[[int], None]
+    reset_momentum: Callable[[], None]
+    stop_requested: Callable[[], bool]
+
+
+def train(
+    step_function: StepFunction,
+    batches: Iterator[Any],
+    phases: tuple[Phase, ...],
+    plan: Plan,
+    hooks: Hooks,
+    *,
+    images_per_step: int,
+    asynchronous: bool = False,
+    now: Callable[[], float] = time.perf_counter,
+) -> int:
+    """Run steps `plan.first_step` to `plan.last_step`, or until a stop is requested.
+
+    Returns:
+        Steps done. After a requested stop a checkpoint has been asked for.
+    """
+    step = plan.first_step
+    runner = _WindowRunner(
+        step_function, batches, hooks.stop_requested, images_per_step, asynchronous, now
+    )
+    while step < plan.last_step:
+        count = plan.next_edge(step) - step
+        rates = learning_rates(phases, plan.steps_per_epoch, step, count)
+        kept = momentum_kept(phases, plan.steps_per_epoch, step, count)
+        if kept[0] == 0:
+            hooks.reset_momentum()
+        window = runner.run(step, rates)
+        hooks.on_window(window)
+        step = window.end_step
+        stopping = hooks.stop_requested()
+        if stopping or plan.wants_checkpoint(step):
+            hooks.on_checkpoint(step)
+        if stopping:
+            break
+        if plan.is_epoch_end(step):
+            hooks.on_epoch(step)
+    return step
+
+
+class _WindowRunner:
+    def __init__(
+        self,
+        step_function: StepFunction,
+        batches: Iterator[Any],
+        stop_requested: Callable[[], bool],
+        images_per_step: int,
+        asynchronous: bool,
+        now: Callable[[], float],
+    ) -> None:
+        self._step = step_function
+        self._batches = batches
+        self._stop_requested = stop_requested
+        self._images = images_per_step
+        self._asynchronous = asynchronous
+        self._now = now
+        self._compiled = False
+
+    def run(self, first: int, rates: np.ndarray) -> Window:
+        outputs: list[StepOutput] = []
+        waits: list[float] = []
+        marks = [self._now()]
+        compiled = () if self._compiled else (first,)
+        for rate in rates:
+            batch = next(self._batches)
+            waits.append(self._now() - marks[-1])
+            outputs.append(self._step(batch["image"], batch["label"], tf.constant(rate)))
+            if not self._compiled:
+                outputs[-1].loss.numpy()
+                self._compiled = True
+            marks.append(self._now())
+            if self._stop_requested():
+                break
+        values = _read(outputs)
+        marks[-1] = self._now() if self._asynchronous else marks[-1]
+        return Window(
+            first_step=first,
+            step_time_s=self._times(marks, skip=len(compiled)),
+            data_wait_s=tuple(waits),
+            learning_rate=tuple(float(rate) for rate in rates[: len(outputs)]),
+            images=(self._images,) * len(outputs),
+            compiled=compiled,
+            **values,
+        )
+
+    def _times(self, marks: list[float], skip: int) -> tuple[float, ...]:
+        times = np.diff(marks)
+        if self._asynchronous and len(times) > skip:
+            times[skip:] = times[skip:].mean()
+        return tuple(float(t) for t in times)
+
+
+def _read(outputs: list[StepOutput]) -> dict[str, Any]:
+    loss, norm, correct, mark = (tf.stack(part).numpy() for part in zip(*outputs, strict=True))
+    return {
+        "loss": tuple(float(x) for x in loss),
+        "gradient_norm": tuple(float(x) for x in norm),
+        "correct": tuple(int(x) for x in correct),
+        "fingerprint": tuple(hex_of(int(x)) for x in mark),
+    }

@@ -1,0 +1,152 @@
+"""One training step as a compiled function over a distribution strategy.
+
+One device is the one-replica case of the same code. Inside the step there are
+TensorFlow operations only; nothing is read back to the host.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from harness.numerics.fingerprint import step_fingerprint
+from harness.recipes.recipe import Recipe
+from harness.training.loss import decayed_mask, smoothed_cross_entropy
+from harness.training.state import TrainState
+
+SCALE_GROWTH_STEPS = 2000
+"""Finite steps after which the float16 loss scale is doubled, as in Keras and AMP."""
+
+
+class StepOutput(NamedTuple):
+    """What a step leaves on the device.
+
+    Attributes:
+        loss: float32, mean smoothed cross-entropy over the global batch, without decay.
+        gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
+        correct: int32, images of the batch whose most probable class is the label.
+        fingerprint: uint64 over batch, loss, gradients and weights.
+    """
+
+    loss: tf.Tensor
+    gradient_norm: tf.Tensor
+    correct: tf.Tensor
+    fingerprint: tf.Tensor
+
+
+StepFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], StepOutput]
+"""(image float32 [B, S, S, 3], label int32 [B], learning rate float32 scalar) -> output."""
+
+
+def build_step(
+    state: TrainState, recipe: Recipe, strategy: tf.distribute.Strategy, *, eager: bool = False
+) -> StepFunction:
+    """The step of a recipe on a state's variables.
+
+    Args:
+        state: Created within the strategy's scope.
+        recipe: Loss, optimizer, batch and precision.
+        strategy: Where it runs.
+        eager: Run operation by operation, for debugging.
+    """
+    replica_step = _replica_step(state, recipe, strategy.num_replicas_in_sync)
+
+    def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+        if strategy.num_replicas_in_sync == 1:
+            return replica_step(image, label, rate)
+        output = strategy.run(replica_step, args=(image, label, rate))
+        return StepOutput(*(strategy.experimental_local_results(part)[0] for part in output))
+
+    return step if eager else tf.function(step)
+
+
+def _replica_step(state: TrainState, recipe: Recipe, replicas: int) -> StepFunction:
+    compute_gradients = _gradients(state, recipe, replicas)
+    decay = decayed_mask(state.paths, recipe.loss.decayed)
+
+    def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+        loss, correct, gradients = compute_gradients(image, label)
+        gradients = [
+            g + recipe.loss.weight_decay * w if decayed and recipe.loss.weight_decay else g
+            for g, w, decayed in zip(gradients, state.trainable, decay, strict=True)
+        ]
+        _update(state, recipe, gradients, rate)
+        weights = [tf.identity(w) for w in state.weights()]
+        return StepOutput(
+            loss=loss,
+            gradient_norm=tf.linalg.global_norm(gradients),
+            correct=correct,
+            fingerprint=step_fingerprint(image, label, loss, gradients, weights),
+        )
+
+    return replica_step
+
+
+LossAndGradients = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]
+
+
+def _gradients(state: TrainState, recipe: Recipe, replicas: int) -> LossAndGradients:
+    float16 = recipe.precision.compute == "float16"
+
+    def compute(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            logits = state.model(image, training=True)
+            each = smoothed_cross_entropy(logits, label, recipe.loss.label_smoothing)
+            loss = tf.reduce_sum(each) / recipe.batch
+            scaled = loss * state.loss_scale if float16 else loss
+        gradients = tape.gradient(scaled, state.trainable)
+        if float16:
+            gradients = [g / state.loss_scale for g in gradients]
+        hit = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), label)
+        correct = tf.reduce_sum(tf.cast(hit, tf.int32))
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients, loss, correct = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, (gradients, loss, correct)
+            )
+        return loss, correct, gradients
+
+    return compute
+
+
+def _update(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+    """Momentum as `ResourceApplyKerasMomentum` has it: the learning rate inside the slot.
+
+    With float16 a step whose gradients are not finite is left out and the loss
+    scale halved. The handle of a mirrored variable within a replica is the
+    replica's own copy, so every replica makes the same update by itself.
+    """
+    if recipe.precision.compute != "float16":
+        _apply(state, recipe, gradients, rate)
+        return
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+
+    def apply() -> tf.Tensor:
+        _apply(state, recipe, gradients, rate)
+        return finite
+
+    tf.cond(finite, apply, lambda: finite)
+    _adjust_scale(state, finite)
+
+
+def _apply(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+    momentum = tf.constant(recipe.optimizer.momentum, tf.float32)
+    for variable, slot, gradient in zip(state.trainable, state.slots, gradients, strict=True):
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=slot.handle,
+            lr=rate,
+            grad=gradient,
+            momentum=momentum,
+            use_nesterov=recipe.optimizer.nesterov,
+        )
+
+
+def _adjust_scale(state: TrainState, finite: tf.Tensor) -> None:
+    age = tf.where(finite, state.scale_age + 1, 0)
+    grow = age >= SCALE_GROWTH_STEPS
+    scale = tf.where(finite, state.loss_scale, tf.maximum(state.loss_scale / 2.0, 1.0))
+    scale = tf.where(grow, scale * 2.0, scale)
+    tf.raw_ops.AssignVariableOp(resource=state.loss_scale.handle, value=scale)
+    age = tf.where(grow, 0, age)
+    tf.raw_ops.AssignVariableOp(resource=state.scale_age.handle, value=age)
