@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """A validated, immutable value; unknown fields are errors."""
+    """A validated, immutable value; unknown fields are errors.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    A loss that is not finite is written as the constant NaN or Infinity, which
+    Python's JSON reads back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants")
 
 
 def canonical_json(value: Any) -> str:

@@ -54,10 +54,14 @@ class Window:
         """Steps done after this window."""
         return self.first_step + len(self.loss)
 
-    def first_not_finite(self) -> int | None:
-        """The first step whose loss or gradient norm is not finite, if any."""
-        for offset, pair in enumerate(zip(self.loss, self.gradient_norm, strict=True)):
-            if not np.isfinite(pair).all():
+    def first_not_finite(self, *, gradients_may_overflow: bool) -> int | None:
+        """The first step whose loss or gradient norm is not finite, if any.
+
+        Under float16 gradients overflow now and then; the step is left out and
+        the loss scale lowered, so only the loss counts.
+        """
+        for offset, (loss, norm) in enumerate(zip(self.loss, self.gradient_norm, strict=True)):
+            if not np.isfinite(loss) or not (gradients_may_overflow or np.isfinite(norm)):
                 return self.first_step + offset
         return None
 
@@ -87,9 +91,8 @@ class Plan:
 
     def next_edge(self, step: int) -> int:
         """The end of the window that begins at `step`."""
-        edges = [self.last_step]
-        for length in (self.window_steps, self.checkpoint_every, self.steps_per_epoch):
-            edges.append((step // length + 1) * length)
+        lengths = (self.window_steps, self.checkpoint_every, self.steps_per_epoch)
+        edges = [self.last_step, *((step // length + 1) * length for length in lengths)]
         if step < self.recorded_step:
             edges.append(self.recorded_step)
         return min(edges)
@@ -143,7 +146,12 @@ def train(
     """
     step = plan.first_step
     runner = _WindowRunner(
-        step_function, batches, hooks.stop_requested, images_per_step, asynchronous, now
+        step_function=step_function,
+        batches=batches,
+        stop_requested=hooks.stop_requested,
+        images=images_per_step,
+        asynchronous=asynchronous,
+        now=now,
     )
     while step < plan.last_step:
         count = plan.next_edge(step) - step
@@ -164,54 +172,46 @@ def train(
     return step
 
 
+@dataclass
 class _WindowRunner:
-    def __init__(
-        self,
-        step_function: StepFunction,
-        batches: Iterator[Any],
-        stop_requested: Callable[[], bool],
-        images_per_step: int,
-        asynchronous: bool,
-        now: Callable[[], float],
-    ) -> None:
-        self._step = step_function
-        self._batches = batches
-        self._stop_requested = stop_requested
-        self._images = images_per_step
-        self._asynchronous = asynchronous
-        self._now = now
-        self._compiled = False
+    step_function: StepFunction
+    batches: Iterator[Any]
+    stop_requested: Callable[[], bool]
+    images: int
+    asynchronous: bool
+    now: Callable[[], float]
+    compiled: bool = False
 
     def run(self, first: int, rates: np.ndarray) -> Window:
         outputs: list[StepOutput] = []
         waits: list[float] = []
-        marks = [self._now()]
-        compiled = () if self._compiled else (first,)
+        marks = [self.now()]
+        compiled = () if self.compiled else (first,)
         for rate in rates:
-            batch = next(self._batches)
-            waits.append(self._now() - marks[-1])
-            outputs.append(self._step(batch["image"], batch["label"], tf.constant(rate)))
-            if not self._compiled:
+            batch = next(self.batches)
+            waits.append(self.now() - marks[-1])
+            outputs.append(self.step_function(batch["image"], batch["label"], tf.constant(rate)))
+            if not self.compiled:
                 outputs[-1].loss.numpy()
-                self._compiled = True
-            marks.append(self._now())
-            if self._stop_requested():
+                self.compiled = True
+            marks.append(self.now())
+            if self.stop_requested():
                 break
         values = _read(outputs)
-        marks[-1] = self._now() if self._asynchronous else marks[-1]
+        marks[-1] = self.now() if self.asynchronous else marks[-1]
         return Window(
             first_step=first,
             step_time_s=self._times(marks, skip=len(compiled)),
             data_wait_s=tuple(waits),
             learning_rate=tuple(float(rate) for rate in rates[: len(outputs)]),
-            images=(self._images,) * len(outputs),
+            images=(self.images,) * len(outputs),
             compiled=compiled,
             **values,
         )
 
     def _times(self, marks: list[float], skip: int) -> tuple[float, ...]:
         times = np.diff(marks)
-        if self._asynchronous and len(times) > skip:
+        if self.asynchronous and len(times) > skip:
             times[skip:] = times[skip:].mean()
         return tuple(float(t) for t in times)
 
