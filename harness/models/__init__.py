@@ -1,1 +1,1 @@
-"""Networks, their catalogue, and weights in and out."""
+"""Networks by name: residual networks of every published variant, their weights and their sizes."""

@@ -1,0 +1,137 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from harness.models.batch_norm import FusedBatchNormalization
+
+EPSILON = 1e-5
+RANDOM = np.random.RandomState(3)
+INPUTS = (RANDOM.randn(2, 4, 4, 5) * [1, 2, 3, 4, 5] + 7).astype(np.float32)
+
+
+def layer(**settings: object) -> FusedBatchNormalization:
+    made = FusedBatchNormalization(momentum=0.9, epsilon=EPSILON, **settings)
+    made.build((None, None, None, 5))
+    made.gamma.assign(RANDOM.rand(5).astype(np.float32))
+    made.beta.assign(RANDOM.rand(5).astype(np.float32))
+    return made
+
+
+def test_training_normalises_by_the_batch_and_moves_by_the_legacy_rule() -> None:
+    norm = layer()
+    outputs = norm(INPUTS, training=True)
+    values = INPUTS.astype(np.float64).reshape(-1, 5)
+    n = len(values)
+    mean, variance = values.mean(0), values.var(0)
+    expected = (INPUTS - mean) / np.sqrt(variance + EPSILON) * np.asarray(norm.gamma)
+    np.testing.assert_allclose(outputs, expected + np.asarray(norm.beta), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=1e-5)
+    # Legacy Keras: the unbiased variance, n / (n - 1), 3 % more at n = 32.
+    moved = 0.9 + 0.1 * variance * n / (n - 1)
+    np.testing.assert_allclose(norm.moving_variance, moved, rtol=1e-5)
+
+
+def test_the_layer_of_keras_3_moves_without_the_factor() -> None:
+    norm = keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)
+    norm(INPUTS, training=True)
+    biased = 0.9 + 0.1 * INPUTS.astype(np.float64).reshape(-1, 5).var(0)
+    np.testing.assert_allclose(norm.moving_variance, biased, rtol=1e-5)
+
+
+def test_inference_uses_the_moving_statistics() -> None:
+    norm = layer()
+    mean, variance = RANDOM.randn(5), RANDOM.rand(5) + 0.5
+    norm.moving_mean.assign(mean)
+    norm.moving_variance.assign(variance)
+    expected = (INPUTS - mean) / np.sqrt(variance + EPSILON) * np.asarray(norm.gamma)
+    expected += np.asarray(norm.beta)
+    np.testing.assert_allclose(norm(INPUTS, training=False), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-6)
+
+
+def test_a_frozen_layer_stays_as_it_is() -> None:
+    norm = layer()
+    norm.trainable = False
+    outputs = norm(INPUTS, training=True)
+    np.testing.assert_array_equal(outputs, norm(INPUTS, training=False))
+    np.testing.assert_array_equal(norm.moving_mean, np.zeros(5))
+
+
+def test_gradients_agree_with_the_layer_of_keras() -> None:
+    fused, plain = layer(), keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)
+    plain.build((None, None, None, 5))
+    plain.gamma.assign(fused.gamma)
+    plain.beta.assign(fused.beta)
+    weights = RANDOM.randn(*INPUTS.shape).astype(np.float32)
+    found = [_gradients(norm, weights) for norm in (fused, plain)]
+    for mine, keras_own in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, keras_own, rtol=1e-4, atol=1e-5)
+
+
+def _gradients(norm: keras.layers.Layer, weights: np.ndarray) -> list[np.ndarray]:
+    inputs = tf.constant(INPUTS)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        loss = tf.reduce_sum(norm(inputs, training=True) * weights)
+    return [np.asarray(g) for g in tape.gradient(loss, [inputs, norm.gamma.value, norm.beta.value])]
+
+
+@pytest.mark.parametrize("compute", ["mixed_bfloat16", "mixed_float16"])
+def test_statistics_stay_float32_in_lower_precision(compute: str) -> None:
+    norm = layer(dtype=compute)
+    outputs = norm(INPUTS, training=True)
+    assert outputs.dtype == tf.as_dtype(compute.removeprefix("mixed_"))
+    assert norm.moving_mean.dtype == "float32"
+    mean = INPUTS.astype(np.float64).reshape(-1, 5).mean(0)
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=5e-3)
+
+
+def test_synchronised_statistics_are_those_of_all_replicas() -> None:
+    # Two logical devices must be asked for before TensorFlow starts: a process of its own.
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+TWO_REPLICAS = """
+import numpy as np
+import tensorflow as tf
+from harness.models.batch_norm import FusedBatchNormalization
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_visible_devices([cpu])
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+images = (np.random.RandomState(3).randn(2, 4, 4, 5) * [1, 2, 3, 4, 5] + 7).astype(np.float32)
+
+def layer():
+    made = FusedBatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)
+    made.build((None, None, None, 5))
+    return made
+
+def loss(norm, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = norm(x, training=True)
+        total = tf.reduce_sum(tf.sin(outputs))
+    return outputs, tape.gradient(total, x)
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    norm = layer()
+halves = strategy.experimental_distribute_values_from_function(
+    lambda context: tf.constant(images[context.replica_id_in_sync_group][None])
+)
+together = tf.function(lambda: strategy.run(lambda x: loss(norm, x), args=(halves,)))()
+alone = layer()
+expected = loss(alone, tf.constant(images))
+for found, wanted in zip(together, expected):
+    found = tf.concat(strategy.experimental_local_results(found), 0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+for part in strategy.experimental_local_results(norm.moving_variance.value):
+    np.testing.assert_allclose(part, alone.moving_variance, rtol=1e-5)
+"""
