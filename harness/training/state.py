@@ -60,11 +60,11 @@ def reset_momentum(state: TrainState) -> None:
 
 def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     """A snapshot on the host; names as in a checkpoint's `state.npz`."""
-    arrays = {f"weights/{v.path}": np.array(v.value) for v in state.model.weights}
+    arrays = {f"weights/{v.path}": v.value.numpy() for v in state.model.weights}
     for path, slot in zip(state.paths, state.slots, strict=True):
-        arrays[f"slots/{path}"] = np.array(slot)
-    arrays["loss_scale"] = np.array(state.loss_scale)
-    arrays["scale_age"] = np.array(state.scale_age)
+        arrays[f"slots/{path}"] = slot.numpy()
+    arrays["loss_scale"] = np.asarray(state.loss_scale.numpy())
+    arrays["scale_age"] = np.asarray(state.scale_age.numpy())
     return arrays
 
 

@@ -1,0 +1,91 @@
+"""Evaluations within a run: protocol in, predictions on disk, event in the journal."""
+
+from dataclasses import dataclass
+
+import keras
+
+from harness.data.dataset import DataSet
+from harness.evaluation.evaluate import EvaluationResult, evaluate
+from harness.recipes.protocol import Protocol
+from harness.record.journal import Journal
+from harness.record.predictions import predictions_table, write_predictions
+from harness.record.schema import Evaluation
+from harness.workflows.recording import Recorder
+from harness.workflows.run_folder import RunFolder
+
+
+@dataclass
+class RunEvaluator:
+    """Evaluates a run's model and records each protocol once a step.
+
+    Attributes:
+        model: The network, with its current weights.
+        data: The data set.
+        folder: Where predictions go.
+        recorder: The journal.
+        steps_per_epoch: To tell epochs.
+        total_steps: The recipe's last step.
+        limit: Evaluate only the first so many images.
+        done: (step, protocol digest) that the journal has already.
+    """
+
+    model: keras.Model
+    data: DataSet
+    folder: RunFolder
+    recorder: Recorder
+    steps_per_epoch: int
+    total_steps: int
+    limit: int | None
+    done: set[tuple[int, str]]
+
+    def evaluate(self, step: int, protocols: tuple[Protocol, ...]) -> None:
+        """Evaluate those protocols that are not recorded for this step yet."""
+        for protocol in protocols:
+            key = (step, protocol.digest)
+            if key not in self.done:
+                self._evaluate_one(step, protocol)
+                self.done.add(key)
+
+    def _evaluate_one(self, step: int, protocol: Protocol) -> None:
+        result = evaluate(self.model, self.data.val, protocol, limit=self.limit)
+        path = self.folder.predictions(protocol.name, step)
+        digest = self._write(result, protocol, step)
+        self.recorder.record(
+            Evaluation(
+                time_s=self.recorder.now(),
+                step=step,
+                epoch=step / self.steps_per_epoch,
+                final=step == self.total_steps,
+                protocol=protocol,
+                protocol_digest=protocol.digest,
+                images=result.images,
+                images_in_split=result.images_in_split,
+                top1_correct=result.top1_correct,
+                top5_correct=result.top5_correct,
+                duration_s=result.duration_s,
+                crops_per_s=result.crops / result.duration_s,
+                predictions_file=path.name,
+                predictions_digest=digest,
+            )
+        )
+
+    def _write(self, result: EvaluationResult, protocol: Protocol, step: int) -> str:
+        table = predictions_table(
+            list(result.image_ids),
+            result.labels,
+            result.top5_class,
+            result.top5_probability,
+            {
+                "protocol": protocol.model_dump_json(),
+                "data_root": self.data.identity.root_digest,
+                "step": str(step),
+            },
+        )
+        return write_predictions(table, self.folder.predictions(protocol.name, step))
+
+
+def recorded_evaluations(journal: Journal | None) -> set[tuple[int, str]]:
+    """(step, protocol digest) of the evaluations in a journal."""
+    if journal is None:
+        return set()
+    return {(event.step, event.protocol_digest) for event in journal.evaluations}

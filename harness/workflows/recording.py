@@ -1,0 +1,86 @@
+"""From what the loop measures to events in the journal and, beside it, in the tracker."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.errors import DifferenceFoundError
+from harness.record.journal import JournalWriter
+from harness.record.schema import (
+    AnyEvent,
+    CheckpointWritten,
+    Replayed,
+    Steps,
+)
+from harness.training.checkpoint import Written
+from harness.training.loop import Window
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Appends events to the journal and publishes them to the mirror.
+
+    Attributes:
+        writer: The journal.
+        publish: The mirror's; never blocks and never raises.
+        now: Time of day, seconds since 1970.
+    """
+
+    writer: JournalWriter
+    publish: Callable[[AnyEvent], None]
+    now: Callable[[], float] = time.time
+
+    def record(self, event: AnyEvent) -> None:
+        """Append and publish one event."""
+        self.writer.append(event)
+        self.publish(event)
+
+    def steps(self, window: Window) -> None:
+        """Record new steps."""
+        self.record(
+            Steps(
+                time_s=self.now(),
+                step=tuple(range(window.first_step, window.end_step)),
+                step_time_s=window.step_time_s,
+                data_wait_s=window.data_wait_s,
+                loss=window.loss,
+                learning_rate=window.learning_rate,
+                gradient_norm=window.gradient_norm,
+                correct=window.correct,
+                images=window.images,
+                fingerprint=window.fingerprint,
+                compiled=window.compiled,
+            )
+        )
+
+    def replayed(self, window: Window, recorded: dict[int, str], *, compare: bool) -> None:
+        """Record steps that were computed again.
+
+        Raises:
+            DifferenceFoundError: a fingerprint differs from the recorded one and
+                `compare` is set.
+        """
+        steps = tuple(range(window.first_step, window.end_step))
+        self.record(Replayed(time_s=self.now(), step=steps, fingerprint=window.fingerprint))
+        for step, mark in zip(steps, window.fingerprint, strict=True):
+            if compare and recorded[step] != mark:
+                raise DifferenceFoundError(
+                    f"resume is not exact: step {step} has fingerprint {mark}",
+                    where=str(self.writer.path),
+                    expected=f"{recorded[step]}, as recorded before the interruption",
+                    remedy="run `harness certify` on this folder; memory or disk may be faulty",
+                )
+
+    def checkpoint(self, written: Written, stall_s: float) -> None:
+        """Record a checkpoint."""
+        self.record(
+            CheckpointWritten(
+                time_s=self.now(),
+                step=written.step,
+                file=f"checkpoints/{written.folder.name}",
+                digest=written.digest,
+                bytes=written.bytes,
+                stall_s=stall_s,
+                tensor_fingerprints=written.tensor_fingerprints,
+            )
+        )

@@ -1,0 +1,64 @@
+"""What a user asks of `harness run`, as one frozen value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.numerics.seeds import check_seed
+from harness.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One `harness run`.
+
+    Attributes:
+        recipe: With `--set` applied.
+        settings: `--set` as given; anything here marks the run as a deviation.
+        data: A prepared folder, or one in ImageNet's layout.
+        seeds: Each once.
+        runs: Where runs, tracker and manifests go.
+        steps: Stop after so many steps; None runs to the end.
+        checkpoint_every: Steps between checkpoints.
+        eval_images: Evaluate only the first so many images; None takes all.
+        tracking_uri: MLflow's; None is SQLite within `runs`.
+        mlflow_every_step: Mirror every step, not windows of 100.
+        accept_numerics: Go on under other numerics than the run began with.
+        eager: Run the step operation by operation.
+        command: The command line, for the record.
+        tracking: Whether there is a mirror at all.
+    """
+
+    recipe: Recipe
+    settings: tuple[str, ...]
+    data: Path
+    seeds: tuple[int, ...]
+    runs: Path
+    steps: int | None = None
+    checkpoint_every: int = 1000
+    eval_images: int | None = None
+    tracking_uri: str | None = None
+    mlflow_every_step: bool = False
+    accept_numerics: bool = False
+    eager: bool = False
+    command: tuple[str, ...] = ()
+    tracking: bool = True
+
+
+def check_seeds(seeds: tuple[int, ...]) -> None:
+    """Raise `UsageError` when there is no seed, one is out of range or occurs twice."""
+    if not seeds:
+        raise UsageError(
+            "no seed was given",
+            expected="at least one --seed N: every random stream is derived from it",
+            remedy="add --seed 1",
+        )
+    for seed in seeds:
+        check_seed(seed)
+    repeated = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if repeated:
+        raise UsageError(
+            f"seed {repeated[0]} was given more than once",
+            expected="each seed once: the same seed gives the same bits",
+            remedy="drop the repetition, or choose another seed",
+        )

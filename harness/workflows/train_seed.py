@@ -1,0 +1,366 @@
+"""One seed of a recipe: begin or go on, train, evaluate, finish."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import tensorflow as tf
+
+from harness import __version__
+from harness.data.dataset import DataSet
+from harness.data.pipeline import training_batches, translate_error
+from harness.errors import DivergedError, MachineError, PreemptedError
+from harness.models.build import build_model
+from harness.numerics.fingerprint import arrays_fingerprint
+from harness.recipes.recipe import Recipe
+from harness.record.journal import Journal, JournalWriter
+from harness.record.schema import (
+    AnyEvent,
+    EffectiveNumerics,
+    Interrupted,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    Warned,
+)
+from harness.training.background import CheckpointWriter
+from harness.training.checkpoint import Loaded, list_checkpoints, read_latest
+from harness.training.loop import Hooks, Plan, Window, train
+from harness.training.schedule import total_steps
+from harness.training.state import (
+    TrainState,
+    create_state,
+    from_arrays,
+    reset_momentum,
+    to_arrays,
+)
+from harness.training.step import build_step
+from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
+from harness.workflows.recording import Recorder
+from harness.workflows.request import RunRequest
+from harness.workflows.run_folder import RunFolder
+from harness.workflows.stopping import StopRequest
+
+KEPT_EPOCHS = 5
+"""Checkpoints of every fifth epoch stay, as the reference kept its weights."""
+
+Show = Callable[[Window, int], None]
+"""Told each window and the run's total steps, for the display."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is executed in, captured once for all seeds.
+
+    Attributes:
+        numerics: As effective in this process.
+        environment: Everything that can change bits or speed.
+        git_commit: Of the harness, or None outside a checkout.
+        git_dirty: Whether it had uncommitted changes.
+        strategy: Devices.
+        asynchronous: Whether the device runs ahead of the host.
+    """
+
+    numerics: EffectiveNumerics
+    environment: dict[str, Any]
+    git_commit: str | None
+    git_dirty: bool | None
+    strategy: tf.distribute.Strategy
+    asynchronous: bool
+
+
+@dataclass
+class SeedRun:
+    """The parts of one run while it lasts."""
+
+    request: RunRequest
+    seed: int
+    data: DataSet
+    folder: RunFolder
+    journal: Journal | None
+    surroundings: Surroundings
+    publish: Callable[[AnyEvent], None]
+    stop: StopRequest
+    show: Show
+    state: TrainState = field(init=False)
+    recorder: Recorder = field(init=False)
+    checkpoints: CheckpointWriter = field(init=False)
+    evaluator: RunEvaluator = field(init=False)
+    recorded: dict[int, str] = field(init=False)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with its settings."""
+        return self.request.recipe
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch: the recipe's, or floor(images / batch)."""
+        return self.recipe.steps_per_epoch or len(self.data.train) // self.recipe.batch
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole recipe."""
+        return total_steps(self.recipe.phases, self.steps_per_epoch)
+
+    @property
+    def run_id(self) -> str:
+        """Stays the same over all resumes."""
+        if self.journal is not None:
+            return self.journal.started.run_id
+        return self._new_id
+
+    def __post_init__(self) -> None:
+        """Name a run that is new."""
+        self._new_id = uuid4().hex
+        self.recorded = self.journal.fingerprints() if self.journal else {}
+
+    def execute(self) -> RunFinished | None:
+        """Train and evaluate; None when `--steps` ended it early.
+
+        Raises:
+            PreemptedError: a signal asked for a stop; the checkpoint is written.
+            DivergedError: a loss is not finite.
+            DifferenceFoundError: a replayed step differs.
+            DataError: an image vanished or changed.
+        """
+        with JournalWriter(self.folder.journal) as writer:
+            self.recorder = Recorder(writer, self.publish)
+            with self.surroundings.strategy.scope():
+                self._build()
+            first = self._begin()
+            with self._checkpoint_writer(writer) as self.checkpoints:
+                return self._train_and_evaluate(first)
+
+    def _build(self) -> None:
+        model = build_model(
+            self.recipe.model,
+            classes=self.recipe.model.classes or len(self.data.classes),
+            seed=self.seed,
+            precision=self.recipe.precision,
+        )
+        self.state = create_state(model, float16=self.recipe.precision.compute == "float16")
+        self.evaluator = RunEvaluator(
+            model=model,
+            data=self.data,
+            folder=self.folder,
+            recorder=self.recorder,
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.total_steps,
+            limit=self.request.eval_images,
+            done=recorded_evaluations(self.journal),
+        )
+
+    def _begin(self) -> int:
+        """Record the start, or load the latest whole checkpoint and record the resume."""
+        if self.journal is None:
+            self.recorder.record(self._started())
+            self.recorder.writer.sync()
+            return 0
+        loaded, damaged = read_latest(self.folder.checkpoints, self.run_id)
+        if loaded is not None:
+            from_arrays(self.state, loaded.arrays, str(loaded.folder))
+        self.recorder.record(self._resumed(loaded, damaged))
+        return loaded.step if loaded else 0
+
+    def _started(self) -> RunStarted:
+        around = self.surroundings
+        return RunStarted(
+            time_s=self.recorder.now(),
+            run_id=self.run_id,
+            seed=self.seed,
+            recipe=self.recipe,
+            recipe_digest=self.recipe.digest,
+            deviations=self.request.settings,
+            numerics=around.numerics,
+            numerics_digest=around.numerics.digest,
+            data=self.data.identity,
+            steps_per_epoch=self.steps_per_epoch,
+            steps_total=self.total_steps,
+            harness_version=__version__,
+            git_commit=around.git_commit,
+            git_dirty=around.git_dirty,
+            environment=around.environment,
+            command=self.request.command,
+        )
+
+    def _resumed(self, loaded: Loaded | None, damaged: tuple[str, ...]) -> Resumed:
+        return Resumed(
+            time_s=self.recorder.now(),
+            step=loaded.step if loaded else 0,
+            file=f"checkpoints/{loaded.folder.name}" if loaded else None,
+            skipped=damaged,
+            numerics=self.surroundings.numerics,
+            numerics_digest=self.surroundings.numerics.digest,
+            accepted_numerics=self.request.accept_numerics,
+        )
+
+    def _checkpoint_writer(self, writer: JournalWriter) -> CheckpointWriter:
+        every = KEPT_EPOCHS * self.steps_per_epoch
+        return CheckpointWriter(
+            self.folder.checkpoints,
+            self.run_id,
+            writer.sync,
+            self.recorder.checkpoint,
+            kept_steps=lambda step: step % every == 0,
+        )
+
+    def _train_and_evaluate(self, first: int) -> RunFinished | None:
+        limit = self.request.steps
+        last = self.total_steps if limit is None else min(limit, self.total_steps)
+        if first and first % self.steps_per_epoch == 0:
+            self._end_epoch(first)
+        step = self._train(first, max(first, last))
+        self.checkpoints.wait()
+        if self.stop.requested() and step < self.total_steps:
+            raise self._interrupted_by_signal(step)
+        if step < self.total_steps:
+            self._stop_at_limit(step)
+            return None
+        self.evaluator.evaluate(step, self.recipe.final_protocols)
+        return self._finish("completed", step)
+
+    def _train(self, first: int, last: int) -> int:
+        plan = Plan(
+            first_step=first,
+            last_step=last,
+            total_steps=self.total_steps,
+            steps_per_epoch=self.steps_per_epoch,
+            checkpoint_every=self.request.checkpoint_every,
+            recorded_step=self.journal.last_step if self.journal else 0,
+        )
+        hooks = Hooks(
+            on_window=self._window,
+            on_checkpoint=lambda step: self.checkpoints.write(step, lambda: to_arrays(self.state)),
+            on_epoch=self._end_epoch,
+            reset_momentum=lambda: reset_momentum(self.state),
+            stop_requested=self.stop.requested,
+        )
+        step_function = build_step(
+            self.state, self.recipe, self.surroundings.strategy, eager=self.request.eager
+        )
+        with self._batches(first, last) as batches, _device_errors(self.folder):
+            return train(
+                step_function,
+                batches,
+                self.recipe.phases,
+                plan,
+                hooks,
+                images_per_step=self.recipe.batch,
+                asynchronous=self.surroundings.asynchronous,
+                now=time.perf_counter,
+            )
+
+    @contextmanager
+    def _batches(self, first: int, last: int) -> Iterator[Iterator[Any]]:
+        """The batches of steps `first` to `last`; their threads end with the block."""
+        dataset = training_batches(
+            self.data.train,
+            augmentation=self.recipe.augmentation,
+            normalisation=self.recipe.normalisation,
+            image_size=self.recipe.model.image_size,
+            seed=self.seed,
+            batch=self.recipe.batch,
+            first_step=first,
+            last_step=last,
+        )
+        iterator = iter(dataset)
+        try:
+            yield iterator
+        finally:
+            del iterator, dataset
+
+    def _window(self, window: Window) -> None:
+        if window.first_step < (self.journal.last_step if self.journal else 0):
+            compare = not self.request.accept_numerics
+            self.recorder.replayed(window, self.recorded, compare=compare)
+        else:
+            self.recorder.steps(window)
+        self.checkpoints.poll()
+        overflow = self.recipe.precision.compute == "float16"
+        bad = window.first_not_finite(gradients_may_overflow=overflow)
+        if bad is not None:
+            raise self._diverged(window, bad)
+        self.show(window, self.total_steps)
+
+    def _end_epoch(self, step: int) -> None:
+        epoch = step // self.steps_per_epoch
+        if step < self.total_steps and epoch % self.recipe.evaluate_every_epochs == 0:
+            self.evaluator.evaluate(step, (self.recipe.epoch_protocol,))
+
+    def _interrupted_by_signal(self, step: int) -> PreemptedError:
+        detail = f"received {self.stop.signal_name}"
+        self.recorder.record(
+            Interrupted(time_s=self.recorder.now(), step=step, reason="signal", detail=detail)
+        )
+        return PreemptedError(
+            f"stopped after step {step} of {self.total_steps}: {detail}",
+            where=str(self.folder.path),
+            expected="a checkpoint, which is written",
+            remedy=f"go on with the same command:\n    {' '.join(self.request.command)}",
+        )
+
+    def _stop_at_limit(self, step: int) -> None:
+        if self.request.eval_images is not None:
+            self.evaluator.evaluate(step, self.recipe.final_protocols)
+        self.recorder.record(
+            Interrupted(
+                time_s=self.recorder.now(),
+                step=step,
+                reason="steps_limit",
+                detail=f"--steps {self.request.steps}",
+            )
+        )
+
+    def _finish(self, status: str, step: int, detail: str = "") -> RunFinished:
+        arrays = {n: a for n, a in to_arrays(self.state).items() if n.startswith("weights/")}
+        event = RunFinished.model_validate(
+            {
+                "time_s": self.recorder.now(),
+                "step": step,
+                "status": status,
+                "detail": detail,
+                "weights_fingerprint": arrays_fingerprint(arrays),
+            }
+        )
+        self.recorder.record(event)
+        return event
+
+    def _diverged(self, window: Window, step: int) -> DivergedError:
+        self.checkpoints.wait()
+        found = (
+            f"the loss or gradient of step {step} is not finite "
+            f"(window of steps {window.first_step} to {window.end_step - 1})"
+        )
+        good = list_checkpoints(self.folder.checkpoints)
+        last_good = good[-1].name if good else "none"
+        self._finish("diverged", step, f"{found}; last good checkpoint: {last_good}")
+        return DivergedError(
+            found,
+            where=str(self.folder.path),
+            expected=f"finite values; last good checkpoint: {last_good}",
+            remedy="look at the loss before that step in the report; check recipe and data",
+        )
+
+    def warn(self, step: int, topic: str, text: str) -> None:
+        """Record something that a reader of the result should know."""
+        self.recorder.record(Warned(time_s=self.recorder.now(), step=step, topic=topic, text=text))
+
+
+@contextmanager
+def _device_errors(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise MachineError(
+            f"the device ran out of memory: {str(error).splitlines()[0]}",
+            where=str(folder.path),
+            expected="memory for the recipe's batch",
+            remedy="free the device, or use a larger one; the same command goes on from the "
+            "last checkpoint",
+        ) from error
+    except tf.errors.OpError as error:
+        raise translate_error(error) from error
