@@ -1,0 +1,218 @@
+"""One run's events sent to a tracker, in the calling thread.
+
+A study is a parent run, found by its tag; each seed is a child, found by the
+journal's run id, so that a resumed part and a repeated `harness sync` write to
+the same child. Sending an event twice changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness.record.journal import FILE_NAME, Journal
+from harness.record.mirror_rows import (
+    TAG_CHARACTERS,
+    Row,
+    end_status,
+    evaluation_rows,
+    milliseconds,
+    params,
+    start_tags,
+    step_rows,
+    window_rows,
+)
+from harness.record.mirror_tracker import Tracker, identifier
+from harness.record.schema import (
+    AnyEvent,
+    CheckpointWritten,
+    Evaluation,
+    Interrupted,
+    Replayed,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    Steps,
+    Warned,
+)
+
+STUDY_TAG = "harness.study"
+RUN_TAG = "harness.run_id"
+START_FILES = ("recipe.json", "environment.json")
+STATUS_ORDER = ("RUNNING", "SCHEDULED", "FAILED", "KILLED", "FINISHED")
+"""What a parent is when its children differ: the first of these that one of them is."""
+
+
+class Facts:
+    """What changes while a run goes on and is shown as tags."""
+
+    def __init__(self) -> None:
+        self._resumed: dict[int, None] = {}
+        self._replayed: set[int] = set()
+        self._warnings: dict[str, None] = {}
+        self._checkpoint = ""
+        self._numerics = ""
+
+    def add(self, event: AnyEvent) -> None:
+        """Take up an event; one that says nothing new changes nothing."""
+        match event:
+            case Resumed():
+                self._resumed[event.step] = None
+                self._numerics = event.numerics_digest
+            case Replayed():
+                self._replayed.update(event.step)
+            case Warned():
+                self._warnings[f"step {event.step}, {event.topic}: {event.text}"] = None
+            case CheckpointWritten():
+                self._checkpoint = f"{event.file} {event.digest}"
+            case _:
+                pass
+
+    def tags(self) -> dict[str, str]:
+        """Tags for what there is."""
+        tags = {
+            "harness.resumed_at_steps": ", ".join(str(step) for step in self._resumed),
+            "harness.steps_replayed": str(len(self._replayed) or ""),
+            "harness.warnings": "\n".join(self._warnings),
+            "harness.last_checkpoint": self._checkpoint,
+        }
+        if self._numerics:
+            tags["harness.numerics_digest"] = self._numerics
+        return {key: value[:TAG_CHARACTERS] for key, value in tags.items() if value}
+
+
+class Sender:
+    """Sends the events of one run.
+
+    Args:
+        tracker: Connected.
+        run_dir: The run's folder, for its files.
+        study: Name of the parent run.
+        every_step: Send each step besides the windows.
+    """
+
+    def __init__(self, tracker: Tracker, run_dir: Path, study: str, *, every_step: bool) -> None:
+        self._tracker = tracker
+        self._run_dir = run_dir
+        self._study = identifier(study)
+        self._every_step = every_step
+        self._mark = "harness.mirrored_every_step" if every_step else "harness.mirrored_windows"
+        self._facts = Facts()
+        self._shown: dict[str, str] = {}
+        self._sent_steps = 0
+        self._parent_id = ""
+        self.run_id = ""
+
+    @property
+    def experiment_id(self) -> str:
+        """The tracker's experiment."""
+        return self._tracker.experiment_id
+
+    def replay(self, journal: Journal, *, from_start: bool = False) -> None:
+        """Send a whole journal in full batches.
+
+        Args:
+            journal: As read.
+            from_start: Send every window again; otherwise those that the
+                tracker has are left out, as its own tag says.
+        """
+        self._begin(journal.started)
+        if from_start:
+            self._sent_steps = 0
+        rows = (row for event in journal.events for row in self._rows(event))
+        last = max(journal.last_step, self._sent_steps)
+        self._tracker.write_rows(self.run_id, rows, {self._mark: str(last)})
+        self._sent_steps = last
+        for event in journal.events:
+            self._facts.add(event)
+            self._copy_predictions(event)
+        self._show_facts()
+        turns = [e for e in journal.events if isinstance(e, Interrupted | Resumed | RunFinished)]
+        if turns:
+            self._turn(turns[-1])
+
+    def send(self, event: AnyEvent, extra: Iterable[Row] = ()) -> None:
+        """Send one event, and rows that come along with it."""
+        if isinstance(event, RunStarted):
+            self._begin(event)
+            return
+        rows = [*self._rows(event), *extra]
+        if isinstance(event, Steps):
+            self._sent_steps = max(self._sent_steps, event.step[-1] + 1)
+        self._tracker.write_rows(self.run_id, rows, {self._mark: str(self._sent_steps)})
+        self._facts.add(event)
+        self._copy_predictions(event)
+        self._show_facts()
+        if isinstance(event, Interrupted | Resumed | RunFinished):
+            self._turn(event)
+
+    def end_without_event(self, status: str, reason: str, time_s: float) -> None:
+        """Say that a run stopped without having written why."""
+        self._end(status, reason, time_s)
+
+    def _begin(self, started: RunStarted) -> None:
+        start_ms = milliseconds(started.time_s)
+        study = {STUDY_TAG: self._study, "harness.kind": "study"}
+        self._parent_id = self._tracker.find(study) or self._tracker.create(
+            self._study, {**study, "harness.recipe": started.recipe.name}, start_ms
+        )
+        run = {RUN_TAG: identifier(started.run_id)}
+        child = {
+            **start_tags(started),
+            **run,
+            STUDY_TAG: self._study,
+            "harness.kind": "seed",
+            "mlflow.parentRunId": self._parent_id,
+        }
+        found = self._tracker.find(run)
+        self.run_id = found or self._tracker.create(f"seed {started.seed}", child, start_ms)
+        if found:
+            self._sent_steps = int(self._tracker.tags(found).get(self._mark, "0"))
+        self._tracker.write_params(self.run_id, params(started))
+        self._tracker.write_data(self.run_id, started.data)
+        self._copy(START_FILES)
+        self._tracker.set_running(self.run_id)
+        self._tracker.set_running(self._parent_id)
+
+    def _rows(self, event: AnyEvent) -> Iterator[Row]:
+        match event:
+            case Steps() if event.step[-1] >= self._sent_steps:
+                yield from window_rows(event)
+                if self._every_step:
+                    yield from step_rows(event)
+            case Evaluation():
+                yield from evaluation_rows(event)
+            case _:
+                pass
+
+    def _show_facts(self) -> None:
+        tags = self._facts.tags()
+        changed = {key: value for key, value in tags.items() if self._shown.get(key) != value}
+        if changed:
+            self._tracker.write_tags(self.run_id, changed)
+            self._shown = tags
+
+    def _turn(self, event: Interrupted | Resumed | RunFinished) -> None:
+        if isinstance(event, Resumed):
+            self._tracker.set_running(self.run_id)
+            self._tracker.set_running(self._parent_id)
+            return
+        status, reason = end_status(event)
+        self._end(status, reason, event.time_s)
+
+    def _end(self, status: str, reason: str, time_s: float) -> None:
+        self._tracker.write_tags(self.run_id, {"harness.end": reason[:TAG_CHARACTERS]})
+        self._copy((*START_FILES, FILE_NAME))
+        self._tracker.set_end(self.run_id, status, milliseconds(time_s))
+        among = set(self._tracker.children(self._parent_id).values())
+        together = next((word for word in STATUS_ORDER if word in among), status)
+        if together != "RUNNING":
+            self._tracker.set_end(self._parent_id, together, milliseconds(time_s))
+
+    def _copy_predictions(self, event: AnyEvent) -> None:
+        if isinstance(event, Evaluation) and event.predictions_file:
+            self._copy((event.predictions_file,), "predictions")
+
+    def _copy(self, names: Iterable[str], folder: str | None = None) -> None:
+        for name in names:
+            file = self._run_dir / name
+            if file.is_file():
+                self._tracker.write_file(self.run_id, file, folder)

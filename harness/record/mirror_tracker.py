@@ -1,0 +1,205 @@
+"""The MLflow tracker as the few operations that the mirror needs.
+
+Uses `MlflowClient` only: no active run, no autologging, nothing global in the
+training process. One object belongs to one thread.
+"""
+
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from harness.record.mirror_rows import DATASET_DIGEST_CHARACTERS, Row
+from harness.record.schema import DataIdentity
+
+ROWS_PER_BATCH = 1000
+PAIRS_PER_BATCH = 100
+"""MLflow's limits for metrics and for params or tags in one request."""
+
+_DEFAULTS = {
+    # The journal keeps everything, so a tracker that is down is asked again later instead of
+    # holding the thread for the two minutes a request and seven tries that MLflow waits.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # A benchmark reports to its own tracker and to nobody else.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def default_tracking_uri(runs: Path) -> str:
+    """SQLite beside the runs, by absolute path: a relative one would follow the working folder."""
+    return f"sqlite:///{(runs.resolve() / 'mlflow.db').as_posix()}"
+
+
+def shown_uri(tracking_uri: str) -> str:
+    """The address without user and password, for messages."""
+    parts = urlsplit(tracking_uri)
+    if not parts.username:
+        return tracking_uri
+    host = parts.hostname or ""
+    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+
+
+def identifier(text: str) -> str:
+    """Text as a tag value that a search can name: anything unusual becomes an underscore."""
+    return re.sub(r"[^\w .:/+-]", "_", text)
+
+
+class Tracker:
+    """A connection to one experiment of one tracker.
+
+    Args:
+        tracking_uri: `sqlite:////absolute/path.db` or `http(s)://...`.
+        experiment: Created when it does not exist.
+
+    Raises:
+        Exception: whatever MLflow raises when the tracker cannot be reached;
+            see `reason_of`.
+    """
+
+    def __init__(self, tracking_uri: str, experiment: str) -> None:
+        for name, value in _DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
+        from mlflow import MlflowClient
+
+        self._client = MlflowClient(tracking_uri=tracking_uri)
+        self.tracking_uri = tracking_uri
+        self.experiment_id = self._experiment(experiment)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            created = self._client.create_experiment(
+                name, artifact_location=_artifacts_beside(self.tracking_uri)
+            )
+        except MlflowException:  # another process made it in between
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            created = found.experiment_id
+        return str(created)
+
+    def find(self, tags: Mapping[str, str]) -> str | None:
+        """The oldest run with these tags (values as `identifier` gives them), or None."""
+        quoted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        runs = self._client.search_runs(
+            [self.experiment_id], quoted, max_results=1, order_by=["attributes.start_time ASC"]
+        )
+        return str(runs[0].info.run_id) if runs else None
+
+    def create(self, name: str, tags: Mapping[str, str], start_ms: int) -> str:
+        """Create a run with status RUNNING; returns its id."""
+        run = self._client.create_run(
+            self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name
+        )
+        return str(run.info.run_id)
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """All tags of a run."""
+        return dict(self._client.get_run(run_id).data.tags)
+
+    def children(self, parent_id: str) -> dict[str, str]:
+        """A parent's children: run id to status."""
+        children = self._client.search_runs(
+            [self.experiment_id], f"tags.mlflow.parentRunId = '{parent_id}'", max_results=1000
+        )
+        return {str(run.info.run_id): str(run.info.status) for run in children}
+
+    def write_rows(self, run_id: str, rows: Iterable[Row], tags: Mapping[str, str]) -> None:
+        """Write metrics in batches, then the tags with the last of them."""
+        from mlflow.entities import Metric, RunTag
+
+        iterator = iter(rows)
+        batch = list(islice(iterator, ROWS_PER_BATCH))
+        while batch:
+            following = list(islice(iterator, ROWS_PER_BATCH))
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(*row) for row in batch],
+                tags=[] if following else [RunTag(*pair) for pair in tags.items()],
+                synchronous=True,
+            )
+            batch = following
+
+    def write_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Write params; the same value again is accepted, another one is refused."""
+        from mlflow.entities import Param
+
+        for part in _parts(list(params.items())):
+            self._client.log_batch(run_id, params=[Param(*pair) for pair in part], synchronous=True)
+
+    def write_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, replacing earlier values."""
+        from mlflow.entities import RunTag
+
+        for part in _parts(list(tags.items())):
+            self._client.log_batch(run_id, tags=[RunTag(*pair) for pair in part], synchronous=True)
+
+    def write_data(self, run_id: str, data: DataIdentity) -> None:
+        """Record the data set under the harness's own digest.
+
+        MLflow's own digest covers 10,000 rows and its column holds 36
+        characters: the whole root digest is a param and a tag.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=data.name,
+            digest=data.root_digest[:DATASET_DIGEST_CHARACTERS],
+            source_type="local",
+            source=f'{{"root_digest": "{data.root_digest}"}}',
+            profile=f'{{"train_images": {data.train_images}, "val_images": {data.val_images}}}',
+        )
+        context = InputTag("mlflow.data.context", "training")
+        self._client.log_inputs(run_id, datasets=[DatasetInput(dataset, [context])])
+
+    def write_file(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Copy a file to the run's artifacts."""
+        self._client.log_artifact(run_id, str(file), folder)
+
+    def set_running(self, run_id: str) -> None:
+        """Say that a run goes on."""
+        self._client.update_run(run_id, status="RUNNING")
+
+    def set_end(self, run_id: str, status: str, end_ms: int) -> None:
+        """Say how and when a run ended."""
+        self._client.set_terminated(run_id, status, end_ms)
+
+
+def reason_of(error: BaseException, tracking_uri: str) -> str:
+    """Why the tracker could not be written to, in words and without a password."""
+    text = str(error)
+    if re.search(r"\b(401|403)\b|not authenticated|permission denied", text, re.IGNORECASE):
+        return (
+            f"the tracker at {shown_uri(tracking_uri)} refuses the user or the password "
+            "(MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)"
+        )
+    if isinstance(error, OSError) or "Max retries" in text or "API request to" in text:
+        return f"the tracker at {shown_uri(tracking_uri)} does not answer"
+    first = next(iter(text.splitlines()), "") or type(error).__name__
+    return f"the tracker at {shown_uri(tracking_uri)} failed: {first[:300]}"
+
+
+def _artifacts_beside(tracking_uri: str) -> str | None:
+    """`mlartifacts` beside a SQLite file; None leaves the place to a server."""
+    if not tracking_uri.startswith("sqlite:///"):
+        return None
+    database = Path(tracking_uri.removeprefix("sqlite:///")).resolve()
+    return (database.parent / "mlartifacts").as_uri()
+
+
+def _parts(pairs: Sequence[tuple[str, str]]) -> Iterable[Sequence[tuple[str, str]]]:
+    for start in range(0, len(pairs), PAIRS_PER_BATCH):
+        yield pairs[start : start + PAIRS_PER_BATCH]

@@ -1,0 +1,212 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from harness.record.journal import JournalWriter, read_journal
+from harness.record.mlflow_mirror import (
+    EXPERIMENT,
+    StudyResult,
+    default_tracking_uri,
+    open_mirror,
+    record_study,
+    sync_run,
+)
+from harness.record.schema import Interrupted, Resumed
+from tests.record_samples import (
+    EPOCH_S,
+    NUMERICS,
+    SampleRun,
+    checkpoint,
+    events,
+    started,
+    windows,
+    write_run,
+    write_start_files,
+)
+
+pytestmark = pytest.mark.filterwarnings(
+    # MLflow 3.17 maps one column with a loader that SQLAlchemy 2.1 deprecates; the mirror ignores
+    # it too, but these tests also look into the store by themselves.
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"
+)
+RUN = SampleRun()
+LIMIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database that tests copy: migrating takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    MlflowClient(default_tracking_uri(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, empty_store: Path) -> Path:
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    return tmp_path
+
+
+def run_dir(runs: Path, seed: int = 1) -> Path:
+    return runs / "smoke-00000000" / f"seed-{seed}"
+
+
+def all_runs(runs: Path) -> dict[str, Run]:
+    client = MlflowClient(default_tracking_uri(runs))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def rows(runs: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(runs / "mlflow.db") as database:
+        return sorted(
+            database.execute(
+                "select key, value, timestamp, step, run_uuid, is_nan from metrics "
+                "where key not like 'system/%'"
+            )
+        )
+
+
+def publish_whole(runs: Path, run: SampleRun, *, every_step: bool = False) -> None:
+    """Write and publish a run event by event, as a training does."""
+    folder = run_dir(runs, run.seed)
+    write_start_files(folder, run)
+    mirror = open_mirror(
+        tracking_uri=default_tracking_uri(runs),
+        run_dir=folder,
+        study="a study",
+        every_step=every_step,
+    )
+    with JournalWriter(folder / "journal.jsonl") as journal:
+        for event in events(folder, run):
+            journal.append(event)
+            journal.sync()
+            mirror.publish(event)
+    outcome = mirror.close(LIMIT_S)
+    assert outcome.complete, outcome.reason
+
+
+def test_a_run_is_a_child_of_its_study_with_metrics_params_and_files(runs: Path) -> None:
+    publish_whole(runs, RUN)
+    found = all_runs(runs)
+    child, parent = found["seed 1"], found["a study"]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert child.data.params["recipe.model.name"] == "apm5-resnet18-v2"
+    assert child.data.metrics["ten_crop/top1_accuracy"] == 0.98
+    assert child.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert child.inputs.dataset_inputs[0].dataset.digest == "d" * 36
+    client = MlflowClient(default_tracking_uri(runs))
+    top = {file.path for file in client.list_artifacts(child.info.run_id)}
+    assert top == {"recipe.json", "environment.json", "journal.jsonl", "predictions"}
+    assert len(client.list_artifacts(child.info.run_id, "predictions")) == 2
+    assert (runs / "mlartifacts").is_dir()
+
+
+def test_sending_again_changes_nothing(runs: Path) -> None:
+    publish_whole(runs, RUN)
+    before = rows(runs)
+    for _ in range(2):
+        sync_run(
+            read_journal(run_dir(runs)), tracking_uri=default_tracking_uri(runs), study="a study"
+        )
+    assert rows(runs) == before
+    assert len(all_runs(runs)) == 2
+
+
+def test_sync_alone_gives_what_the_mirror_gave(runs: Path, tmp_path: Path) -> None:
+    publish_whole(runs, RUN, every_step=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    sync_run(
+        read_journal(run_dir(runs)),
+        tracking_uri=default_tracking_uri(other),
+        study="a study",
+        every_step=True,
+    )
+    strip = [row[:4] for row in rows(runs)]
+    assert strip == [row[:4] for row in rows(other)]
+    assert len([row for row in strip if row[0] == "every_step/loss"]) == RUN.steps
+
+
+@pytest.mark.parametrize("mirrored_before", [True, False])
+def test_a_resumed_part_goes_on_in_the_same_child(runs: Path, *, mirrored_before: bool) -> None:
+    folder = run_dir(runs)
+    first = [started(RUN), *windows(RUN, 0, 100), checkpoint(RUN, 100)]
+    stop = Interrupted(time_s=EPOCH_S + 20, step=100, reason="signal")
+    again = Resumed(
+        time_s=EPOCH_S + 30,
+        step=100,
+        file="checkpoints/step-0000000100",
+        numerics=NUMERICS,
+        numerics_digest=NUMERICS.digest,
+    )
+    second = [again, *windows(RUN, 100)]
+    with JournalWriter(folder / "journal.jsonl") as journal:
+        for part, live in (([*first, stop], mirrored_before), (second, True)):
+            mirror = _open(runs, folder) if live else None
+            for event in part:
+                journal.append(event)
+                if mirror:
+                    mirror.publish(event)
+            if mirror:
+                assert mirror.close(LIMIT_S).complete
+            if live and part is not second:
+                assert all_runs(runs)["seed 1"].info.status == "KILLED"
+    found = all_runs(runs)
+    assert len(found) == 2
+    child = found["seed 1"]
+    assert child.data.tags["harness.resumed_at_steps"] == "100"
+    assert "without writing why" in child.data.tags["harness.end"]
+    assert child.info.status == found["a study"].info.status == "FAILED"
+    assert sorted(row[3] for row in rows(runs) if row[0] == "loss") == [100, 200, 240]
+
+
+def _open(runs: Path, folder: Path):  # noqa: ANN202 - the class is not part of the interface
+    return open_mirror(
+        tracking_uri=default_tracking_uri(runs),
+        run_dir=folder,
+        study="a study",
+        system_every_s=None,
+    )
+
+
+def test_a_study_with_a_crashed_seed_is_not_finished(runs: Path) -> None:
+    publish_whole(runs, RUN)
+    folder = write_run(run_dir(runs, 2), SampleRun(seed=2, ends=False))
+    outcome = sync_run(
+        read_journal(folder), tracking_uri=default_tracking_uri(runs), study="a study"
+    )
+    assert outcome.complete
+    found = all_runs(runs)
+    assert found["seed 2"].info.status == "KILLED"
+    assert "no end" in found["seed 2"].data.tags["harness.end"]
+    assert found["seed 1"].info.status == "FINISHED"
+    assert found["a study"].info.status == "KILLED"
+
+
+def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) -> None:
+    publish_whole(runs, RUN)
+    page = tmp_path / "report.html"
+    page.write_text("<p>page</p>")
+    result = StudyResult(
+        verdict="reproduced",
+        reasons=("every seed reaches 97 %",),
+        metrics={"study/mean_top1_accuracy": 0.98},
+        files=(page,),
+        time_s=EPOCH_S,
+    )
+    for _ in range(2):
+        record_study(result, tracking_uri=default_tracking_uri(runs), study="a study")
+    found = all_runs(runs)
+    assert {run.data.tags["verdict"] for run in found.values()} == {"reproduced"}
+    assert found["a study"].data.metrics == {"study/mean_top1_accuracy": 0.98}
+
+
+def test_system_metrics_come_along_with_the_windows(runs: Path) -> None:
+    publish_whole(runs, RUN)
+    child = all_runs(runs)["seed 1"]
+    assert 0 <= child.data.metrics["system/system_memory_usage_percentage"] <= 100

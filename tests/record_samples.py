@@ -1,0 +1,210 @@
+"""Folders of runs that never happened, for tests of what is made from a run's record."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.recipes.protocol import Protocol
+from harness.recipes.recipe import Recipe
+from harness.recipes.smoke import SMOKE
+from harness.record.journal import FILE_NAME, JournalWriter
+from harness.record.predictions import predictions_table, write_predictions
+from harness.record.schema import (
+    AnyEvent,
+    CheckpointWritten,
+    DataIdentity,
+    EffectiveNumerics,
+    Evaluation,
+    RunFinished,
+    RunStarted,
+    Steps,
+)
+
+EPOCH_S = 1_760_000_000.0
+NUMERICS = EffectiveNumerics(
+    op_determinism=True,
+    xla=False,
+    onednn=True,
+    tf32=False,
+    compute="float32",
+    intra_op_threads=2,
+    inter_op_threads=2,
+    devices=("CPU: sample processor",),
+    cpu="sample processor avx2",
+    versions={"python": "3.11.7", "tensorflow": "2.21.0", "harness": "0.1.0"},
+)
+
+
+@dataclass(frozen=True)
+class SampleRun:
+    """What a made-up run looks like; `spike` is (step, loss) put into the curve."""
+
+    seed: int = 1
+    steps: int = 240
+    steps_per_epoch: int = 80
+    classes: tuple[str, ...] = tuple("0123456789")
+    images: int = 200
+    top1_correct: int = 196
+    recipe: Recipe = SMOKE
+    spike: tuple[int, float] | None = None
+    ends: bool = True
+    evaluates: bool = True
+    command: tuple[str, ...] = ("harness", "run", "smoke", "--seed", "1")
+    environment: dict[str, object] = field(default_factory=lambda: {"hostname": "sample"})
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.recipe.digest[:8]}-seed-{self.seed}"
+
+
+def started(run: SampleRun) -> RunStarted:
+    return RunStarted(
+        time_s=EPOCH_S,
+        run_id=run.run_id,
+        seed=run.seed,
+        recipe=run.recipe,
+        recipe_digest=run.recipe.digest,
+        deviations=(),
+        numerics=NUMERICS,
+        numerics_digest=NUMERICS.digest,
+        data=DataIdentity(
+            name="digits",
+            kind="digits",
+            root_digest="d" * 64,
+            train_images=1437,
+            val_images=run.images,
+            classes=run.classes,
+            class_order="folder",
+        ),
+        steps_per_epoch=run.steps_per_epoch,
+        steps_total=run.steps,
+        harness_version="0.1.0",
+        git_commit="c" * 40,
+        git_dirty=False,
+        environment=run.environment,
+        command=run.command,
+    )
+
+
+def windows(run: SampleRun, first: int = 0, last: int | None = None) -> Iterator[Steps]:
+    """Windows of at most 100 steps with a falling loss and plausible times."""
+    last = run.steps if last is None else last
+    generator = np.random.default_rng(run.seed)
+    for begin in range(first, last, 100):
+        step = np.arange(begin, min(begin + 100, last))
+        times = 0.1 + 0.01 * generator.random(len(step))
+        loss = (
+            0.6 + 1.7 * np.exp(-3 * step / run.steps) + 0.05 * generator.standard_normal(len(step))
+        )
+        if run.spike and step[0] <= run.spike[0] <= step[-1]:
+            loss[run.spike[0] - step[0]] = run.spike[1]
+        yield Steps(
+            time_s=EPOCH_S + 0.105 * float(step[-1] + 1),
+            step=tuple(step.tolist()),
+            step_time_s=tuple(times.tolist()),
+            data_wait_s=tuple((times * 0.02).tolist()),
+            loss=tuple(loss.tolist()),
+            learning_rate=tuple((0.05 * (1 - step / run.steps)).tolist()),
+            gradient_norm=tuple((1 + generator.random(len(step))).tolist()),
+            correct=tuple(generator.integers(0, 33, len(step)).tolist()),
+            images=(32,) * len(step),
+            fingerprint=tuple(f"{s:016x}" for s in step.tolist()),
+            compiled=(0,) if begin == 0 else (),
+        )
+
+
+def checkpoint(run: SampleRun, step: int) -> CheckpointWritten:
+    return CheckpointWritten(
+        time_s=EPOCH_S + 0.105 * step + 0.01,
+        step=step,
+        file=f"checkpoints/step-{step:010d}",
+        digest=f"{run.seed:064x}",
+        bytes=1000,
+        stall_s=0.02,
+        tensor_fingerprints={"conv0/kernel": f"{step:016x}"},
+    )
+
+
+def evaluation(
+    run: SampleRun, step: int, protocol: Protocol, *, final: bool, correct: int, file: str | None
+) -> Evaluation:
+    return Evaluation(
+        time_s=EPOCH_S + 0.105 * step + 0.02,
+        step=step,
+        epoch=step / run.steps_per_epoch,
+        final=final,
+        protocol=protocol,
+        protocol_digest=protocol.digest,
+        images=run.images,
+        images_in_split=run.images,
+        top1_correct=correct,
+        top5_correct=min(run.images, correct + 2),
+        duration_s=1.5,
+        crops_per_s=run.images / 1.5,
+        predictions_file=file,
+        predictions_digest=None,
+    )
+
+
+def write_run(folder: Path, run: SampleRun) -> Path:
+    """Write a run's folder with journal and predictions; returns the folder."""
+    write_start_files(folder, run)
+    with JournalWriter(folder / FILE_NAME) as journal:
+        for event in events(folder, run):
+            journal.append(event)
+    return folder
+
+
+def write_start_files(folder: Path, run: SampleRun) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.json").write_text(run.recipe.model_dump_json(indent=2))
+    (folder / "environment.json").write_text('{"hostname": "sample"}')
+
+
+def events(folder: Path, run: SampleRun) -> Iterator[AnyEvent]:
+    """Every event of a run in order; writes the prediction files that they name."""
+    yield started(run)
+    for window in windows(run):
+        yield window
+        done = window.step[-1] + 1
+        if run.evaluates and done // run.steps_per_epoch > window.step[0] // run.steps_per_epoch:
+            share = done / run.steps
+            yield evaluation(
+                run, done, run.recipe.epoch_protocol, final=False,
+                correct=int(run.top1_correct * share), file=None,
+            )  # fmt: skip
+    yield checkpoint(run, run.steps)
+    if run.evaluates:
+        for protocol in run.recipe.final_protocols:
+            yield _final(folder, run, protocol)
+    if run.ends:
+        yield RunFinished(
+            time_s=EPOCH_S + 0.105 * run.steps + 5,
+            step=run.steps,
+            status="completed",
+            weights_fingerprint="a" * 16,
+        )
+
+
+def _final(folder: Path, run: SampleRun, protocol: Protocol) -> Evaluation:
+    name = f"predictions-{protocol.name}-step-{run.steps}.parquet"
+    classes = len(run.classes)
+    labels = np.arange(run.images) % classes
+    top5 = (labels[:, None] + np.arange(5)) % classes
+    wrong = np.arange(run.images) >= run.top1_correct
+    top5[wrong, :2] = top5[wrong, 1::-1]
+    half_wrong = np.flatnonzero(wrong)[2:]
+    top5[half_wrong] = (labels[half_wrong, None] + 1 + np.arange(5)) % classes
+    table = predictions_table(
+        [f"val/{run.classes[label]}/{i:04d}.jpg" for i, label in enumerate(labels)],
+        labels,
+        top5,
+        np.tile(np.float32([0.7, 0.1, 0.1, 0.05, 0.05]), (run.images, 1)),
+        {"protocol": protocol.name},
+    )
+    digest = write_predictions(table, folder / name)
+    event = evaluation(run, run.steps, protocol, final=True, correct=run.top1_correct, file=name)
+    top5_correct = int((top5 == labels[:, None]).any(axis=1).sum())
+    return event.model_copy(update={"predictions_digest": digest, "top5_correct": top5_correct})
