@@ -110,7 +110,7 @@ def translate_labels(labels: np.ndarray, source: Order, target: Order) -> np.nda
         return labels.astype(np.int32)
     orders = class_orders()
     table = orders.devkit_of_wordnet if target == "devkit" else orders.wordnet_of_devkit
-    return table[labels]
+    return np.asarray(table[labels], np.int32)
 
 
 def _broken(found: str) -> DataError:

@@ -1,0 +1,118 @@
+"""What one image file is, and the decision about it: used as is, converted or refused.
+
+The pipeline's decoder reads 8-bit JPEG (grey or three components) and PNG
+exactly as OpenCV's `imread` does. Everything else that can be read is
+converted, losslessly, into an RGB PNG beside the manifest
+(`conversion.py`). What cannot be read is refused.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.data.conversion import UnreadableImageError, to_png
+from harness.data.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
+
+Decision = Literal["as_is", "converted", "refused"]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+DECODABLE_PROCESSES = frozenset({0, 1, 2})
+TAIL_BYTES = 64
+"""How far before the end a JPEG's end marker may stand: some writers append zeros."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The facts about a file's bytes.
+
+    `width`, `height` and `orientation` describe the file that the pipeline
+    reads, which after a conversion is upright PNG; `source_orientation` is what
+    the original says. `reason` says why a file is converted or refused.
+    """
+
+    sha256: str
+    size_bytes: int
+    farmhash64: int
+    encoding: str
+    colour_model: str
+    width: int
+    height: int
+    orientation: int
+    source_orientation: int
+    decision: Decision
+    reason: str
+    converted: bytes | None = None
+
+
+def inspect(raw: bytes) -> Inspection:
+    """Inspect one file's bytes; never raises for bad content, refuses it instead."""
+    sha256 = hashlib.sha256(raw).hexdigest()
+    encoding, colour_model, size, orientation, reason = "unknown", "unknown", (0, 0), 1, ""
+    decision: Decision = "as_is"
+    png: bytes | None = None
+    try:
+        if raw[:2] == SOI:
+            encoding, colour_model, size, orientation, reason = _inspect_jpeg(raw)
+        else:
+            reason = "is no JPEG file"
+        if reason:
+            picture = to_png(raw)
+            decision, png = "converted", picture.png
+            reason = f"{reason}: {picture.how}"
+            encoding, colour_model, size = picture.encoding, picture.colour_model, picture.size
+    except (BadHeaderError, UnreadableImageError) as error:
+        decision, reason = "refused", str(error)
+    return Inspection(
+        sha256=sha256,
+        size_bytes=len(raw),
+        farmhash64=farmhash64(raw if png is None else png),
+        encoding=encoding,
+        colour_model=colour_model,
+        width=size[0],
+        height=size[1],
+        orientation=orientation if png is None else 1,
+        source_orientation=orientation,
+        decision=decision,
+        reason=reason,
+        converted=png,
+    )
+
+
+def farmhash64(raw: bytes) -> int:
+    """TensorFlow's 64-bit fingerprint of some bytes, as the pipeline computes it in the graph."""
+    import tensorflow as tf
+
+    fingerprint = tf.fingerprint(tf.constant([raw]), "farmhash64")
+    return int.from_bytes(fingerprint.numpy().tobytes(), "little")
+
+
+def _inspect_jpeg(raw: bytes) -> tuple[str, str, tuple[int, int], int, str]:
+    """Encoding, colour model, size, orientation, and why it must be converted (or "").
+
+    Raises:
+        BadHeaderError: the header is damaged.
+        UnreadableImageError: the file is cut short.
+    """
+    header = read_jpeg_header(raw)
+    encoding = "jpeg_progressive" if header.process == 2 else "jpeg"
+    reason = ""
+    if header.components not in {1, 3}:
+        reason = f"has {header.components} components ({header.colour_model})"
+    elif header.process not in DECODABLE_PROCESSES or header.precision != 8:
+        reason = f"has coding process {header.process} with {header.precision} bits"
+    if EOI not in raw[-TAIL_BYTES:]:
+        _decode_completely(raw)
+    return encoding, header.colour_model, (header.width, header.height), header.orientation, reason
+
+
+def _decode_completely(raw: bytes) -> None:
+    """A JPEG without its end marker is accepted only if every line of it decodes.
+
+    Raises:
+        UnreadableImageError: the file is cut short.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.io.decode_jpeg(raw, dct_method="INTEGER_ACCURATE")
+    except tf.errors.InvalidArgumentError as error:
+        raise UnreadableImageError("the file is cut short") from error

@@ -1,0 +1,144 @@
+"""The manifest: one row per image in `manifest.parquet`, and `dataset.json` beside it.
+
+Two copies of a data set are equal exactly when their root digests are: the
+root is the SHA-256 over the rows `id<TAB>class<TAB>sha256<NEWLINE>` sorted by
+id, where sha256 covers the original file's bytes. Where the files lie and how
+they were packed does not matter.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field, ValidationError
+
+from harness.errors import DataError
+from harness.recipes.values import Frozen
+from harness.record.schema import DataIdentity
+
+MANIFEST = "manifest.parquet"
+DESCRIPTION = "dataset.json"
+VERSION = 1
+DIGEST_ROWS = 100_000
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),  # train/n01440764/n01440764_10026.JPEG, whatever the layout on disk
+        ("split", pa.string()),  # train or val
+        ("class", pa.string()),
+        ("label", pa.int32()),
+        ("path", pa.string()),  # of the original, relative to the images' root
+        ("bytes", pa.int64()),  # of the original
+        ("mtime_ns", pa.int64()),  # of the original
+        ("sha256", pa.string()),  # of the original
+        ("encoding", pa.string()),
+        ("colour_model", pa.string()),
+        ("width", pa.int32()),  # of the file that is read, before EXIF orientation
+        ("height", pa.int32()),
+        ("orientation", pa.uint8()),  # of the file that is read, EXIF 1 to 8
+        ("source_orientation", pa.uint8()),
+        ("decision", pa.string()),  # as_is, converted, refused
+        ("reason", pa.string()),
+        ("converted", pa.string()),  # relative to the manifest's folder; null when as_is
+        ("farmhash64", pa.uint64()),  # of the file that is read
+    ]
+)
+
+
+class Truth(Frozen):
+    """One published fact about ImageNet and what this data set has."""
+
+    fact: str
+    expected: str
+    found: str
+    holds: bool
+
+
+class Description(Frozen):
+    """`dataset.json`: what the manifest is about."""
+
+    version: Literal[1] = 1
+    identity: DataIdentity
+    source: str = Field(description="kind of source: folder, tars, lists, kaggle, flat_val, tfds")
+    images_root: str = Field(description="absolute folder that `path` is relative to")
+    as_is: int = Field(ge=0)
+    converted: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    turned: int = Field(ge=0, description="images that EXIF orientation turns or mirrors")
+    truths: tuple[Truth, ...]
+
+
+def root_digest(rows: pa.Table) -> str:
+    """Hex sha256 over id, class and content of every row; rows must be sorted by id."""
+    digest = hashlib.sha256()
+    lines = rows.select(["id", "class", "sha256"])
+    for batch in lines.to_batches(max_chunksize=DIGEST_ROWS):
+        joined = pc.binary_join_element_wise(*batch.columns, "\t")
+        digest.update("".join(f"{line}\n" for line in joined.to_pylist()).encode())
+    return digest.hexdigest()
+
+
+def write_manifest(rows: pa.Table, description: Description, folder: Path) -> None:
+    """Write both files atomically; `dataset.json` last, so that it vouches for the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{MANIFEST}.tmp"
+    pq.write_table(rows, temporary, compression="zstd")
+    replace_durably(temporary, folder / MANIFEST)
+    temporary = folder / f".{DESCRIPTION}.tmp"
+    temporary.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    replace_durably(temporary, folder / DESCRIPTION)
+
+
+def read_description(folder: Path) -> Description:
+    """Read `dataset.json`.
+
+    Raises:
+        DataError: missing, unreadable or from another version.
+    """
+    path = folder / DESCRIPTION
+    try:
+        return Description.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"cannot read the data set's description: {error}",
+            where=str(path),
+            expected="a file written by `harness prepare`",
+            remedy="prepare the data set again",
+        ) from error
+
+
+def read_manifest(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read the rows, all columns or some.
+
+    Raises:
+        DataError: missing, unreadable or with other columns.
+    """
+    path = folder / MANIFEST
+    try:
+        schema = pq.read_schema(path)
+        rows = pq.read_table(path, columns=columns) if schema.names == SCHEMA.names else None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _unreadable(path, str(error)) from error
+    if rows is None:
+        raise _unreadable(path, f"its columns are {', '.join(schema.names)}")
+    return rows
+
+
+def replace_durably(temporary: Path, target: Path) -> None:
+    """Sync a finished temporary file and rename it into place."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    return DataError(
+        f"cannot read the manifest: {found}",
+        where=str(path),
+        expected=f"a Parquet file with the columns {', '.join(SCHEMA.names)}",
+        remedy="prepare the data set again",
+    )

@@ -1,0 +1,171 @@
+"""Open a data set: a prepared folder, or a plain one whose manifest is then made and kept."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.data.class_order import class_orders
+from harness.data.dataset import DataSet, Split
+from harness.data.manifest import (
+    DESCRIPTION,
+    Description,
+    read_description,
+    read_manifest,
+    root_digest,
+    write_manifest,
+)
+from harness.data.preparing import OnProgress, inspect_source
+from harness.data.sources import Source, list_folder
+from harness.data.truths import kind_of, known_truths
+from harness.errors import DataError
+from harness.record.schema import DataIdentity
+
+
+def open_dataset(path: Path, *, manifests: Path) -> DataSet:
+    """Open `path` for training or evaluation.
+
+    Args:
+        path: a folder written by `harness prepare`, or a plain folder with
+            `train/<class>/*` and `val/<class>/*`.
+        manifests: where the manifest of a plain folder is made and kept.
+
+    Raises:
+        DataError: no data set, files missing or changed, or images that cannot be read.
+    """
+    path = path.resolve()
+    if (path / DESCRIPTION).exists():
+        return load(path)
+    source = list_folder(path)
+    kept = manifests / f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if not _describes(kept, source):
+        build(source, kept)
+    return load(kept)
+
+
+def build(
+    source: Source,
+    out: Path,
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> Description:
+    """Inspect a source and write its manifest and description to `out`.
+
+    Raises:
+        DataError: a file cannot be read, or two images have one id.
+    """
+    workers = workers or os.cpu_count() or 1
+    rows = inspect_source(source, out, workers=workers, on_progress=on_progress)
+    _refuse_doubles(rows, source)
+    digest = root_digest(rows)
+    truths = known_truths(rows, source.classes)
+    kind = kind_of(digest, source.classes, truths)
+    decisions = dict(zip(*np.unique(rows["decision"].to_numpy(), return_counts=True), strict=True))
+    description = Description(
+        identity=DataIdentity(
+            name={"imagenet": "ILSVRC2012", "digits": "digits"}.get(kind, source.root.name),
+            kind=kind,
+            root_digest=digest,
+            train_images=int(pc.sum(pc.equal(rows["split"], "train")).as_py()),
+            val_images=int(pc.sum(pc.equal(rows["split"], "val")).as_py()),
+            classes=source.classes,
+            class_order="wordnet" if source.classes == class_orders().wnids else "folder",
+        ),
+        source=source.kind,
+        images_root=str(source.root),
+        as_is=int(decisions.get("as_is", 0)),
+        converted=int(decisions.get("converted", 0)),
+        refused=int(decisions.get("refused", 0)),
+        turned=int(pc.sum(pc.greater(rows["source_orientation"], 1)).as_py() or 0),
+        truths=truths,
+    )
+    write_manifest(rows, description, out)
+    return description
+
+
+def load(folder: Path) -> DataSet:
+    """Load a prepared folder.
+
+    Raises:
+        DataError: the manifest is damaged, or images in it were refused.
+    """
+    description = read_description(folder)
+    rows = read_manifest(folder)
+    _check_root(rows, description, folder)
+    _refuse_unreadable(rows, folder)
+    splits = [_split(rows, name, description, folder) for name in ("train", "val")]
+    identity = description.identity
+    return DataSet(
+        root=folder,
+        train=splits[0],
+        val=splits[1],
+        classes=identity.classes,
+        class_order=identity.class_order,
+        identity=identity,
+    )
+
+
+def _split(rows: pa.Table, name: str, description: Description, folder: Path) -> Split:
+    part = rows.filter(pc.equal(rows["split"], name))
+    originals = pc.binary_join_element_wise(description.images_root, part["path"], "/")
+    copies = pc.binary_join_element_wise(str(folder), part["converted"], "/")
+    return Split(
+        ids=tuple(part["id"].to_pylist()),
+        paths=tuple(pc.coalesce(copies, originals).to_pylist()),
+        labels=part["label"].to_numpy(),
+        farmhash64=part["farmhash64"].to_numpy(),
+        heights=part["height"].to_numpy(),
+        widths=part["width"].to_numpy(),
+        orientations=part["orientation"].to_numpy(),
+    )
+
+
+def _describes(kept: Path, source: Source) -> bool:
+    """Whether a kept manifest is about exactly these files, by path, size and time."""
+    if not (kept / DESCRIPTION).exists():
+        return False
+    rows = read_manifest(kept, ["path", "bytes", "mtime_ns"])
+    known = set(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
+    return known == {(image.path, image.size_bytes, image.mtime_ns) for image in source.images}
+
+
+def _check_root(rows: pa.Table, description: Description, folder: Path) -> None:
+    found = root_digest(rows)
+    if found != description.identity.root_digest:
+        raise DataError(
+            f"the manifest's root digest is {found}",
+            where=str(folder),
+            expected=f"{description.identity.root_digest}, as dataset.json says",
+            remedy="the manifest was altered: prepare the data set again",
+        )
+
+
+def _refuse_unreadable(rows: pa.Table, folder: Path) -> None:
+    refused = rows.filter(pc.equal(rows["decision"], "refused"))
+    if len(refused):
+        named = [f"{row['id']}: {row['reason']}" for row in refused.slice(0, 5).to_pylist()]
+        raise DataError(
+            f"{len(refused)} images cannot be read\n    " + "\n    ".join(named),
+            where=str(folder),
+            expected="every file an image that decodes",
+            remedy="replace or remove these files, then prepare again",
+        )
+
+
+def _refuse_doubles(rows: pa.Table, source: Source) -> None:
+    ids = rows["id"]
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return
+    counts = pc.value_counts(ids).to_pylist()
+    doubled = next(c["values"] for c in counts if c["counts"] > 1)
+    paths = rows.filter(pc.equal(ids, doubled))["path"].to_pylist()
+    raise DataError(
+        f"two files have the id {doubled}: {', '.join(paths[:3])}",
+        where=str(source.root),
+        expected="each image once",
+        remedy="rename one of them or take it away",
+    )

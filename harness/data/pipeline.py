@@ -1,0 +1,202 @@
+"""Batches for training and evaluation: TensorFlow ops only, no state, deterministic order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from harness.data.colour import augment_colours, normalise
+from harness.data.dataset import Split
+from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
+from harness.data.order import Positions, image_index, order_seeds
+from harness.data.reading import decode_upright, read_checked
+from harness.recipes.protocol import Normalisation, Protocol
+from harness.recipes.recipe import Augmentation
+
+PREFETCHED_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class SplitTensors:
+    """A split's columns as tensors that the graph gathers from."""
+
+    ids: tf.Tensor
+    paths: tf.Tensor
+    labels: tf.Tensor
+    farmhash64: tf.Tensor
+    orientations: tf.Tensor
+
+    @classmethod
+    def of(cls, split: Split) -> "SplitTensors":
+        """Copy a split into tensors."""
+        with tf.device("CPU:0"):
+            return cls(
+                tf.constant(split.ids),
+                tf.constant(split.paths),
+                tf.constant(split.labels, tf.int32),
+                tf.constant(split.farmhash64, tf.uint64),
+                tf.constant(split.orientations, tf.int32),
+            )
+
+    def read(self, index: tf.Tensor) -> tf.Tensor:
+        """Checked bytes of an image."""
+        return read_checked(self.paths[index], self.ids[index], self.farmhash64[index])
+
+
+def training_batches(
+    split: Split,
+    *,
+    augmentation: Augmentation,
+    normalisation: Normalisation,
+    image_size: int,
+    seed: int,
+    batch: int,
+    first_step: int,
+    last_step: int,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Augmented batches of the steps [first_step, last_step).
+
+    Args:
+        split: the training images.
+        augmentation: the recipe's random steps.
+        normalisation: the recipe's channel order, means and deviations.
+        image_size: side S of the square crop.
+        seed: of the run.
+        batch: global batch b.
+        first_step: first step, counting from 0.
+        last_step: the step after the last.
+        shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
+
+    Returns:
+        Elements `{"image": float32 [b/n, S, S, 3], "label": int32 [b/n],
+        "index": int64 [b/n]}`; index is the position in the split.
+
+    Raises:
+        UsageError: the batch cannot be shared equally.
+    """
+    positions = Positions(len(split), batch, first_step, last_step, *shard)
+    tensors = SplitTensors.of(split)
+    keys = tf.constant(order_seeds(seed, positions.passes))
+    first_pass, _ = positions.passes
+    key = augmentation_key(seed)
+
+    def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
+        number = positions.global_number(nth)
+        pass_number, place = number // positions.images, number % positions.images
+        index = image_index(place, keys[pass_number - first_pass], positions.images)
+        u = uniforms(key, pass_number, index)
+        image = decode_upright(
+            tensors.read(index), tensors.orientations[index], augmentation.decoder
+        )
+        crop = random_crop(image, geometry_draws(u, augmentation), image_size)
+        return {"image": crop, "label": tensors.labels[index], "index": index, "draws": u}
+
+    def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        draws = colour_draws(element.pop("draws"), augmentation)
+        planes = tf.unstack(element["image"][..., ::-1], axis=-1)
+        columns = [draws[:, k, tf.newaxis, tf.newaxis] for k in range(6)]
+        planes = normalise(augment_colours(planes, columns, augmentation), normalisation)
+        return {**element, "image": tf.stack(planes, axis=-1)}
+
+    dataset = tf.data.Dataset.range(positions.count)
+    dataset = _parallel(dataset, load).batch(positions.per_worker, drop_remainder=True)
+    return dataset.map(finish).prefetch(PREFETCHED_BATCHES)
+
+
+def evaluation_batches(
+    split: Split,
+    protocol: Protocol,
+    *,
+    images_per_batch: int,
+    limit: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Every image once, in order; the last batch is padded and masked.
+
+    Args:
+        split: the validation images.
+        protocol: which crops.
+        images_per_batch: images b of each batch, over all workers.
+        limit: only the first so many images.
+        shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
+
+    Returns:
+        Elements `{"image": float32 [b/n, crops, S, S, 3], "label": int32
+        [b/n], "index": int64 [b/n], "mask": bool [b/n]}`.
+    """
+    images = min(len(split), limit) if limit is not None else len(split)
+    batches = -(-images // images_per_batch)
+    positions = Positions(images, images_per_batch, 0, batches, *shard)
+    tensors = SplitTensors.of(split)
+
+    def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
+        number = positions.global_number(nth)
+        index = tf.minimum(number, images - 1)
+        image = decode_upright(tensors.read(index), tensors.orientations[index], protocol.decoder)
+        crops = evaluation_crops(image, protocol)
+        planes = normalise(tf.unstack(crops[..., ::-1], axis=-1), protocol.normalisation)
+        return {
+            "image": tf.stack(planes, axis=-1),
+            "label": tensors.labels[index],
+            "index": index,
+            "mask": number < images,
+        }
+
+    dataset = _parallel(tf.data.Dataset.range(positions.count), load)
+    return dataset.batch(positions.per_worker, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+
+
+def random_crop(image: tf.Tensor, draws: tf.Tensor, size: int) -> tf.Tensor:
+    """Aspect, scale, crop and mirror; float32 [size, size, 3] RGB."""
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    aspect, short, x, y, mirrored = tf.unstack(draws)
+    stretched_h, stretched_w = _truncated(height, aspect), _truncated(width, aspect)
+    wide = height < width
+    stretched_h = tf.where(wide, height, stretched_h)
+    stretched_w = tf.where(wide, stretched_w, width)
+    image = _resize(tf.cast(image, tf.float32), stretched_h, stretched_w)
+    ratio = short / tf.cast(tf.minimum(stretched_h, stretched_w), tf.float64)
+    final_h = tf.maximum(_truncated(stretched_h, ratio), size)
+    final_w = tf.maximum(_truncated(stretched_w, ratio), size)
+    image = _resize(image, final_h, final_w)
+    top, left = _truncated(final_h - size, y), _truncated(final_w - size, x)
+    crop = tf.slice(image, [top, left, 0], [size, size, 3])
+    return tf.cond(mirrored > 0, lambda: tf.reverse(crop, [1]), lambda: crop)
+
+
+def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
+    """The protocol's crops of a whole image, float32 [crops, size, size, 3] RGB."""
+    size = protocol.crop_size or 0
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    ratio = protocol.short_sides[0] / tf.cast(tf.minimum(height, width), tf.float64)
+    height = tf.maximum(_truncated(height, ratio), size)
+    width = tf.maximum(_truncated(width, ratio), size)
+    image = _resize(tf.cast(image, tf.float32), height, width)
+    center = ((height - size) // 2, (width - size) // 2)
+    if protocol.crops == "center":
+        offsets = [center]
+    else:
+        bottom, right = height - size, width - size
+        offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center]
+    images = [image, tf.reverse(image, [1])] if protocol.mirror else [image]
+    crops = [
+        tf.slice(picture, [top, left, 0], [size, size, 3])
+        for picture in images
+        for top, left in offsets
+    ]
+    return tf.stack(crops)
+
+
+def _truncated(length: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.cast(length, tf.float64) * factor, tf.int32)
+
+
+def _resize(image: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    return tf.image.resize(image, tf.stack([height, width]), antialias=False)
+
+
+def _parallel(
+    dataset: tf.data.Dataset, load: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+) -> tf.data.Dataset:
+    return dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -1,0 +1,142 @@
+"""Where images come from, as a plain list of what is to be inspected."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import DataError
+
+SplitName = Literal["train", "val"]
+SPLITS: tuple[SplitName, SplitName] = ("train", "val")
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One image to inspect.
+
+    Attributes:
+        split: train or val.
+        class_name: name of its class.
+        path: its file, relative to the source's root.
+        size_bytes: the file's size.
+        mtime_ns: the file's time of last change.
+    """
+
+    split: SplitName
+    class_name: str
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+    @property
+    def id(self) -> str:
+        """Name within the data set, independent of the layout on disk."""
+        return f"{self.split}/{self.class_name}/{self.path.rsplit('/', 1)[-1]}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A listed source: its kind, its root folder, its images, and its classes in label order."""
+
+    kind: str
+    root: Path
+    images: tuple[SourceImage, ...]
+    classes: tuple[str, ...]
+
+
+def list_folder(root: Path) -> Source:
+    """List `train/<class>/*` and `val/<class>/*`; classes are sorted by name.
+
+    Raises:
+        DataError: a split or a class folder is missing or empty, or a file is no image.
+    """
+    images = [image for split in SPLITS for image in list_split(root, split)]
+    classes = {
+        split: sorted({i.class_name for i in images if i.split == split}) for split in SPLITS
+    }
+    for here, there in (SPLITS, SPLITS[::-1]):
+        missing = sorted(set(classes[here]) - set(classes[there]))
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(classes[here])} classes of {here} have no image in "
+                f"{there}: {', '.join(missing[:5])}",
+                where=str(root / there),
+                expected="the same class folders in train and val",
+                remedy="add the missing class folders or take the surplus ones away",
+            )
+    return Source("folder", root, tuple(images), tuple(classes["train"]))
+
+
+def list_split(root: Path, split: SplitName) -> list[SourceImage]:
+    """Images of `root/split/<class>/*`, sorted by class and name.
+
+    Raises:
+        DataError: the folder is missing, holds no class, or a class is empty.
+    """
+    folder = root / split
+    images: list[SourceImage] = []
+    for class_folder in sorted_entries(folder, root):
+        if not class_folder.is_dir():
+            continue
+        found = [
+            image_of(entry, root, split, class_folder.name)
+            for entry in sorted_entries(Path(class_folder.path), root)
+            if entry.is_file()
+        ]
+        if not found:
+            raise DataError(
+                f"the class {class_folder.name} has no images",
+                where=class_folder.path,
+                expected="at least one image file per class",
+                remedy="put its images there, or remove the empty folder",
+            )
+        images += found
+    if not images:
+        raise DataError(
+            f"there are no class folders in {split}",
+            where=str(folder),
+            expected=f"{split}/<class>/<images> for each class",
+            remedy="name the folder that holds train and val",
+        )
+    return images
+
+
+def sorted_entries(folder: Path, root: Path) -> list[os.DirEntry[str]]:
+    """Visible entries of a folder by name.
+
+    Raises:
+        DataError: the folder is missing or cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise DataError(
+            f"cannot list the folder: {error.strerror}",
+            where=str(folder),
+            expected=f"train/<class>/<images> and val/<class>/<images> below {root}",
+            remedy="name the folder that holds train and val, and check that it can be read",
+        ) from error
+
+
+def image_of(entry: os.DirEntry[str], root: Path, split: SplitName, class_name: str) -> SourceImage:
+    """The image behind a folder entry.
+
+    Raises:
+        DataError: the file has no image's extension.
+    """
+    path = Path(entry.path)
+    if path.suffix.lower() not in EXTENSIONS:
+        raise DataError(
+            f"the file is no image by its name (class {class_name})",
+            where=entry.path,
+            expected=f"one of {', '.join(sorted(EXTENSIONS))}",
+            remedy="move it out of the class folder",
+        )
+    stat = entry.stat()
+    relative = path.relative_to(root).as_posix()
+    return SourceImage(split, class_name, relative, stat.st_size, stat.st_mtime_ns)

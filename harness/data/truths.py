@@ -1,0 +1,75 @@
+"""What is known about ImageNet (ILSVRC 2012), and which data set a manifest describes.
+
+Counts: the development kit's text and the tensorflow-datasets builder.
+"""
+
+import re
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from harness.data.class_order import class_orders
+from harness.data.digits import ROOT_DIGEST as DIGITS_ROOT
+from harness.data.manifest import Truth
+
+TRAIN_IMAGES = 1_281_167
+VAL_IMAGES = 50_000
+CLASSES = 1_000
+TRAIN_PER_CLASS = (732, 1_300)
+VAL_PER_CLASS = 50
+WNID = re.compile(r"n\d{8}")
+
+Kind = Literal["imagenet", "imagenet_subset", "digits", "other"]
+
+
+def known_truths(rows: pa.Table, classes: tuple[str, ...]) -> tuple[Truth, ...]:
+    """Compare a manifest's counts with ImageNet's."""
+    train, val = (_images_per_class(rows, split, len(classes)) for split in ("train", "val"))
+    return (
+        _truth("training images", TRAIN_IMAGES, int(train.sum())),
+        _truth("validation images", VAL_IMAGES, int(val.sum())),
+        _truth("classes", CLASSES, len(classes)),
+        Truth(
+            fact="class names",
+            expected="ImageNet's 1,000 WordNet ids",
+            found=", ".join(classes[:2]) + (", ..." if len(classes) > 2 else ""),
+            holds=sorted(classes) == list(class_orders().wnids),
+        ),
+        Truth(
+            fact="training images per class",
+            expected=f"{TRAIN_PER_CLASS[0]} to {TRAIN_PER_CLASS[1]}",
+            found=f"{train.min()} to {train.max()}",
+            holds=(int(train.min()), int(train.max())) == TRAIN_PER_CLASS,
+        ),
+        Truth(
+            fact="validation images per class",
+            expected=str(VAL_PER_CLASS),
+            found=f"{val.min()} to {val.max()}",
+            holds=bool((val == VAL_PER_CLASS).all()),
+        ),
+    )
+
+
+def kind_of(root_digest: str, classes: tuple[str, ...], truths: tuple[Truth, ...]) -> Kind:
+    """Which data set this is.
+
+    `imagenet` only when every known truth holds, `imagenet_subset` when at
+    least every class is one of ImageNet's, `digits` by its root digest.
+    """
+    if root_digest == DIGITS_ROOT:
+        return "digits"
+    if all(truth.holds for truth in truths):
+        return "imagenet"
+    if set(classes) <= set(class_orders().wnids):
+        return "imagenet_subset"
+    return "other"
+
+
+def _images_per_class(rows: pa.Table, split: str, classes: int) -> np.ndarray:
+    in_split = rows["split"].to_numpy() == split
+    return np.bincount(rows["label"].to_numpy()[in_split], minlength=classes)
+
+
+def _truth(fact: str, expected: int, found: int) -> Truth:
+    return Truth(fact=fact, expected=f"{expected:,}", found=f"{found:,}", holds=found == expected)
