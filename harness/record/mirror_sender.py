@@ -208,7 +208,7 @@ class Sender:
             self._tracker.set_end(self._parent_id, together, milliseconds(time_s))
 
     def _copy_predictions(self, event: AnyEvent) -> None:
-        if isinstance(event, Evaluation) and event.predictions_file:
+        if isinstance(event, Evaluation) and event.final and event.predictions_file:
             self._copy((event.predictions_file,), "predictions")
 
     def _copy(self, names: Iterable[str], folder: str | None = None) -> None:
