@@ -1,1 +1,1 @@
-"""Protocols over the validation images: crops, batches, predictions."""
+"""What a network answers: evaluation protocols, per-image predictions, single images."""

@@ -1,0 +1,224 @@
+"""One or several protocols over the images of a split, each image exactly once."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from harness.data.dataset import Split
+from harness.data.pipeline import evaluation_batches
+from harness.data.reading import translate_error
+from harness.errors import DataError, WeightsError
+from harness.evaluation.forward import Forward, View, forward_function
+from harness.evaluation.result import Collector, EvaluationResult
+from harness.recipes.protocol import Protocol
+
+CROPS = {"center": 1, "ten": 10}
+CENTER_OF_TEN = 4
+"""The fifth of the ten crops: four corners come before it."""
+
+IN_FLIGHT = 2
+"""Batches whose answers are not yet read, so that a device never waits for Python."""
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    model: keras.Model,
+    split: Split,
+    protocol: Protocol,
+    *,
+    crops_per_batch: int = 64,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> EvaluationResult:
+    """Evaluate one protocol.
+
+    Args:
+        model: From float32 [B, H, W, 3] to float32 logits [B, classes].
+        split: The images.
+        protocol: What the network is shown and how its answers are averaged.
+        crops_per_batch: Crops that go through the network at once, over as many
+            images as fit whole.
+        limit: Only the first so many images.
+        progress: Called with images done and images in all after each batch.
+        now: The clock, in seconds.
+
+    Raises:
+        DataError: nothing to evaluate, a label the model has no class for, or
+            an image that did not come exactly once.
+        WeightsError: the network's probabilities do not sum to one.
+    """
+    (result,) = evaluate_together(
+        model,
+        split,
+        (protocol,),
+        crops_per_batch=crops_per_batch,
+        limit=limit,
+        progress=progress,
+        now=now,
+    )
+    return result
+
+
+def evaluate_together(
+    model: keras.Model,
+    split: Split,
+    protocols: tuple[Protocol, ...],
+    *,
+    crops_per_batch: int = 64,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> tuple[EvaluationResult, ...]:
+    """Evaluate protocols that show the same crops in one pass; see `evaluate`.
+
+    All protocols must be equal but for name, crops, mirror and average: a
+    center crop is one of the ten. `shared_passes` makes such groups.
+    """
+    widest = max(protocols, key=lambda p: CROPS[p.crops])
+    crops = CROPS[widest.crops]
+    images = _images_asked_for(split, limit)
+    _check_labels(model, split, images)
+    per_batch = min(max(1, crops_per_batch // crops), images)
+    batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
+    forward = forward_function(model, tuple(_view(p, widest) for p in protocols))
+    collectors = tuple(Collector(images) for _ in protocols)
+    duration_s = _run(batches, forward, collectors, progress=progress, now=now)
+    return tuple(
+        _result(split, protocol, collector, crops=images * CROPS[protocol.crops],
+                duration_s=duration_s)
+        for protocol, collector in zip(protocols, collectors, strict=True)
+    )  # fmt: skip
+
+
+def shared_passes(protocols: tuple[Protocol, ...]) -> tuple[tuple[Protocol, ...], ...]:
+    """Group protocols that one pass over the images can serve, in order of first mention."""
+    groups: dict[str, list[Protocol]] = {}
+    for protocol in protocols:
+        common = protocol.model_dump_json(exclude={"name", "mirror", "average", "crops"})
+        key = common if protocol.crops in CROPS else protocol.model_dump_json()
+        groups.setdefault(key, []).append(protocol)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _view(protocol: Protocol, widest: Protocol) -> View:
+    center_of_ten = protocol.crops == "center" and widest.crops == "ten"
+    return View((CENTER_OF_TEN,) if center_of_ten else None, protocol.average)
+
+
+def _run(
+    batches: Any,
+    forward: Forward,
+    collectors: tuple[Collector, ...],
+    *,
+    progress: Progress | None,
+    now: Callable[[], float],
+) -> float:
+    """Feed the network; returns the seconds it took without the first batch's tracing."""
+    pending: deque[tuple[Any, Any]] = deque()
+    done, traced_s, began = 0, 0.0, now()
+    for batch in _elements(batches):
+        if not done and not pending:
+            before = now()
+            forward.get_concrete_function(batch["image"])  # type: ignore[attr-defined]  # traced
+            traced_s = now() - before
+        pending.append((batch, forward(batch["image"])))
+        if len(pending) > IN_FLIGHT:
+            done = _collect(*pending.popleft(), collectors, done, progress)
+    while pending:
+        done = _collect(*pending.popleft(), collectors, done, progress)
+    for collector in collectors:
+        collector.check()
+    return now() - began - traced_s
+
+
+def _elements(batches: Any) -> Iterator[Any]:
+    """The pipeline's elements, its errors as those of the harness."""
+    iterator = iter(batches)
+    while True:
+        try:
+            yield next(iterator)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise translate_error(error) from error
+
+
+def _collect(
+    batch: Any,
+    answers: tuple[tuple[Any, Any, Any], ...],
+    collectors: tuple[Collector, ...],
+    done: int,
+    progress: Progress | None,
+) -> int:
+    mask = batch["mask"].numpy()
+    taken = 0
+    for collector, (classes, probabilities, total) in zip(collectors, answers, strict=True):
+        check_sums(total.numpy()[mask])
+        taken = collector.add(
+            batch["index"].numpy(), mask, batch["label"].numpy(),
+            (classes.numpy(), probabilities.numpy()),
+        )  # fmt: skip
+    if progress is not None:
+        progress(done + taken, len(collectors[0].seen))
+    return done + taken
+
+
+def check_sums(totals: np.ndarray) -> None:
+    """Raise `WeightsError` unless probabilities sum to one within 0.001.
+
+    Args:
+        totals: float32 [n], the sum of each image's probabilities.
+    """
+    wrong = ~(np.abs(totals - 1.0) <= 1e-3)
+    if wrong.any():
+        raise WeightsError(
+            f"the network's probabilities sum to {totals[wrong][0]:g}",
+            expected="1, for every image",
+            remedy="the weights are not finite or not those of this network; import them again",
+        )
+
+
+def _images_asked_for(split: Split, limit: int | None) -> int:
+    images = len(split) if limit is None else min(limit, len(split))
+    if images < 1:
+        raise DataError(
+            "there are no images to evaluate",
+            expected="at least one",
+            remedy=f"check the data folder, or ask for more than {limit} images"
+            if limit is not None
+            else "check the data folder",
+        )
+    return images
+
+
+def _check_labels(model: keras.Model, split: Split, images: int) -> None:
+    classes = int(model.output_shape[-1])
+    labels = split.labels[:images]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"a label is {int(labels.max())} and the model has {classes} classes",
+            expected=f"labels from 0 to {classes - 1}",
+            remedy="evaluate on the data the model was trained for",
+        )
+
+
+def _result(
+    split: Split, protocol: Protocol, collector: Collector, *, crops: int, duration_s: float
+) -> EvaluationResult:
+    return EvaluationResult(
+        protocol=protocol,
+        image_ids=split.ids[: len(collector.seen)],
+        labels=collector.labels,
+        top5_class=collector.classes,
+        top5_probability=collector.probabilities,
+        images_in_split=len(split),
+        crops=crops,
+        duration_s=duration_s,
+    )
