@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import keras
 
 from harness.data.dataset import DataSet
-from harness.evaluation.evaluate import EvaluationResult, evaluate
+from harness.evaluation.evaluate import evaluate
+from harness.evaluation.result import EvaluationResult
 from harness.recipes.protocol import Protocol
 from harness.record.journal import Journal
 from harness.record.predictions import predictions_table, write_predictions

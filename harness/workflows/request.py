@@ -21,6 +21,7 @@ class RunRequest:
         steps: Stop after so many steps; None runs to the end.
         checkpoint_every: Steps between checkpoints.
         eval_images: Evaluate only the first so many images; None takes all.
+        max_hours: Longest time that preflight lets a seed take.
         tracking_uri: MLflow's; None is SQLite within `runs`.
         mlflow_every_step: Mirror every step, not windows of 100.
         accept_numerics: Go on under other numerics than the run began with.
@@ -37,6 +38,7 @@ class RunRequest:
     steps: int | None = None
     checkpoint_every: int = 1000
     eval_images: int | None = None
+    max_hours: float = 120.0
     tracking_uri: str | None = None
     mlflow_every_step: bool = False
     accept_numerics: bool = False

@@ -39,6 +39,7 @@ from harness.training.state import (
 )
 from harness.training.step import build_step
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
+from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import RunFolder
@@ -46,9 +47,6 @@ from harness.workflows.stopping import StopRequest
 
 KEPT_EPOCHS = 5
 """Checkpoints of every fifth epoch stay, as the reference kept its weights."""
-
-Show = Callable[[Window, int], None]
-"""Told each window and the run's total steps, for the display."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,11 @@ class SeedRun:
     surroundings: Surroundings
     publish: Callable[[AnyEvent], None]
     stop: StopRequest
-    show: Show
     state: TrainState = field(init=False)
     recorder: Recorder = field(init=False)
     checkpoints: CheckpointWriter = field(init=False)
     evaluator: RunEvaluator = field(init=False)
+    progress: Progress = field(init=False)
     recorded: dict[int, str] = field(init=False)
 
     @property
@@ -242,7 +240,12 @@ class SeedRun:
         step_function = build_step(
             self.state, self.recipe, self.surroundings.strategy, eager=self.request.eager
         )
-        with self._batches(first, last) as batches, _device_errors(self.folder):
+        title = f"{self.recipe.name}, seed {self.seed}"
+        with (
+            Progress(total_steps=last, first_step=first, title=title) as self.progress,
+            self._batches(first, last) as batches,
+            _device_errors(self.folder),
+        ):
             return train(
                 step_function,
                 batches,
@@ -284,7 +287,20 @@ class SeedRun:
         bad = window.first_not_finite(gradients_may_overflow=overflow)
         if bad is not None:
             raise self._diverged(window, bad)
-        self.show(window, self.total_steps)
+        self._show(window)
+
+    def _show(self, window: Window) -> None:
+        time_s = sum(window.step_time_s)
+        epoch_end = (window.end_step // self.steps_per_epoch + 1) * self.steps_per_epoch
+        self.progress.update(
+            step=window.end_step,
+            epoch=window.end_step / self.steps_per_epoch,
+            loss=sum(window.loss) / len(window.loss),
+            learning_rate=window.learning_rate[-1],
+            images_per_s=sum(window.images) / time_s,
+            data_wait_share=sum(window.data_wait_s) / time_s,
+            next_evaluation=min(epoch_end, self.total_steps),
+        )
 
     def _end_epoch(self, step: int) -> None:
         epoch = step // self.steps_per_epoch

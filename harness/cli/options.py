@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+
+import click
+
+runs_option = click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder for runs, tracker and manifests.",
+)
+seed_option = click.option(
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    help="A seed, once or more. It has no default: every random stream follows from it.",
+)
+tracking_option = click.option(
+    "--tracking-uri",
+    envvar="MLFLOW_TRACKING_URI",
+    help="MLflow tracking server or database. Default: SQLite in the runs folder.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)

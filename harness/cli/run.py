@@ -1,0 +1,112 @@
+"""`harness run`."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option, runs_option, seed_option, tracking_option
+from harness.recipes.catalogue import find_recipe
+from harness.recipes.settings import with_settings
+
+
+@click.command("run")
+@click.argument("recipe")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
+)
+@seed_option
+@runs_option
+@click.option("--steps", type=click.IntRange(min=1), help="Stop after so many steps.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a field of the recipe, such as batch=64; marks the run as a deviation.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Steps between checkpoints; one is made at each epoch's end anyway.",
+)
+@click.option(
+    "--eval-images",
+    type=click.IntRange(min=1),
+    help="Evaluate only the first so many images; also evaluates where --steps ends the run.",
+)
+@click.option(
+    "--max-hours",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Refuse to start when a seed would take longer.",
+)
+@tracking_option
+@click.option(
+    "--mlflow-every",
+    type=click.Choice(["1", "100"]),
+    default="100",
+    show_default=True,
+    help="Steps in one row of MLflow's metrics.",
+)
+@click.option("--no-tracking", is_flag=True, help="Write the journal only, nothing to MLflow.")
+@click.option(
+    "--accept-numerics",
+    is_flag=True,
+    help="Go on although threads, flags or versions changed; bits may differ from here on.",
+)
+@click.option("--eager", is_flag=True, help="Run operation by operation, for debugging.")
+@json_option
+def command(
+    recipe: str,
+    data: Path,
+    seeds: tuple[int, ...],
+    runs: Path,
+    steps: int | None,
+    settings: tuple[str, ...],
+    checkpoint_every: int,
+    eval_images: int | None,
+    max_hours: float,
+    tracking_uri: str | None,
+    mlflow_every: str,
+    no_tracking: bool,
+    accept_numerics: bool,
+    eager: bool,
+    as_json: bool,
+) -> None:
+    """Train and evaluate RECIPE for each seed.
+
+    The same command again continues what was interrupted, or says that all is
+    done. Exit codes: 0 done, 2 wrong input, 4 training diverged, 75 interrupted
+    (give the same command again).
+    """
+    from harness.workflows.request import RunRequest
+    from harness.workflows.run import run
+
+    request = RunRequest(
+        recipe=with_settings(find_recipe(recipe), settings),
+        settings=settings,
+        data=data,
+        seeds=seeds,
+        runs=runs,
+        steps=steps,
+        checkpoint_every=checkpoint_every,
+        eval_images=eval_images,
+        max_hours=max_hours,
+        tracking_uri=tracking_uri,
+        mlflow_every_step=mlflow_every == "1",
+        accept_numerics=accept_numerics,
+        eager=eager,
+        command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
+        tracking=not no_tracking,
+    )
+    report = run(request, say=lambda text: click.echo(text, err=True))
+    click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())

@@ -1,0 +1,245 @@
+"""`harness run`: every seed of a recipe, trained, evaluated and recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import DivergedError, MachineError
+from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+from harness.recipes.recipe import Numerics
+from harness.record.journal import Journal, read_journal
+from harness.record.schema import EffectiveNumerics, Evaluation
+from harness.workflows.request import RunRequest, check_seeds
+from harness.workflows.run_folder import (
+    RunFolder,
+    check_same_run,
+    existing_journal,
+    latest_numerics,
+    locked,
+    run_folder,
+    study_folder,
+    write_json,
+)
+from harness.workflows.stopping import StopRequest, stop_on_signals
+
+if TYPE_CHECKING:
+    from harness.data.dataset import DataSet
+    from harness.workflows.train_seed import Surroundings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """How one seed ended.
+
+    Attributes:
+        seed: The seed.
+        folder: Its run's folder.
+        status: "completed", "already done", "stopped at --steps" or "diverged".
+        evaluations: Those of the last step.
+        weights_fingerprint: Of the final weights, when completed.
+    """
+
+    seed: int
+    folder: Path
+    status: str
+    evaluations: tuple[Evaluation, ...]
+    weights_fingerprint: str | None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All seeds of one command."""
+
+    study: Path
+    seeds: tuple[SeedOutcome, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-like data; accuracies are fractions."""
+        return {
+            "study": str(self.study),
+            "seeds": [
+                {
+                    "seed": outcome.seed,
+                    "run": str(outcome.folder),
+                    "status": outcome.status,
+                    "weights_fingerprint": outcome.weights_fingerprint,
+                    "evaluations": [
+                        {
+                            "protocol": e.protocol.name,
+                            "images": e.images,
+                            "complete": e.complete,
+                            "top1_accuracy": e.top1_accuracy,
+                            "top5_accuracy": e.top5_accuracy,
+                        }
+                        for e in outcome.evaluations
+                    ],
+                }
+                for outcome in self.seeds
+            ],
+        }
+
+    def text(self) -> str:
+        """One line a seed and protocol, for a person."""
+        lines = []
+        for outcome in self.seeds:
+            lines.append(f"seed {outcome.seed}: {outcome.status}  ({outcome.folder})")
+            lines += [
+                f"  {e.protocol.name:12} top-1 {100 * e.top1_accuracy:6.2f} %   "
+                f"top-5 {100 * e.top5_accuracy:6.2f} %   {e.images} of {e.images_in_split} images"
+                for e in outcome.evaluations
+            ]
+        return "\n".join(lines)
+
+
+def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
+    """Train and evaluate each seed; go on with those that were begun.
+
+    Raises:
+        UsageError: seeds that are missing, out of range or repeated.
+        DivergedError: a seed's loss was not finite; the others were still trained.
+        PreemptedError: a signal asked for a stop.
+        HarnessError: whatever else ended a seed.
+    """
+    check_seeds(request.seeds)
+    numerics = _pinned(request)
+    from harness.data.opening import open_dataset
+
+    data = open_dataset(request.data, manifests=request.runs / "datasets")
+    surroundings = _surroundings(request, numerics)
+    with stop_on_signals() as stop:
+        outcomes = [
+            _one_seed(request, seed, data, surroundings, stop, say) for seed in request.seeds
+        ]
+    diverged = [o for o in outcomes if o.status == "diverged"]
+    if diverged:
+        _raise_diverged(diverged)
+    return RunReport(study_folder(request.runs, request.recipe), tuple(outcomes))
+
+
+def _pinned(request: RunRequest) -> Numerics:
+    """Pin this process to the recipe's numerics, as frozen by runs that were begun."""
+    numerics = resolved(request.recipe.numerics)
+    for seed in request.seeds:
+        journal = existing_journal(run_folder(request.runs, request.recipe, seed))
+        if journal is not None and not request.accept_numerics:
+            begun = latest_numerics(journal)
+            threads = {
+                "intra_op_threads": begun.intra_op_threads,
+                "inter_op_threads": begun.inter_op_threads,
+            }
+            numerics = numerics.model_copy(update=threads)
+            break
+    set_import_flags(numerics)
+    pin_runtime(numerics, request.recipe.precision)
+    return numerics
+
+
+def _surroundings(request: RunRequest, numerics: Numerics) -> "Surroundings":
+    import tensorflow as tf
+
+    from harness.measure.environment import (
+        capture_environment,
+        effective_numerics,
+        git_state,
+    )
+    from harness.workflows.train_seed import Surroundings
+
+    commit, dirty = git_state()
+    return Surroundings(
+        numerics=effective_numerics(numerics, request.recipe.precision),
+        environment=capture_environment(),
+        git_commit=commit,
+        git_dirty=dirty,
+        strategy=tf.distribute.get_strategy(),
+        asynchronous=bool(tf.config.list_logical_devices("GPU")),
+    )
+
+
+def _one_seed(
+    request: RunRequest,
+    seed: int,
+    data: "DataSet",
+    surroundings: "Surroundings",
+    stop: StopRequest,
+    say: Say,
+) -> SeedOutcome:
+    folder = run_folder(request.runs, request.recipe, seed)
+    with locked(folder):
+        journal = existing_journal(folder)
+        if journal is not None:
+            check_same_run(journal, request.recipe, data.identity.root_digest, seed)
+            if journal.finished is not None:
+                word = "already done" if journal.finished.status == "completed" else "diverged"
+                return _outcome(folder, seed, word)
+            _check_numerics(request, journal, surroundings.numerics)
+        _write_identity(request, folder, surroundings)
+        return _trained(request, seed, data, folder, journal, surroundings, stop, say)
+
+
+def _trained(
+    request: RunRequest,
+    seed: int,
+    data: "DataSet",
+    folder: RunFolder,
+    journal: Journal | None,
+    surroundings: "Surroundings",
+    stop: StopRequest,
+    say: Say,
+) -> SeedOutcome:
+    from harness.workflows.tracking import mirrored
+    from harness.workflows.train_seed import SeedRun
+
+    say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
+    with mirrored(request, folder, say) as publish:
+        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, stop)
+        try:
+            finished = run_.execute()
+        except DivergedError as error:
+            say(str(error))
+            return _outcome(folder, seed, "diverged")
+    return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
+
+
+def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:
+    begun = latest_numerics(journal)
+    if begun.digest == now.digest or request.accept_numerics:
+        return
+    before, after = begun.model_dump(), now.model_dump()
+    keys = [key for key in before if before[key] != after[key]]
+    raise MachineError(
+        f"the run was executed under other numerics; they differ in: {', '.join(keys)}",
+        where=str(journal.path.parent),
+        expected="; ".join(f"{key} = {before[key]}" for key in keys),
+        remedy="go on where it began, or accept other bits from here with --accept-numerics",
+    )
+
+
+def _write_identity(request: RunRequest, folder: RunFolder, surroundings: "Surroundings") -> None:
+    write_json(folder.path / "recipe.json", request.recipe.model_dump(mode="json"))
+    write_json(folder.path / "environment.json", surroundings.environment)
+
+
+def _outcome(folder: RunFolder, seed: int, status: str) -> SeedOutcome:
+    journal = read_journal(folder.journal)
+    last = journal.last_step
+    return SeedOutcome(
+        seed=seed,
+        folder=folder.path,
+        status=status,
+        evaluations=tuple(e for e in journal.evaluations if e.step == last),
+        weights_fingerprint=(journal.finished.weights_fingerprint if journal.finished else None),
+    )
+
+
+def _raise_diverged(diverged: list[SeedOutcome]) -> None:
+    journal = read_journal(diverged[0].folder)
+    detail = journal.finished.detail if journal.finished else ""
+    raise DivergedError(
+        f"training diverged for seed {', '.join(str(o.seed) for o in diverged)}: {detail}",
+        where=", ".join(str(o.folder) for o in diverged),
+        expected="a finite loss",
+        remedy="look at the loss before that step in the report; check recipe and data",
+    )

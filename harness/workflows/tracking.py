@@ -1,0 +1,38 @@
+"""What accompanies a run and may fail without ending it: the tracker and the display."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
+from harness.record.schema import AnyEvent
+from harness.workflows.request import RunRequest
+from harness.workflows.run_folder import RunFolder, study_folder
+
+CLOSE_TIMEOUT_S = 120.0
+
+
+@contextmanager
+def mirrored(
+    request: RunRequest, folder: RunFolder, say: Callable[[str], None]
+) -> Iterator[Callable[[AnyEvent], None]]:
+    """Yield a function that publishes an event to MLflow; say at the end what reached it."""
+    if not request.tracking:
+        yield _ignore
+        return
+    # MLflow's database migrations print to stderr what a reader of a run does not need.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    mirror = open_mirror(
+        tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+        run_dir=folder.path,
+        study=study_folder(request.runs, request.recipe).name,
+        every_step=request.mlflow_every_step,
+    )
+    try:
+        yield mirror.publish
+    finally:
+        say(mirror.close(CLOSE_TIMEOUT_S).text)
+
+
+def _ignore(_event: AnyEvent) -> None:
+    return
