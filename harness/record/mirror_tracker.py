@@ -169,6 +169,26 @@ class Tracker:
         """Copy a file to the run's artifacts."""
         self._client.log_artifact(run_id, str(file), folder)
 
+    def logged_models(self, run_id: str) -> list[str]:
+        """Ids of the models that a run has logged."""
+        outputs = self._client.get_run(run_id).outputs
+        return [str(one.model_id) for one in outputs.model_outputs] if outputs else []
+
+    def create_logged_model(self, run_id: str, name: str) -> str:
+        """Begin a model of a run; returns its id."""
+        model = self._client.create_logged_model(
+            self.experiment_id, name=name, source_run_id=run_id, model_type="classifier"
+        )
+        return str(model.model_id)
+
+    def finish_logged_model(self, run_id: str, model_id: str, folder: Path, step: int) -> None:
+        """Upload a model's files and make it the run's output."""
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+        self._client.log_model_artifacts(model_id, str(folder))
+        self._client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+        self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
+
     def set_running(self, run_id: str) -> None:
         """Say that a run goes on."""
         self._client.update_run(run_id, status="RUNNING")

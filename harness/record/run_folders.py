@@ -1,0 +1,51 @@
+"""Which runs a command's paths mean."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import RecordError, UsageError
+from harness.record.journal import FILE_NAME
+
+
+def find_runs(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The folders of runs that paths mean, each once, in the order given.
+
+    A path is a run's folder, its journal, or a study's folder, which stands
+    for all `seed-*` in it, by number.
+
+    Raises:
+        UsageError: no path was given.
+        RecordError: a path has no journal.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        for run in _runs_at(path):
+            found[run.resolve()] = None
+    if not found:
+        raise UsageError(
+            "no run was named",
+            expected="folders like runs/<recipe>-<digest>/seed-<n>, or the folder above them",
+            remedy="see `harness list runs`",
+        )
+    return tuple(found)
+
+
+def _runs_at(path: Path) -> list[Path]:
+    if path.name == FILE_NAME and path.is_file():
+        return [path.parent]
+    if (path / FILE_NAME).is_file():
+        return [path]
+    seeds = [file.parent for file in path.glob(f"seed-*/{FILE_NAME}")]
+    if seeds:
+        return sorted(seeds, key=_seed_number)
+    raise RecordError(
+        "there is no run here",
+        where=str(path),
+        expected=f"a folder with {FILE_NAME}, or one with seed-*/{FILE_NAME}",
+        remedy="see `harness list runs`, or check the path",
+    )
+
+
+def _seed_number(folder: Path) -> tuple[int, str]:
+    digits = folder.name.removeprefix("seed-")
+    return (int(digits) if digits.isdigit() else -1, folder.name)

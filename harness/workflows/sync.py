@@ -1,0 +1,86 @@
+"""Send journals to MLflow that were not, or not wholly, sent while they ran."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import RunLockedError
+from harness.record.journal import read_journal
+from harness.record.mlflow_mirror import (
+    EXPERIMENT,
+    MirrorOutcome,
+    default_tracking_uri,
+    sync_run,
+)
+from harness.record.run_folders import find_runs
+from harness.workflows.run_folder import RunFolder, locked
+
+
+@dataclass(frozen=True)
+class Synced:
+    """One run as it is now in the tracker."""
+
+    run: Path
+    steps: int
+    outcome: MirrorOutcome
+
+    def document(self) -> dict[str, object]:
+        """The same as plain JSON values."""
+        return {
+            "run": str(self.run),
+            "steps": self.steps,
+            "mlflow_run_id": self.outcome.mlflow_run_id,
+            "tracking_uri": self.outcome.tracking_uri,
+        }
+
+
+def sync(
+    paths: tuple[Path, ...],
+    *,
+    tracking_uri: str | None,
+    study: str | None = None,
+    every_step: bool = False,
+    experiment: str = EXPERIMENT,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Synced, ...]:
+    """Send whole journals. Doing it again changes nothing.
+
+    Args:
+        paths: Runs or studies; see `find_runs`.
+        tracking_uri: None is the SQLite file in the runs folder, two levels
+            above a run's.
+        study: Name of the parent run; None takes the name of each run's study folder.
+        every_step: Send each step besides the windows.
+        experiment: MLflow experiment.
+        say: Called with a line for each run.
+
+    Raises:
+        RecordError: a path has no journal, or a journal is damaged.
+        TrackerError: the tracker does not answer, or refuses.
+    """
+    synced = []
+    for run in find_runs(paths):
+        journal = read_journal(run)
+        outcome = sync_run(
+            journal,
+            tracking_uri=tracking_uri or default_tracking_uri(run.parent.parent),
+            study=study or run.parent.name,
+            every_step=every_step,
+            experiment=experiment,
+            still_running=_is_running(run),
+        )
+        torn = f"; {journal.torn_bytes} bytes of a torn last line left out"
+        say(f"{run}: {journal.last_step:,} steps{torn if journal.torn_bytes else ''}")
+        synced.append(Synced(run, journal.last_step, outcome))
+    return tuple(synced)
+
+
+def _is_running(run: Path) -> bool:
+    """Whether a process holds the run's lock; a copied run has no lock file and gets none."""
+    if not (run / ".lock").exists():
+        return False
+    try:
+        with locked(RunFolder(run)):
+            return False
+    except RunLockedError:
+        return True
