@@ -6,8 +6,12 @@ M[i][j] a_j l_j, where M's columns are the eigenvectors; the reference adds it
 to BGR channel i although M's rows are in RGB order, a quirk that is kept.
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import tensorflow as tf
 
+from harness.data.xla import compiled, materialised
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Augmentation
 
@@ -96,3 +100,28 @@ def augment_colours(
     if augmentation.pca_std is not None:
         planes = add_lighting(planes, normals)
     return planes
+
+
+@cache
+def colour_step(
+    augmentation: Augmentation, normalisation: Normalisation
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """A compiled function from crops of a batch to the network's input.
+
+    It takes float32 [B, x, 3, y] (red, green, blue in [0, 255]) and the draws
+    float32 [B, 6] of `draws.colour_draws`, and returns float32 [B, y, x, 3],
+    coloured and normalised.
+    """
+
+    def step(planes: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        def coloured() -> tf.Tensor:
+            columns = [column[:, tf.newaxis, tf.newaxis] for column in tf.unstack(draws, axis=1)]
+            blue_green_red = tf.unstack(planes, axis=2)[::-1]
+            augmented = augment_colours(blue_green_red, columns, augmentation)
+            return tf.stack(normalise(augmented, normalisation), axis=2)
+
+        # Fused into the transpose, the colours would be computed along strides.
+        result = materialised(draws[0, 0] > -1e9, coloured, tf.shape(planes))
+        return tf.transpose(result, [0, 3, 1, 2])
+
+    return compiled(step)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from harness.data.colour import augment_colours, normalise
+from harness.data.colour import colour_step, normalise
 from harness.data.dataset import Split
 from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.data.order import Positions, image_index, order_seeds
 from harness.data.reading import decode_upright, read_checked
+from harness.data.rendering import crop_planes
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 
@@ -24,6 +25,8 @@ class SplitTensors:
     paths: tf.Tensor
     labels: tf.Tensor
     farmhash64: tf.Tensor
+    heights: tf.Tensor
+    widths: tf.Tensor
     orientations: tf.Tensor
 
     @classmethod
@@ -35,6 +38,8 @@ class SplitTensors:
                 tf.constant(split.paths),
                 tf.constant(split.labels, tf.int32),
                 tf.constant(split.farmhash64, tf.uint64),
+                tf.constant(split.heights, tf.int32),
+                tf.constant(split.widths, tf.int32),
                 tf.constant(split.orientations, tf.int32),
             )
 
@@ -80,24 +85,27 @@ def training_batches(
     keys = tf.constant(order_seeds(seed, positions.passes))
     first_pass, _ = positions.passes
     key = augmentation_key(seed)
+    colours = colour_step(augmentation, normalisation)
 
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
         number = positions.global_number(nth)
         pass_number, place = number // positions.images, number % positions.images
         index = image_index(place, keys[pass_number - first_pass], positions.images)
         u = uniforms(key, pass_number, index)
-        image = decode_upright(
-            tensors.read(index), tensors.orientations[index], augmentation.decoder
+        planes = crop_planes(
+            tensors.read(index),
+            (tensors.heights[index], tensors.widths[index]),
+            tensors.orientations[index],
+            geometry_draws(u, augmentation),
+            size=image_size,
+            long_taps=2 if augmentation.aspect is None else 4,
+            decoder=augmentation.decoder,
         )
-        crop = random_crop(image, geometry_draws(u, augmentation), image_size)
-        return {"image": crop, "label": tensors.labels[index], "index": index, "draws": u}
+        return {"image": planes, "label": tensors.labels[index], "index": index, "draws": u}
 
     def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        draws = colour_draws(element.pop("draws"), augmentation)
-        planes = tf.unstack(element["image"][..., ::-1], axis=-1)
-        columns = [draws[:, k, tf.newaxis, tf.newaxis] for k in range(6)]
-        planes = normalise(augment_colours(planes, columns, augmentation), normalisation)
-        return {**element, "image": tf.stack(planes, axis=-1)}
+        image = colours(element["image"], colour_draws(element.pop("draws"), augmentation))
+        return {**element, "image": image}
 
     dataset = tf.data.Dataset.range(positions.count)
     dataset = _parallel(dataset, load).batch(positions.per_worker, drop_remainder=True)
@@ -145,24 +153,6 @@ def evaluation_batches(
 
     dataset = _parallel(tf.data.Dataset.range(positions.count), load)
     return dataset.batch(positions.per_worker, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
-
-
-def random_crop(image: tf.Tensor, draws: tf.Tensor, size: int) -> tf.Tensor:
-    """Aspect, scale, crop and mirror; float32 [size, size, 3] RGB."""
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    aspect, short, x, y, mirrored = tf.unstack(draws)
-    stretched_h, stretched_w = _truncated(height, aspect), _truncated(width, aspect)
-    wide = height < width
-    stretched_h = tf.where(wide, height, stretched_h)
-    stretched_w = tf.where(wide, stretched_w, width)
-    image = _resize(tf.cast(image, tf.float32), stretched_h, stretched_w)
-    ratio = short / tf.cast(tf.minimum(stretched_h, stretched_w), tf.float64)
-    final_h = tf.maximum(_truncated(stretched_h, ratio), size)
-    final_w = tf.maximum(_truncated(stretched_w, ratio), size)
-    image = _resize(image, final_h, final_w)
-    top, left = _truncated(final_h - size, y), _truncated(final_w - size, x)
-    crop = tf.slice(image, [top, left, 0], [size, size, 3])
-    return tf.cond(mirrored > 0, lambda: tf.reverse(crop, [1]), lambda: crop)
 
 
 def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
