@@ -3,14 +3,15 @@
 import difflib
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from harness.errors import ModelError
 from harness.models.architecture import Architecture, architectures
 from harness.models.keras_table import KERAS_NAMES, keras_table
-from harness.models.variables import variable_table
+from harness.models.variables import VariableSpec, variable_table
 
-Family = Literal["apm5", "he2015", "v1.5", "keras"]
+HEADS = ("fully_connected", "predictions")
+"""Layers that turn features into logits: of the residual networks here, and of Keras'."""
+
 INPUT_SIZES = {"keras-resnet50v2": 299, "keras-resnet101v2": 299, "keras-resnet152v2": 299}
 """Input sizes in pixels of published accuracies that are not 224."""
 
@@ -52,12 +53,10 @@ def describe(name: str, classes: int = 1_000) -> Description:
     Raises:
         ModelError: no such model; the nearest names are offered.
     """
-    check_name(name)
+    table = table_of(name, classes)
     if name in KERAS_NAMES:
-        table = keras_table(name, classes)
         source = f"keras.applications.{KERAS_NAMES[name]}"
     else:
-        table = variable_table(_architectures()[name], classes)
         source = _architectures()[name].source
     return Description(
         name=name,
@@ -67,6 +66,18 @@ def describe(name: str, classes: int = 1_000) -> Description:
         trainable=sum(v.size for v in table if v.trainable),
         moving=sum(v.size for v in table if not v.trainable),
     )
+
+
+def table_of(name: str, classes: int) -> tuple[VariableSpec, ...]:
+    """Every variable of a model.
+
+    Raises:
+        ModelError: no such model.
+    """
+    check_name(name)
+    if name in KERAS_NAMES:
+        return keras_table(name, classes)
+    return variable_table(_architectures()[name], classes)
 
 
 def find_architecture(name: str) -> Architecture | None:
