@@ -49,5 +49,5 @@ def test_another_trunk_is_refused() -> None:
     weights = weights_of(build(10, 1))
     weights.arrays["conv1_0.conv_0/kernel"] = np.zeros((1, 1, 64, 64), np.float32)
     del weights.arrays["bn/beta"]
-    with pytest.raises(WeightsError, match="1 missing: bn/beta; 1 misshapen: conv1_0.conv_0"):
+    with pytest.raises(WeightsError, match=r"1 missing: bn/beta; 1 misshapen: conv1_0\.conv_0"):
         load_trunk(build(4, 2), weights)
