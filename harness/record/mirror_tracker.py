@@ -27,6 +27,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     # A benchmark reports to its own tracker and to nobody else.
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Standard output belongs to the command's result.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

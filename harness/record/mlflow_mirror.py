@@ -102,6 +102,7 @@ class Mirror:
         self._reason: str | None = None
         self._next_try = self._next_sample = now()
         self._samples: list[Row] = []
+        self._sent_events = 0
         self._ended = False
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
@@ -191,6 +192,7 @@ class Mirror:
             self._sender = self._connect()
         samples, self._samples = self._samples, []
         self._sender.send(event, samples if self._sender.run_id else ())
+        self._sent_events += 1
 
     def _catch_up(self) -> None:
         if self._sender is None:

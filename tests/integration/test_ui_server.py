@@ -1,0 +1,42 @@
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RecordError
+from harness.record.journal import read_journal
+from harness.record.mlflow_mirror import default_tracking_uri, sync_run
+from harness.workflows.ui import serving
+from tests.record_samples import SampleRun, write_run
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
+)
+
+
+def test_a_folder_without_a_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no MLflow database"), serving(tmp_path):
+        pass
+
+
+def test_the_command_serves_the_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "study" / "seed-1", SampleRun())
+    sync_run(read_journal(folder), tracking_uri=default_tracking_uri(tmp_path), study="study")
+    command = [sys.executable, "-m", "harness", "ui", "--runs", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        address = next(line.split()[1] for line in lines if line.startswith("MLflow: http"))
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"MLflow" in answer.read()
+        os.kill(process.pid, signal.SIGTERM)
+        rest = "".join(lines)
+        assert process.wait(30) == 0
+    assert "stopped" in rest
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=5)
