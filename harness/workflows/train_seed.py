@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from harness import __version__
 from harness.data.dataset import DataSet
-from harness.data.pipeline import training_batches, translate_error
+from harness.data.pipeline import training_batches
+from harness.data.reading import translate_error
 from harness.errors import DivergedError, MachineError, PreemptedError
 from harness.models.build import build_model
 from harness.numerics.fingerprint import arrays_fingerprint
