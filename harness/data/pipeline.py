@@ -11,6 +11,7 @@ from harness.data.draws import augmentation_key, colour_draws, geometry_draws, u
 from harness.data.order import Positions, image_index, order_seeds
 from harness.data.reading import decode_upright, read_checked
 from harness.data.rendering import crop_planes
+from harness.data.resizing import resize_short_side
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 
@@ -158,11 +159,8 @@ def evaluation_batches(
 def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
     """The protocol's crops of a whole image, float32 [crops, size, size, 3] RGB."""
     size = protocol.crop_size or 0
+    image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
     height, width = tf.shape(image)[0], tf.shape(image)[1]
-    ratio = protocol.short_sides[0] / tf.cast(tf.minimum(height, width), tf.float64)
-    height = tf.maximum(_truncated(height, ratio), size)
-    width = tf.maximum(_truncated(width, ratio), size)
-    image = _resize(tf.cast(image, tf.float32), height, width)
     center = ((height - size) // 2, (width - size) // 2)
     if protocol.crops == "center":
         offsets = [center]
@@ -176,14 +174,6 @@ def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
         for top, left in offsets
     ]
     return tf.stack(crops)
-
-
-def _truncated(length: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.cast(length, tf.float64) * factor, tf.int32)
-
-
-def _resize(image: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    return tf.image.resize(image, tf.stack([height, width]), antialias=False)
 
 
 def _parallel(
