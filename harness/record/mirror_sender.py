@@ -151,26 +151,30 @@ class Sender:
     def _begin(self, started: RunStarted) -> None:
         start_ms = milliseconds(started.time_s)
         study = {STUDY_TAG: self._study, "harness.kind": "study"}
-        self._parent_id = self._tracker.find(study) or self._tracker.create(
-            self._study, {**study, "harness.recipe": started.recipe.name}, start_ms
-        )
+        about = {"harness.recipe": started.recipe.name}
+        self._parent_id = self._find_or_create(study, self._study, about, start_ms)
         run = {RUN_TAG: identifier(started.run_id)}
-        child = {
+        about = {
             **start_tags(started),
             **run,
             STUDY_TAG: self._study,
             "harness.kind": "seed",
             "mlflow.parentRunId": self._parent_id,
         }
-        found = self._tracker.find(run)
-        self.run_id = found or self._tracker.create(f"seed {started.seed}", child, start_ms)
-        if found:
-            self._sent_steps = int(self._tracker.tags(found).get(self._mark, "0"))
+        self.run_id = self._find_or_create(run, f"seed {started.seed}", about, start_ms)
+        self._sent_steps = int(self._tracker.tags(self.run_id).get(self._mark, "0"))
         self._tracker.write_params(self.run_id, params(started))
         self._tracker.write_data(self.run_id, started.data)
         self._copy(START_FILES)
-        self._tracker.set_running(self.run_id)
-        self._tracker.set_running(self._parent_id)
+
+    def _find_or_create(
+        self, key: dict[str, str], name: str, about: dict[str, str], start_ms: int
+    ) -> str:
+        found = self._tracker.find(key)
+        if found is None:
+            return self._tracker.create(name, {**about, **key}, start_ms)
+        self._tracker.set_running(found)
+        return found
 
     def _rows(self, event: AnyEvent) -> Iterator[Row]:
         match event:
