@@ -18,6 +18,8 @@ class Commands(LazyGroup):
     """Every command of the harness with the object that implements it."""
 
     lazy: ClassVar[dict[str, str]] = {
+        "smoke": "harness.cli.smoke:command",
+        "reproduce": "harness.cli.reproduce:command",
         "prepare": "harness.cli.prepare:command",
         "run": "harness.cli.run:command",
         "evaluate": "harness.cli.evaluate:command",

@@ -28,6 +28,7 @@ class RunRequest:
         eager: Run the step operation by operation.
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.
+        kinds: Kinds of data set that are taken; none given takes any.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class RunRequest:
     eager: bool = False
     command: tuple[str, ...] = ()
     tracking: bool = True
+    kinds: tuple[str, ...] = ()
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:

@@ -1,0 +1,63 @@
+"""`harness reproduce`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli.options import runs_option, seed_option, tracking_option
+from harness.recipes.catalogue import find_recipe
+
+
+@click.command("reproduce")
+@runs_option
+@seed_option
+@click.option(
+    "--imagenet",
+    envvar="IMAGENET_DIR",
+    type=click.Path(path_type=Path),
+    help="ImageNet: a folder made by `harness prepare`, or train/ and val/. Default: IMAGENET_DIR.",
+)
+@click.option(
+    "--max-hours",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Refuse to start when a seed would take longer.",
+)
+@tracking_option
+def command(
+    runs: Path,
+    seeds: tuple[int, ...],
+    imagenet: Path | None,
+    max_hours: float,
+    tracking_uri: str | None,
+) -> None:
+    """Reproduce the published 77.72 % of ResNet-50 (ten crops) and judge the result.
+
+    The seeds default to those declared in baselines/target.toml; without all
+    of them the answer is inconclusive. Exit codes: 0 reproduced or exceeds,
+    1 not reproduced, 2 wrong input or a machine that cannot do it in time,
+    3 inconclusive, 4 diverged, 75 interrupted (give the same command again).
+    """
+    from harness.workflows.reproduce import check_imagenet, judged, target
+    from harness.workflows.request import RunRequest
+    from harness.workflows.run import run
+
+    aim = target()
+    request = RunRequest(
+        recipe=find_recipe(aim.recipe),
+        settings=(),
+        data=check_imagenet(imagenet),
+        seeds=seeds or aim.declared_seeds,
+        runs=runs,
+        max_hours=max_hours,
+        tracking_uri=tracking_uri,
+        command=("harness", *sys.argv[1:]),
+        kinds=("imagenet",),
+    )
+    report = run(request, say=lambda text: click.echo(text, err=True))
+    result = judged(report.study, runs)
+    click.echo(result.verdict)
+    click.echo(f"report:  {result.report}\nMLflow:  harness ui --runs {runs}   (or: tox -e ui)")
+    raise SystemExit(result.exit_code)

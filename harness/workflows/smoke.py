@@ -1,0 +1,205 @@
+"""`harness smoke`: the main job in minutes, each part by the command that a user would give.
+
+Two seeds are trained, evaluated and judged; the first is trained again by
+another process and compared bit for bit; then the full job's own network makes
+two steps at its own image size. Every part is a process of its own.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError, DifferenceFoundError
+from harness.record.journal import read_journal
+
+SUBSET_CLASSES = (
+    "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",
+    "n03394916", "n03417042", "n03425413", "n03445777", "n03888257",
+)  # fmt: skip
+"""Tench, springer spaniel, cassette player, chain saw, church, French horn, garbage truck,
+gas pump, golf ball, parachute."""
+SUBSET_TRAIN = 64
+SUBSET_VAL = 20
+
+FULL_RECIPE = "apm5-resnet50"
+FULL_SETTINGS = ("batch=8",)
+FULL_STEPS = 2
+FULL_IMAGES = 20
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """What the smoke found.
+
+    Attributes:
+        study: Folder of the seeds.
+        verdict: The verdict as text.
+        exit_code: The verdict's.
+        report: The page.
+        compared_steps: Steps whose fingerprints equal those of the repetition.
+    """
+
+    study: Path
+    verdict: str
+    exit_code: int
+    report: Path
+    compared_steps: int
+
+
+def smoke(
+    runs: Path, seeds: tuple[int, ...], imagenet: Path | None, say: Say = print
+) -> SmokeResult:
+    """Run the smoke.
+
+    Args:
+        runs: Where everything goes.
+        seeds: Seeds to train; the first is repeated.
+        imagenet: A folder in ImageNet's layout, of which a tiny subset is
+            taken; None takes the embedded digits.
+        say: Told what begins.
+
+    Raises:
+        DataError: the folder lacks what the subset needs.
+        DifferenceFoundError: the repetition gave other bits.
+    """
+    say("1 of 5  data")
+    data = _digits(runs) if imagenet is None else imagenet_subset(imagenet, runs)
+    say(f"2 of 5  train and evaluate seed {', '.join(map(str, seeds))}")
+    study = Path(_train(runs, data, seeds)["study"])
+    say(f"3 of 5  train seed {seeds[0]} again in another process, compare bit for bit")
+    repeated = Path(_train(runs / "repeat", data, seeds[:1], "--no-tracking")["study"])
+    steps = compare_bits(study / f"seed-{seeds[0]}", repeated / f"seed-{seeds[0]}")
+    say(f"        {steps} of {steps} steps, the weights and the evaluations are equal")
+    say(f"4 of 5  {FULL_STEPS} steps and {FULL_IMAGES} images of {FULL_RECIPE}'s own network")
+    _full_network(runs, data, seeds[0])
+    say("5 of 5  verdict and report")
+    verdict, exit_code = _verdict(study)
+    report = runs / "reports" / f"{study.name}.html"
+    _harness("report", str(study), "--out", str(report))
+    return SmokeResult(study, verdict, exit_code, report, steps)
+
+
+def closing_text(result: SmokeResult, runs: Path) -> str:
+    """What the smoke prints at its end: the verdict and where to look."""
+    return "\n".join(
+        [
+            result.verdict.rstrip(),
+            "",
+            f"repeated in another process: {result.compared_steps} steps, bit for bit equal",
+            f"report:  {result.report}",
+            f"MLflow:  harness ui --runs {runs}   (or: tox -e ui)",
+        ]
+    )
+
+
+def _digits(runs: Path) -> Path:
+    folder = runs / "datasets" / "digits"
+    code = "import sys; from pathlib import Path; from harness.data.digits import write_digits; "
+    _python("-c", code + "write_digits(Path(sys.argv[1]))", str(folder))
+    return folder
+
+
+def _train(runs: Path, data: Path, seeds: tuple[int, ...], *options: str) -> dict[str, Any]:
+    chosen = [word for seed in seeds for word in ("--seed", str(seed))]
+    return _run_command("smoke", runs, data, *chosen, *options)
+
+
+def _full_network(runs: Path, data: Path, seed: int) -> None:
+    settings = [word for setting in FULL_SETTINGS for word in ("--set", setting)]
+    _run_command(
+        FULL_RECIPE, runs / "full-network", data, "--seed", str(seed), *settings,
+        "--steps", str(FULL_STEPS), "--eval-images", str(FULL_IMAGES), "--no-tracking",
+        "--max-hours", "inf",
+    )  # fmt: skip
+
+
+def _run_command(recipe: str, runs: Path, data: Path, *options: str) -> dict[str, Any]:
+    words = ("run", recipe, "--data", str(data), "--runs", str(runs), *options, "--json")
+    document: dict[str, Any] = json.loads(_harness(*words))
+    return document
+
+
+def _verdict(study: Path) -> tuple[str, int]:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "verdict", str(study)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 2:
+        raise SystemExit(2)
+    return done.stdout, done.returncode
+
+
+def _harness(*words: str) -> str:
+    return _python("-m", "harness", *words)
+
+
+def _python(*words: str) -> str:
+    """Run Python in a process of its own; its messages pass through, and so does its failure."""
+    done = subprocess.run([sys.executable, *words], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return done.stdout
+
+
+def compare_bits(first: Path, second: Path) -> int:
+    """Compare two runs' steps, final weights and evaluations.
+
+    Returns:
+        The number of steps compared.
+
+    Raises:
+        DifferenceFoundError: something differs; the first step is named.
+    """
+    a, b = read_journal(first), read_journal(second)
+    marks = a.fingerprints()
+    others = b.fingerprints()
+    parted = [step for step in marks if marks[step] != others.get(step)]
+    hits = [[(e.protocol_digest, e.top1_correct) for e in j.evaluations] for j in (a, b)]
+    ends = [j.finished.weights_fingerprint if j.finished else None for j in (a, b)]
+    if parted or hits[0] != hits[1] or ends[0] != ends[1] or not marks:
+        what = f"step {parted[0]}" if parted else "the evaluation"
+        raise DifferenceFoundError(
+            f"two runs of one seed differ, first at {what}",
+            where=f"{first} and {second}",
+            expected="equal bits",
+            remedy=f"run `harness diff {first} {second}`",
+        )
+    return len(marks)
+
+
+def imagenet_subset(imagenet: Path, runs: Path) -> Path:
+    """Ten named classes of ImageNet, a few images each, as links in a folder of their own.
+
+    Raises:
+        DataError: a class or images are missing.
+    """
+    folder = runs / "datasets" / "imagenet-smoke"
+    for split, count in (("train", SUBSET_TRAIN), ("val", SUBSET_VAL)):
+        for name in SUBSET_CLASSES:
+            _link_images(imagenet / split / name, folder / split / name, count)
+    return folder
+
+
+def _link_images(source: Path, target: Path, count: int) -> None:
+    images = sorted(p for p in source.glob("*") if p.is_file()) if source.is_dir() else []
+    if len(images) < count:
+        raise DataError(
+            f"{len(images)} images where the smoke takes {count}",
+            where=str(source),
+            expected="ImageNet as train/<wnid>/*.JPEG and val/<wnid>/*.JPEG",
+            remedy="set IMAGENET_DIR to such a folder, or unset it: the smoke then takes its "
+            "embedded digits",
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    for image in images[:count]:
+        link = target / image.name
+        if not link.exists():
+            link.symlink_to(image.resolve())
