@@ -1,0 +1,169 @@
+"""Environment capture: complete, private, and read back rather than repeated."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.measure import environment, machine
+from harness.recipes.recipe import Numerics, Precision
+
+CPUINFO = """processor\t: 0
+vendor_id\t: GenuineIntel
+cpu family\t: 6
+model\t\t: 79
+model name\t: Intel(R) Xeon(R) CPU
+stepping\t: 0
+flags\t\t: fpu avx avx2 fma hypervisor
+
+processor\t: 1
+model name\t: another
+"""
+
+
+def test_first_processor_is_read_from_cpuinfo() -> None:
+    fields = machine.cpu_fields(CPUINFO)
+    assert fields["model name"] == "Intel(R) Xeon(R) CPU"
+    assert fields["flags"].split() == ["fpu", "avx", "avx2", "fma", "hypervisor"]
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+    ids=["version 2", "version 2 unlimited", "version 1", "version 1 unlimited", "none"],
+)
+def test_processor_quota(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.cgroup_cores(tmp_path) == cores
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("1073741824", 1 << 30), ("max", None), ("9223372036854771712", None)]
+)
+def test_memory_limit(tmp_path: Path, text: str, limit: int | None) -> None:
+    (tmp_path / "memory.max").write_text(text)
+    assert machine.cgroup_memory_bytes(tmp_path) == limit
+
+
+def test_gpu_row_names_its_fields() -> None:
+    row = machine.gpu_row("NVIDIA X, 550.1, 12288 MiB, 00:01.0, N/A, 250 W, 1 MHz, 2 MHz, On, N/A")
+    assert (row["name"], row["driver_version"], row["memory.total"]) == (
+        "NVIDIA X",
+        "550.1",
+        "12288 MiB",
+    )
+
+
+def test_a_failing_query_tells_nothing() -> None:
+    assert machine.query("no-such-program-anywhere") is None
+    assert machine.query("false") is None
+
+
+def test_variables_leave_out_secrets_homes_and_strangers() -> None:
+    home = str(Path.home())
+    kept = environment.recorded_variables(
+        {
+            "TF_ENABLE_ONEDNN_OPTS": "1",
+            "XLA_FLAGS": f"--xla_dump_to={home}/dump:/home/somebody/x",
+            "NVIDIA_API_KEY": "abc",
+            "MLFLOW_TRACKING_PASSWORD": "abc",
+            "TF_CLI_CONFIG_FILE": "x",
+            "TF_CONFIG": '{"cluster": {"worker": ["10.0.0.1:1"]}}',
+            "PATH": "/bin",
+        }
+    )
+    assert set(kept) == {"TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"}
+    assert home not in kept["XLA_FLAGS"]
+    assert "somebody" not in kept["XLA_FLAGS"]
+
+
+def test_only_what_changes_bits_is_part_of_the_numerics() -> None:
+    flags = environment.numerics_flags(
+        {
+            "XLA_FLAGS": "--xla_gpu_autotune_level=0",
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "CUDA_VISIBLE_DEVICES": "0",
+            "MALLOC_ARENA_MAX": "2",
+        }
+    )
+    assert flags == {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
+
+
+def test_capture_is_json_and_names_nobody() -> None:
+    captured = environment.capture_environment()
+    text = json.dumps(captured, allow_nan=False)
+    assert str(Path.home()) not in text
+    assert captured["cpu"]["usable_cores"] == len(os.sched_getaffinity(0))
+    assert captured["memory"]["total_bytes"] == psutil.virtual_memory().total
+    assert captured["packages"]["tensorflow"] == captured["tensorflow"]["version"]
+    assert {"cpu", "memory", "system", "gpus", "variables", "harness"} <= set(captured)
+
+
+PROBE = """
+import json, sys
+from harness.recipes.recipe import Numerics, Precision
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(3)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+tf.config.experimental.enable_op_determinism()
+tf.config.experimental.enable_tensor_float_32_execution(False)
+from harness.measure.environment import effective_numerics
+asked = Numerics(op_determinism=False, onednn=True, intra_op_threads=7, inter_op_threads=7)
+print(effective_numerics(asked, Precision(tf32=True)).model_dump_json())
+"""
+
+
+@pytest.mark.parametrize("flag", ["0", "1"])
+def test_numerics_are_those_in_force_not_those_asked_for(flag: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": flag, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    found = json.loads(done.stdout)
+    assert found["onednn"] is (flag == "1")
+    assert found["op_determinism"] is True
+    assert found["tf32"] is False
+    assert (found["intra_op_threads"], found["inter_op_threads"]) == (3, 1)
+
+
+def test_equal_surroundings_have_equal_numerics() -> None:
+    first, second = (environment.effective_numerics(Numerics(), Precision()) for _ in range(2))
+    assert first.digest == second.digest
+    assert first.intra_op_threads > 0
+    assert first.digest != environment.effective_numerics(Numerics(xla=True), Precision()).digest
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_git_state_tells_commit_and_changes(tmp_path: Path) -> None:
+    assert environment.git_state_of(tmp_path) == (None, None)
+    _git(tmp_path, "init", "-q")
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "a.py").write_text("x = 1\n")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "one")
+    commit = _git(tmp_path, "rev-parse", "HEAD")
+    assert environment.git_state_of(tmp_path) == (commit, False)
+    (tmp_path / "harness" / "a.py").write_text("x = 2\n")
+    assert environment.git_state_of(tmp_path) == (commit, True)
