@@ -13,8 +13,10 @@ from harness.data.dataset import Split
 from harness.data.pipeline import evaluation_batches
 from harness.data.reading import translate_error
 from harness.errors import DataError, WeightsError
-from harness.evaluation.forward import Forward, View, forward_function
+from harness.evaluation.forward import Forward, View, forward_function, whole_image_function
 from harness.evaluation.result import Collector, EvaluationResult
+from harness.evaluation.whole_images import images_at_once, whole_image_batches
+from harness.models.folding import fold_batch_norm
 from harness.recipes.protocol import Protocol
 
 CROPS = {"center": 1, "ten": 10}
@@ -81,20 +83,20 @@ def evaluate_together(
     All protocols must be equal but for name, crops, mirror and average: a
     center crop is one of the ten. `shared_passes` makes such groups.
     """
-    widest = max(protocols, key=lambda p: CROPS[p.crops])
-    crops = CROPS[widest.crops]
     images = _images_asked_for(split, limit)
     _check_labels(model, split, images)
-    per_batch = min(max(1, crops_per_batch // crops), images)
-    batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
-    forward = forward_function(model, tuple(_view(p, widest) for p in protocols))
+    if protocols[0].fold_batch_norm:
+        model = fold_batch_norm(model)
+    if protocols[0].crops == "full":
+        batches, forward = _whole_images(model, split, protocols[0], crops_per_batch, images)
+    else:
+        batches, forward = _crops(model, split, protocols, crops_per_batch, images)
     collectors = tuple(Collector(images) for _ in protocols)
     duration_s = _run(batches, forward, collectors, progress=progress, now=now)
     return tuple(
-        _result(split, protocol, collector, crops=images * CROPS[protocol.crops],
-                duration_s=duration_s)
+        _result(split, protocol, collector, duration_s)
         for protocol, collector in zip(protocols, collectors, strict=True)
-    )  # fmt: skip
+    )
 
 
 def shared_passes(protocols: tuple[Protocol, ...]) -> tuple[tuple[Protocol, ...], ...]:
@@ -105,6 +107,34 @@ def shared_passes(protocols: tuple[Protocol, ...]) -> tuple[tuple[Protocol, ...]
         key = common if protocol.crops in CROPS else protocol.model_dump_json()
         groups.setdefault(key, []).append(protocol)
     return tuple(tuple(group) for group in groups.values())
+
+
+def crops_an_image(protocol: Protocol) -> int:
+    """How many views of an image the network is shown."""
+    if protocol.crops == "full":
+        return len(protocol.short_sides) * (2 if protocol.mirror else 1)
+    return CROPS[protocol.crops]
+
+
+def _crops(
+    model: keras.Model,
+    split: Split,
+    protocols: tuple[Protocol, ...],
+    crops_per_batch: int,
+    images: int,
+) -> tuple[Any, Forward]:
+    widest = max(protocols, key=crops_an_image)
+    per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), images)
+    batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
+    return batches, forward_function(model, tuple(_view(p, widest) for p in protocols))
+
+
+def _whole_images(
+    model: keras.Model, split: Split, protocol: Protocol, crops_per_batch: int, images: int
+) -> tuple[Any, Forward]:
+    per_batch = images_at_once(crops_per_batch, protocol)
+    batches = whole_image_batches(split, protocol, images_per_batch=per_batch, limit=images)
+    return batches, whole_image_function(model, protocol)
 
 
 def _view(protocol: Protocol, widest: Protocol) -> View:
@@ -210,7 +240,7 @@ def _check_labels(model: keras.Model, split: Split, images: int) -> None:
 
 
 def _result(
-    split: Split, protocol: Protocol, collector: Collector, *, crops: int, duration_s: float
+    split: Split, protocol: Protocol, collector: Collector, duration_s: float
 ) -> EvaluationResult:
     return EvaluationResult(
         protocol=protocol,
@@ -219,6 +249,6 @@ def _result(
         top5_class=collector.classes,
         top5_probability=collector.probabilities,
         images_in_split=len(split),
-        crops=crops,
+        crops=len(collector.seen) * crops_an_image(protocol),
         duration_s=duration_s,
     )

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from harness.evaluation.result import TOP
+from harness.recipes.protocol import Protocol
 
 Average = Literal["probabilities", "logits"]
 
@@ -46,6 +47,32 @@ def forward_function(model: keras.Model, views: tuple[View, ...]) -> Forward:
         return tuple(answer(_of_view(logits, view), view.average) for view in views)
 
     traced: Forward = tf.function(forward)
+    return traced
+
+
+def whole_image_function(model: keras.Model, protocol: Protocol) -> Forward:
+    """Make the function that answers for whole images at several scales.
+
+    It maps one float32 [b, H, W, 3] for each scale to what `forward_function`
+    gives. The network averages its features over the whole image and scores
+    them; the scores of every scale, and of its mirror image where the protocol
+    says so, are averaged with equal weight.
+    """
+
+    def forward(scales: tuple[Any, ...]) -> tuple[tuple[Any, Any, Any], ...]:
+        views = [
+            view
+            for images in scales
+            for view in ([images, tf.reverse(images, [2])] if protocol.mirror else [images])
+        ]
+        logits = [tf.cast(model(view, training=False), tf.float32) for view in views]
+        return (answer(tf.stack(logits, 1), protocol.average),)
+
+    # Sizes differ from batch to batch; one trace serves all of them.
+    scale = tf.TensorSpec([None, None, None, 3], tf.float32)
+    traced: Forward = tf.function(
+        forward, input_signature=[tuple(scale for _ in protocol.short_sides)]
+    )
     return traced
 
 

@@ -1,5 +1,6 @@
 """Evaluation over real files, against a slow and separate computation of the same protocols."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,15 @@ from harness.data.dataset import DataSet
 from harness.data.opening import open_dataset
 from harness.errors import DataError, WeightsError
 from harness.evaluation.evaluate import evaluate, evaluate_together
+from harness.evaluation.whole_images import batches_by_size
 from harness.models.build import build_model
-from harness.recipes.protocol import APM5_NORMALISATION, Protocol, center_crop, ten_crop
+from harness.recipes.protocol import (
+    APM5_NORMALISATION,
+    Protocol,
+    center_crop,
+    multi_scale,
+    ten_crop,
+)
 from harness.recipes.recipe import Model
 
 SIZES = [(40, 60), (60, 40), (48, 48), (33, 90), (41, 57), (64, 40), (52, 44)]
@@ -86,6 +94,51 @@ def test_two_protocols_in_one_pass_answer_as_each_alone(model: keras.Model, data
         assert result.protocol == protocol
         np.testing.assert_array_equal(result.top5_class, alone.top5_class)
         np.testing.assert_allclose(result.top5_probability, alone.top5_probability, rtol=1e-4)
+
+
+SCALES = multi_scale((32, 45))
+
+
+def test_whole_images_at_every_scale_and_mirrored_are_averaged(
+    model: keras.Model, data: DataSet
+) -> None:
+    result = evaluate(model, data.val, SCALES, crops_per_batch=8)
+    assert result.crops == 4 * len(SIZES)
+    for i, path in enumerate(data.val.paths[:3]):
+        views = []
+        for short_side in SCALES.short_sides:
+            picture = cv2.imread(path).astype(np.float32)
+            ratio = short_side / min(picture.shape[:2])
+            size = (int(picture.shape[1] * ratio), int(picture.shape[0] * ratio))
+            picture = cv2.resize(picture, size)
+            picture = (picture - APM5_NORMALISATION.mean) / APM5_NORMALISATION.std
+            views += [picture, picture[:, ::-1]]
+        logits = [np.asarray(model(v[None].astype(np.float32)), np.float64) for v in views]
+        expected = scipy.special.softmax(np.concatenate(logits), -1).mean(0)
+        np.testing.assert_allclose(
+            result.top5_probability[i], -np.sort(-expected)[:5], rtol=2e-3, atol=1e-4
+        )
+
+
+def test_a_batch_holds_upright_images_of_one_size(data: DataSet) -> None:
+    turned = replace(
+        data.val,
+        heights=np.array([40, 60, 40, 60, 40, 60, 40]),
+        widths=np.array([60, 40, 60, 40, 60, 40, 60]),
+        orientations=np.array([1, 6, 1, 1, 3, 8, 5], np.uint8),
+    )
+    batches = batches_by_size(turned, 2, 7)
+    assert batches == [[0, 1], [2, 4], [5], [3, 6]]
+    assert batches_by_size(turned, 8, 3) == [[0, 1, 2]]
+
+
+def test_folding_is_another_protocol_with_the_same_answers(
+    model: keras.Model, data: DataSet
+) -> None:
+    folded = CENTER.model_copy(update={"fold_batch_norm": True})
+    assert folded.digest != CENTER.digest
+    plain, other = (evaluate(model, data.val, protocol) for protocol in (CENTER, folded))
+    np.testing.assert_allclose(plain.top5_probability, other.top5_probability, rtol=1e-3)
 
 
 def test_a_limit_takes_the_first_images(model: keras.Model, data: DataSet) -> None:

@@ -1,0 +1,84 @@
+"""Batches of whole images at several scales, for fully convolutional evaluation.
+
+Only images of one size can share a batch; so the split is walked size by size.
+Each image is decoded once and resized once for each scale.
+"""
+
+from itertools import groupby, islice
+from typing import Any
+
+import tensorflow as tf
+
+from harness.data.colour import normalise
+from harness.data.dataset import Split
+from harness.data.pipeline import PREFETCHED_BATCHES, SplitTensors
+from harness.data.reading import decode_upright
+from harness.data.resizing import resize_short_side
+from harness.recipes.protocol import Protocol
+
+TRANSPOSED = 5
+"""EXIF orientations from here on exchange height and width."""
+
+
+def batches_by_size(split: Split, images_per_batch: int, limit: int) -> list[list[int]]:
+    """Positions in the split, grouped so that a batch holds upright images of one size.
+
+    Args:
+        split: The images.
+        images_per_batch: Most images a batch holds.
+        limit: Only the first so many images.
+    """
+
+    def size(i: int) -> tuple[int, int]:
+        lengths = int(split.heights[i]), int(split.widths[i])
+        return lengths[::-1] if split.orientations[i] >= TRANSPOSED else lengths
+
+    found = []
+    for _, group in groupby(sorted(range(limit), key=size), size):
+        while batch := list(islice(group, images_per_batch)):
+            found.append(batch)
+    return found
+
+
+def whole_image_batches(
+    split: Split, protocol: Protocol, *, images_per_batch: int, limit: int
+) -> tf.data.Dataset:
+    """Every image once, at every scale of the protocol, size by size.
+
+    Returns:
+        Elements `{"image": one float32 [b, H, W, 3] for each short side,
+        "label": int32 [b], "index": int64 [b], "mask": bool [b]}`; b varies.
+    """
+    positions = tf.ragged.constant(
+        batches_by_size(split, images_per_batch, limit), dtype=tf.int64, ragged_rank=1
+    )
+    tensors = SplitTensors.of(split)
+
+    def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image = decode_upright(tensors.read(index), tensors.orientations[index], protocol.decoder)
+        return tuple(_scaled(image, short_side, protocol) for short_side in protocol.short_sides)
+
+    def batch(number: tf.Tensor) -> dict[str, Any]:
+        index = positions[number]
+        scales = tuple(tf.TensorSpec([None, None, 3], tf.float32) for _ in protocol.short_sides)
+        return {
+            "image": tf.map_fn(load, index, fn_output_signature=scales),
+            "label": tf.gather(tensors.labels, index),
+            "index": index,
+            "mask": tf.ones_like(index, tf.bool),
+        }
+
+    numbers = tf.data.Dataset.range(int(positions.nrows()))
+    loaded = numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return loaded.prefetch(PREFETCHED_BATCHES)
+
+
+def _scaled(image: tf.Tensor, short_side: int, protocol: Protocol) -> tf.Tensor:
+    resized = resize_short_side(image, short_side, protocol)
+    planes = normalise(tf.unstack(resized[..., ::-1], axis=-1), protocol.normalisation)
+    return tf.stack(planes, axis=-1)
+
+
+def images_at_once(crops_per_batch: int, protocol: Protocol) -> int:
+    """How many images have so many views at all scales; the largest decides over memory."""
+    return max(1, crops_per_batch // (len(protocol.short_sides) * (2 if protocol.mirror else 1)))
