@@ -52,6 +52,11 @@ def create_state(model: keras.Model, *, float16: bool) -> TrainState:
     )
 
 
+def moving_statistics(model: keras.Model) -> tuple[tf.Variable, ...]:
+    """Variables that training moves without gradients: batch normalisation's statistics."""
+    return tuple(v.value for v in model.non_trainable_variables)
+
+
 def reset_momentum(state: TrainState) -> None:
     """Set every slot to zero, as a new optimizer would."""
     for slot in state.slots:

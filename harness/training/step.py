@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from harness.numerics.fingerprint import step_fingerprint
+from harness.numerics.fingerprint import combined_fingerprint, step_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.training.loss import decayed_mask, smoothed_cross_entropy
-from harness.training.state import TrainState
+from harness.training.state import TrainState, moving_statistics
 
 SCALE_GROWTH_STEPS = 2000
 """Finite steps after which the float16 loss scale is doubled, as in Keras and AMP."""
@@ -25,7 +25,7 @@ class StepOutput(NamedTuple):
         loss: float32, mean smoothed cross-entropy over the global batch, without decay.
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
         correct: int32, images of the batch whose most probable class is the label.
-        fingerprint: uint64 over batch, loss, gradients and weights.
+        fingerprint: uint64 over batch, loss, gradients and weights of all replicas.
     """
 
     loss: tf.Tensor
@@ -61,31 +61,66 @@ def build_step(
 
 
 def _replica_step(state: TrainState, recipe: Recipe, replicas: int) -> StepFunction:
-    compute_gradients = _gradients(state, recipe, replicas)
+    compute_gradients = _gradients(state, recipe)
+    per_replica = recipe.model.batch_norm == "per_replica"
     decay = decayed_mask(state.paths, recipe.loss.decayed)
 
     def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
         loss, correct, gradients = compute_gradients(image, label)
+        if replicas > 1:
+            moving = moving_statistics(state.model) if per_replica else ()
+            loss, correct, gradients = _across_replicas(loss, correct, gradients, moving, replicas)
         gradients = [
             g + recipe.loss.weight_decay * w if decayed and recipe.loss.weight_decay else g
             for g, w, decayed in zip(gradients, state.trainable, decay, strict=True)
         ]
         _update(state, recipe, gradients, rate)
         weights = [tf.identity(w) for w in state.weights()]
+        mark = step_fingerprint(image, label, loss, gradients, weights)
         return StepOutput(
             loss=loss,
             gradient_norm=tf.linalg.global_norm(gradients),
             correct=correct,
-            fingerprint=step_fingerprint(image, label, loss, gradients, weights),
+            fingerprint=mark if replicas == 1 else _joint_mark(mark),
         )
 
     return replica_step
 
 
+def _across_replicas(
+    loss: tf.Tensor,
+    correct: tf.Tensor,
+    gradients: list[tf.Tensor],
+    moving: tuple[tf.Variable, ...],
+    replicas: int,
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Sum loss, correct images and gradients over replicas; average the moving statistics.
+
+    All of it is one reduction. The moving statistics differ from replica to
+    replica only by this step's batch, so they are equal everywhere after each
+    step, and when a checkpoint is made cannot change a bit of what follows.
+    """
+    parts = [loss, tf.cast(correct, tf.float32), *gradients, *(tf.identity(v) for v in moving)]
+    context = tf.distribute.get_replica_context()
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
+    first_moving = len(parts) - len(moving)
+    for variable, total in zip(moving, summed[first_moving:], strict=True):
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=total / replicas)
+    return summed[0], tf.cast(summed[1], tf.int32), summed[2:first_moving]
+
+
+def _joint_mark(mark: tf.Tensor) -> tf.Tensor:
+    """One fingerprint of all replicas'; each is mixed with its number, the sum wraps."""
+    context = tf.distribute.get_replica_context()
+    number = tf.cast(context.replica_id_in_sync_group, tf.uint64)
+    mixed = tf.bitcast(combined_fingerprint([mark, number]), tf.int64)
+    return tf.bitcast(context.all_reduce(tf.distribute.ReduceOp.SUM, mixed), tf.uint64)
+
+
 LossAndGradients = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]
 
 
-def _gradients(state: TrainState, recipe: Recipe, replicas: int) -> LossAndGradients:
+def _gradients(state: TrainState, recipe: Recipe) -> LossAndGradients:
     float16 = recipe.precision.compute == "float16"
 
     def compute(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
@@ -99,11 +134,6 @@ def _gradients(state: TrainState, recipe: Recipe, replicas: int) -> LossAndGradi
             gradients = [g / state.loss_scale for g in gradients]
         hit = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), label)
         correct = tf.reduce_sum(tf.cast(hit, tf.int32))
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            gradients, loss, correct = context.all_reduce(
-                tf.distribute.ReduceOp.SUM, (gradients, loss, correct)
-            )
         return loss, correct, gradients
 
     return compute
