@@ -189,7 +189,7 @@ def _trained(
     stop: StopRequest,
     say: Say,
 ) -> SeedOutcome:
-    from harness.workflows.tracking import mirrored
+    from harness.workflows.tracking import log_network, mirrored
     from harness.workflows.train_seed import SeedRun
 
     say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
@@ -200,6 +200,8 @@ def _trained(
         except DivergedError as error:
             say(str(error))
             return _outcome(folder, seed, "diverged")
+    if finished:
+        log_network(request, run_.state.model, read_journal(folder.journal), say)
     return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
 
 

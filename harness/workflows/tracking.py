@@ -3,11 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from harness.errors import TrackerError
+from harness.record.journal import Journal
 from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
 from harness.record.schema import AnyEvent
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import RunFolder, study_folder
+
+if TYPE_CHECKING:
+    import keras
 
 CLOSE_TIMEOUT_S = 120.0
 
@@ -36,3 +42,27 @@ def mirrored(
 
 def _ignore(_event: AnyEvent) -> None:
     return
+
+
+def log_network(
+    request: RunRequest,
+    model: "keras.Model",
+    journal: Journal,
+    say: Callable[[str], None],
+) -> None:
+    """Put the final network beside its run in MLflow, once; a tracker that refuses is told."""
+    if not request.tracking:
+        return
+    from harness.workflows.log_model import log_model
+
+    try:
+        logged = log_model(
+            model,
+            tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+            run_id=journal.started.run_id,
+            step=journal.last_step,
+        )
+    except TrackerError as error:
+        say(f"MLflow: the network was not logged\n{error}")
+    else:
+        say(f"MLflow: network {logged.uri}")
