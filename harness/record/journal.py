@@ -122,7 +122,7 @@ def read_journal(path: Path) -> Journal:
             remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
         ) from error
     whole, torn = _split_torn_end(raw)
-    events = tuple(_parse(line, path, number) for number, line in _lines(whole))
+    events = tuple(parse_event(line, path, number) for number, line in _lines(whole))
     journal = Journal(path=path, events=events, torn_bytes=len(torn))
     _check_consecutive(journal)
     return journal
@@ -139,7 +139,12 @@ def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _parse(line: bytes, path: Path, number: int) -> AnyEvent:
+def parse_event(line: bytes, path: Path, number: int) -> AnyEvent:
+    """The event on line `number` of a journal.
+
+    Raises:
+        RecordError: no JSON object, no event, or one of a newer schema.
+    """
     where = f"{path}, line {number}"
     try:
         version = json.loads(line).get("schema_version")

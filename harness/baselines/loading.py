@@ -1,0 +1,148 @@
+"""Find, read and validate `baselines/*.toml`."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.baselines.schema import (
+    AccuracyRow,
+    BaselineFile,
+    ConvergenceRow,
+    PublishedTarget,
+    Target,
+    ThresholdTarget,
+    ThroughputRow,
+)
+from harness.errors import BaselineError
+
+_BY_KIND: dict[str, type[Target | BaselineFile]] = {
+    "published": PublishedTarget,
+    "threshold": ThresholdTarget,
+    "baselines": BaselineFile,
+}
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Everything published that a run can be held against, in the order of the files."""
+
+    targets: tuple[Target, ...]
+    accuracy: tuple[AccuracyRow, ...]
+    throughput: tuple[ThroughputRow, ...]
+    convergence: tuple[ConvergenceRow, ...]
+
+    def accuracy_rows(
+        self, *, protocol: str | None = None, model: str | None = None
+    ) -> tuple[AccuracyRow, ...]:
+        """Rows whose protocol has this name and whose model's name holds `model`."""
+        return tuple(
+            row
+            for row in self.accuracy
+            if (protocol is None or row.protocol.name == protocol)
+            and (model is None or model.casefold() in row.model.casefold())
+        )
+
+
+def baselines_folder() -> Path:
+    """The folder of baseline files: inside an installed wheel, else beside the package."""
+    package = Path(__file__).parents[1]
+    installed = package / "_baselines"
+    return installed if installed.is_dir() else package.parent / "baselines"
+
+
+def load_baselines(folder: Path | None = None) -> Baselines:
+    """Read every file of a folder (default `baselines_folder()`), in order of name.
+
+    Raises:
+        BaselineError: no files, a file that cannot be read or is wrong, or a
+            name that occurs twice.
+    """
+    folder = baselines_folder() if folder is None else folder
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise BaselineError(
+            "there are no baseline files",
+            where=str(folder),
+            expected="*.toml",
+            remedy="install the project again, or run from a complete checkout",
+        )
+    contents = [_read(file) for file in files]
+    rows = [content for content in contents if isinstance(content, BaselineFile)]
+    baselines = Baselines(
+        targets=tuple(c for c in contents if not isinstance(c, BaselineFile)),
+        accuracy=tuple(row for content in rows for row in content.accuracy),
+        throughput=tuple(row for content in rows for row in content.throughput),
+        convergence=tuple(row for content in rows for row in content.convergence),
+    )
+    _refuse_doubles(baselines, folder)
+    return baselines
+
+
+def load_target(which: str | Path) -> Target:
+    """Read one target: a file by its path, or a registered one by the file's name, as `smoke`.
+
+    Raises:
+        BaselineError: it cannot be read, is wrong, or is no target.
+    """
+    path = which if isinstance(which, Path) else baselines_folder() / f"{which}.toml"
+    content = _read(path)
+    if isinstance(content, BaselineFile):
+        raise BaselineError(
+            "the file holds baselines, not a target",
+            where=str(path),
+            expected='kind = "published" or kind = "threshold"',
+            remedy="name a file like baselines/target.toml",
+        )
+    return content
+
+
+def _read(path: Path) -> Target | BaselineFile:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BaselineError(
+            f"cannot read the file: {error}",
+            where=str(path),
+            expected="a TOML file",
+            remedy="correct the path or the syntax",
+        ) from error
+    model = _BY_KIND.get(raw.get("kind", ""))
+    if model is None:
+        raise BaselineError(
+            f"the file has the kind {raw.get('kind')!r}",
+            where=str(path),
+            expected=f"one of {', '.join(_BY_KIND)}",
+            remedy="say what the file is by `kind` in its first line",
+        )
+    try:
+        return model.model_validate_json(json.dumps(raw, default=str))
+    except ValidationError as error:
+        raise _explained(error, path) from error
+
+
+def _explained(error: ValidationError, path: Path) -> BaselineError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return BaselineError(
+        f"{first['msg']}{more}",
+        where=f"{path}, field {field}" if field else str(path),
+        expected="the fields of harness/baselines/schema.py, accuracies as fractions in [0, 1]",
+        remedy="correct the field",
+    )
+
+
+def _refuse_doubles(baselines: Baselines, folder: Path) -> None:
+    for kind in ("targets", "accuracy", "throughput", "convergence"):
+        names = [row.name for row in getattr(baselines, kind)]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise BaselineError(
+                f"{kind}: the name {doubled[0]!r} occurs more than once",
+                where=str(folder),
+                expected="each name once",
+                remedy="rename one of the rows",
+            )

@@ -1,0 +1,241 @@
+"""What a baseline or target file may say. Accuracies are fractions in [0, 1]."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from harness.recipes.protocol import Crops, Normalisation, Protocol
+from harness.recipes.values import Frozen
+
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+Words = Annotated[str, Field(min_length=3)]
+
+
+class Source(Frozen):
+    """Where a number was published."""
+
+    title: Words
+    address: Words = Field(description="URL, arXiv number, or repository with path")
+    commit: str | None = Field(default=None, pattern=r"^[0-9a-f]{7,40}$")
+    table: str | None = Field(default=None, description="table, section or line of the source")
+    quoted: Words = Field(description="the row as the source prints it")
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> "Source":
+        if self.commit is None and self.table is None:
+            raise ValueError("a source names its commit or its table")
+        return self
+
+
+class PublishedProtocol(Frozen):
+    """What a source says about its evaluation; None where it says nothing.
+
+    Input normalisation belongs to the trained network and is stated only where
+    a comparison of the same weights needs it.
+    """
+
+    name: Words
+    crops: Crops
+    short_sides: tuple[int, ...] = Field(min_length=1)
+    crop_size: int | None
+    mirror: bool
+    average: Literal["probabilities", "logits"] | None = None
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    antialias: bool | None = None
+    normalisation: Normalisation | None = None
+
+    def differences(self, protocol: Protocol) -> tuple[str, ...]:
+        """Names of the stated fields in which a run's protocol differs."""
+        return tuple(
+            name
+            for name in self._fields()
+            if self._stated(name) and getattr(self, name) != getattr(protocol, name)
+        )
+
+    def unstated(self) -> tuple[str, ...]:
+        """Names of a run's protocol fields of which the source says nothing."""
+        mine = set(self._fields())
+        return tuple(
+            name
+            for name in Protocol.model_fields
+            if name != "name" and (name not in mine or not self._stated(name))
+        )
+
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(name for name in type(self).model_fields if name != "name")
+
+    def _stated(self, name: str) -> bool:
+        return name == "crop_size" or getattr(self, name) is not None
+
+
+class Spread(Frozen):
+    """How far published runs lay apart, as the source prints it.
+
+    `kind` says what the figure is: a standard deviation, or a "+-" that the
+    source does not define.
+    """
+
+    value: float = Field(gt=0, lt=1)
+    kind: Literal["standard_deviation", "undefined"]
+    low: Accuracy | None = None
+    high: Accuracy | None = None
+
+
+class AccuracyRow(Frozen):
+    """One published accuracy."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    model: Words
+    protocol: PublishedProtocol
+    top1: Accuracy
+    top5: Accuracy | None = None
+    n: int | None = Field(default=None, ge=1, description="runs; None where not stated")
+    spread: Spread | None = None
+    values: tuple[Accuracy, ...] | None = Field(default=None, description="raw top-1 of each run")
+    settings: str | None = Field(default=None, description="what sets rows of one source apart")
+    source: Source
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> "AccuracyRow":
+        if self.spread is not None and self.n is None and self.spread.kind != "undefined":
+            raise ValueError("a spread without n: say of how many runs")
+        if self.values is not None and self.n != len(self.values):
+            raise ValueError(f"n is {self.n}, but there are {len(self.values)} values")
+        if self.top5 is not None and self.top5 < self.top1:
+            raise ValueError("top5 is below top1")
+        return self
+
+
+class ThroughputRow(Frozen):
+    """One published training speed."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    model: Words
+    device: Words = Field(description="the device as the source names it")
+    device_match: tuple[Words, ...] = Field(
+        min_length=1, description="words that all occur in a run's device name, lower case"
+    )
+    devices: int = Field(ge=1)
+    precision: Literal["float32", "tf32", "amp_float16", "float16"]
+    batch_per_device: int | None = Field(default=None, ge=1)
+    input: Literal["synthetic", "real", "unstated"]
+    images_per_s: float = Field(gt=0)
+    software: Words
+    source: Source
+
+
+class ConvergenceRow(Frozen):
+    """MLPerf's reference runs at one batch size: epochs until the quality target."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    batch: int = Field(ge=1)
+    submitter: Words
+    epochs: tuple[float, ...] = Field(min_length=4)
+    source: Source
+
+
+class BaselineFile(Frozen):
+    """A file of published rows from one source family."""
+
+    kind: Literal["baselines"]
+    accuracy: tuple[AccuracyRow, ...] = ()
+    throughput: tuple[ThroughputRow, ...] = ()
+    convergence: tuple[ConvergenceRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> "BaselineFile":
+        if not (self.accuracy or self.throughput or self.convergence):
+            raise ValueError("the file has no rows")
+        return self
+
+
+class DataBinding(Frozen):
+    """Which data a target speaks about; a None binds nothing."""
+
+    kind: Words
+    root_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    train_images: int | None = Field(default=None, ge=1)
+    val_images: int | None = Field(default=None, ge=1)
+
+
+class TargetSpread(Frozen):
+    """The seed-to-seed spread assumed for the target's runs, with its origin."""
+
+    standard_deviation: float = Field(gt=0, lt=1)
+    df: int = Field(ge=1)
+    origin: Words
+    assumption: Words
+
+
+class PublishedReasons(Frozen):
+    """Why the settings of a pre-registered comparison are what they are."""
+
+    alpha: Words
+    margin: Words
+    min_seeds: Words
+    declared_seeds: Words
+
+
+class PublishedTarget(Frozen):
+    """A published accuracy that runs are judged against; registered before they start."""
+
+    kind: Literal["published"]
+    name: Words
+    recipe: Words
+    data: DataBinding
+    protocol: Protocol
+    top1: Accuracy
+    n: int = Field(ge=1)
+    alpha: float = Field(gt=0, lt=0.5)
+    margin: float = Field(gt=0, lt=1)
+    min_seeds: int = Field(ge=2)
+    declared_seeds: tuple[int, ...] = Field(min_length=1)
+    reasons: PublishedReasons
+    spread: TargetSpread
+    source: Source
+
+    @model_validator(mode="after")
+    def _enough_seeds(self) -> "PublishedTarget":
+        _check_seeds(self.declared_seeds)
+        if len(self.declared_seeds) < self.min_seeds:
+            raise ValueError(
+                f"{len(self.declared_seeds)} declared seeds, min_seeds is {self.min_seeds}"
+            )
+        return self
+
+
+class ThresholdReasons(Frozen):
+    """Why the settings of a threshold are what they are."""
+
+    threshold: Words
+    declared_seeds: Words
+    confidence: Words
+
+
+class ThresholdTarget(Frozen):
+    """An accuracy that every declared seed must reach on one data set."""
+
+    kind: Literal["threshold"]
+    name: Words
+    recipe: Words
+    data: DataBinding
+    protocol: Protocol
+    threshold: Accuracy
+    confidence: float = Field(gt=0, lt=1, description="of the printed binomial bound")
+    declared_seeds: tuple[int, ...] = Field(min_length=1)
+    reasons: ThresholdReasons
+    source: Source
+
+    @model_validator(mode="after")
+    def _seeds_once(self) -> "ThresholdTarget":
+        _check_seeds(self.declared_seeds)
+        return self
+
+
+Target = PublishedTarget | ThresholdTarget
+
+
+def _check_seeds(seeds: tuple[int, ...]) -> None:
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise ValueError("declared_seeds are different integers from 0")

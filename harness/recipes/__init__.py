@@ -1,0 +1,1 @@
+"""Recipes and protocols: frozen values that decide what a number means."""

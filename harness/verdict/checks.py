@@ -1,0 +1,179 @@
+"""What makes a judgement impossible: runs that cannot be pooled or held against the target.
+
+`refuse_mixture` raises, since the question itself is wrong; everything else
+returns reasons, which make the answer inconclusive.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from harness.baselines.schema import DataBinding, PublishedTarget, Target
+from harness.errors import UsageError
+from harness.recipes.protocol import Protocol
+from harness.record.schema import DataIdentity, Evaluation
+from harness.record.summary import RunSummary
+
+
+def refuse_mixture(runs: Sequence[RunSummary]) -> None:
+    """Raise `UsageError` when there are no runs, or runs of different recipes."""
+    if not runs:
+        raise UsageError("no run to judge", expected="at least one run")
+    digests = {run.started.recipe_digest: run for run in runs}
+    if len(digests) > 1:
+        found = "; ".join(
+            f"{run.started.recipe.name}-{digest[:8]} in {run.folder}"
+            for digest, run in digests.items()
+        )
+        raise UsageError(
+            f"the runs have {len(digests)} different recipes",
+            where=found,
+            expected="runs of one recipe and equal settings",
+            remedy="judge each study by itself: harness verdict runs/<recipe>-<digest>",
+        )
+
+
+def binding_differences(binding: DataBinding, data: DataIdentity) -> tuple[str, ...]:
+    """What of a run's data is not what the target speaks about, in words."""
+    names = ("kind", "root_digest", "train_images", "val_images")
+    return tuple(
+        f"{name} is {getattr(data, name)}, the target's {getattr(binding, name)}"
+        for name in names
+        if getattr(binding, name) is not None and getattr(binding, name) != getattr(data, name)
+    )
+
+
+def final_evaluation(run: RunSummary, protocol: Protocol) -> Evaluation | None:
+    """The evaluation of the recipe's last step under this protocol; the last one if repeated."""
+    found = [
+        e
+        for e in run.evaluations
+        if e.final and e.step == run.started.steps_total and e.protocol_digest == protocol.digest
+    ]
+    return found[-1] if found else None
+
+
+def status_of(run: RunSummary) -> str:
+    """`completed`, `diverged`, `stopped` (by a gate) or `unfinished`."""
+    return run.finished.status if run.finished else "unfinished"
+
+
+def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
+    """Everything that makes the judgement inconclusive before any test, in words."""
+    return tuple(
+        reason
+        for check in (_too_few, _copies, _missing, _other_protocol, _data, _settings, _ended_early)
+        for reason in check(runs, target)
+    )
+
+
+def _too_few(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    seeds = {run.started.seed for run in runs}
+    if isinstance(target, PublishedTarget) and len(seeds) < target.min_seeds:
+        yield f"{_count(len(seeds), 'seed')}, at least {target.min_seeds} are needed"
+
+
+def _copies(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+    seeds = Counter(run.started.seed for run in runs)
+    for seed, times in seeds.items():
+        if times > 1:
+            yield f"seed {seed} occurs {times} times; no seed counts twice"
+    for one, other in combinations(runs, 2):
+        shared = shared_marks(one, other)
+        if shared:
+            yield (
+                f"{one.folder} and {other.folder} are copies of one run: "
+                f"{_count(shared, 'step')} with equal fingerprints"
+            )
+
+
+def shared_marks(one: RunSummary, other: RunSummary) -> int:
+    """Steps of which two runs recorded the same fingerprint, 1 for equal final weights alone.
+
+    A fingerprint covers batch, gradients and weights, so independent runs never
+    share one.
+    """
+    _, mine, theirs = np.intersect1d(
+        one.mark_steps, other.mark_steps, assume_unique=False, return_indices=True
+    )
+    shared = int(np.count_nonzero(one.marks[mine] == other.marks[theirs]))
+    if shared == 0 and one.completed and other.completed:
+        ends = [run.finished.weights_fingerprint for run in (one, other) if run.finished]
+        return int(ends[0] is not None and ends[0] == ends[1])
+    return shared
+
+
+def _missing(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    present = {run.started.seed for run in runs}
+    missing = [seed for seed in target.declared_seeds if seed not in present]
+    if missing:
+        yield f"declared {_seeds(missing)} missing"
+
+
+def _other_protocol(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    for run in runs:
+        if not run.completed:
+            continue
+        evaluation = final_evaluation(run, target.protocol)
+        if evaluation is None:
+            yield f"seed {run.started.seed}: {_nearest(run, target.protocol)}"
+        elif not evaluation.complete:
+            yield (
+                f"seed {run.started.seed}: {evaluation.images:,} of "
+                f"{evaluation.images_in_split:,} images evaluated"
+            )
+
+
+def _nearest(run: RunSummary, protocol: Protocol) -> str:
+    final = [e.protocol for e in run.evaluations if e.final]
+    if not final:
+        return "the last step was not evaluated"
+    nearest = min(final, key=lambda p: len(protocol.differences(p)))
+    keys = ", ".join(
+        f"{key} is {_shown(getattr(nearest, key))}, the target's {_shown(getattr(protocol, key))}"
+        for key in protocol.differences(nearest)
+    )
+    return f"another protocol: {keys}"
+
+
+def _data(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    roots = {run.started.data.root_digest for run in runs}
+    if len(roots) > 1:
+        yield f"the runs used {len(roots)} different data sets: " + ", ".join(
+            sorted(root[:12] for root in roots)
+        )
+    for difference in binding_differences(target.data, runs[0].started.data):
+        yield f"the data is not the target's: {difference}"
+
+
+def _settings(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+    for run in runs:
+        if run.started.deviations:
+            settings = ", ".join(run.started.deviations)
+            yield f"seed {run.started.seed}: the recipe was changed by --set {settings}"
+        if run.started.init_weights is not None:
+            yield f"seed {run.started.seed}: training began from imported weights"
+
+
+def _ended_early(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+    for run in runs:
+        if status_of(run) in {"stopped", "unfinished"}:
+            yield (
+                f"seed {run.started.seed}: {status_of(run)} at step {run.last_step:,} "
+                f"of {run.started.steps_total:,}"
+            )
+
+
+def _shown(value: object) -> str:
+    return getattr(value, "model_dump_json", lambda: str(value))()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    shown = ", ".join(map(str, seeds))
+    return f"seed {shown} is" if len(seeds) == 1 else f"seeds {shown} are"

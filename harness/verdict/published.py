@@ -1,0 +1,116 @@
+"""The verdict against a published accuracy: two one-sided tests with a pre-registered margin.
+
+The published figure is the mean of few runs, usually one, so its own seed
+spread belongs to the question: Var(d) = s^2 / n + sigma^2 / n_published for
+d = our mean - published. The 1 - 2 alpha interval [L, U] of d decides.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from harness.baselines.schema import PublishedTarget
+from harness.record.summary import RunSummary
+from harness.statistics.difference import difference_from_published
+from harness.statistics.equivalence import Place, place_of
+from harness.statistics.intervals import Interval, mean_estimate
+from harness.verdict.checks import final_evaluation, obstacles, status_of
+from harness.verdict.judgement import Answer, Bounds, PublishedNumbers, Word
+
+REPORTED_CONFIDENCE = 0.95
+
+
+def judge_published(runs: Sequence[RunSummary], target: PublishedTarget) -> Answer:
+    """Judge runs of one recipe against a published accuracy.
+
+    The order is fixed: obstacles are inconclusive; a declared seed that
+    diverged is not reproduced; then the interval decides.
+    """
+    found = obstacles(runs, target)
+    if found:
+        return Answer(word="inconclusive", reasons=found)
+    values = accuracies(runs, target)
+    numbers = _numbers(values, target) if len(values) >= 2 else None
+    diverged = [run.started.seed for run in runs if status_of(run) == "diverged"]
+    declared = [seed for seed in diverged if seed in target.declared_seeds]
+    if declared:
+        reason = _diverged(declared, "declared")
+        return Answer(word="not_reproduced", reasons=(reason,), numbers=numbers)
+    if diverged:
+        survivors = _diverged(diverged, "undeclared") + "; the mean is of the others only"
+        return Answer(word="inconclusive", reasons=(survivors,), numbers=numbers)
+    if numbers is None or numbers.spread == 0:
+        equal = "all runs have the same accuracy, so their spread cannot be estimated"
+        return Answer(word="inconclusive", reasons=(equal,), numbers=numbers)
+    return _decided(numbers)
+
+
+def accuracies(runs: Sequence[RunSummary], target: PublishedTarget) -> tuple[float, ...]:
+    """Top-1 of each completed run's last step under the target's protocol, in [0, 1]."""
+    evaluations = (final_evaluation(run, target.protocol) for run in runs if run.completed)
+    return tuple(e.top1_accuracy for e in evaluations if e is not None)
+
+
+def _numbers(values: Sequence[float], target: PublishedTarget) -> PublishedNumbers:
+    ours = mean_estimate(values)
+    d = difference_from_published(
+        ours,
+        target.top1,
+        published_runs=target.n,
+        spread=target.spread.standard_deviation,
+        spread_df=target.spread.df,
+    )
+    reported = d.interval(REPORTED_CONFIDENCE)
+    mean_interval = ours.interval(REPORTED_CONFIDENCE)
+    return PublishedNumbers(
+        runs=len(values),
+        mean=fmean(values),
+        spread=ours.standard_error * len(values) ** 0.5,
+        published=target.top1,
+        published_runs=target.n,
+        published_spread=target.spread.standard_deviation,
+        difference=d.value,
+        standard_error=d.standard_error,
+        df=d.df,
+        margin=target.margin,
+        alpha=target.alpha,
+        equivalence_interval=bounds(d.interval(1 - 2 * target.alpha)),
+        difference_interval=bounds(reported),
+        difference_excludes_zero=0.0 not in reported,
+        mean_interval=bounds(mean_interval),
+        mean_excludes_published=target.top1 not in mean_interval,
+    )
+
+
+def bounds(interval: Interval) -> Bounds:
+    """An interval as part of a judgement."""
+    return Bounds(low=interval.low, high=interval.high, confidence=interval.confidence)
+
+
+def _decided(numbers: PublishedNumbers) -> Answer:
+    decisive = numbers.equivalence_interval
+    place = place_of(Interval(decisive.low, decisive.high, decisive.confidence), numbers.margin)
+    word, reason = _ANSWERS[place]
+    low, high = 100 * decisive.low, 100 * decisive.high
+    span = f"the {100 * decisive.confidence:g} % interval of the difference is "
+    span += f"[{low:+.2f}, {high:+.2f}] points, the margin +-{100 * numbers.margin:.2f}: {reason}"
+    warnings = (_TOO_GOOD,) if word == "exceeds" else ()
+    return Answer(word=word, reasons=(span,), warnings=warnings, numbers=numbers)
+
+
+_ANSWERS: dict[Place, tuple[Word, str]] = {
+    "below": ("not_reproduced", "it lies wholly below the margin"),
+    "above": ("exceeds", "it lies wholly above the margin"),
+    "inside": ("reproduced", "it lies wholly inside"),
+    "across_lower": ("inconclusive", "it crosses the lower limit, so a real loss is possible"),
+    "across_upper": ("inconclusive", "it crosses the upper limit, so a real gain is possible"),
+    "across_both": ("inconclusive", "it crosses both limits; more seeds are needed"),
+}
+_TOO_GOOD = (
+    "an accuracy above the published one by more than the margin is more often validation "
+    "images in the training set, or another protocol, than a better network: check both"
+)
+
+
+def _diverged(seeds: Sequence[int], kind: str) -> str:
+    shown = ", ".join(map(str, seeds))
+    return f"{kind} seed{'' if len(seeds) == 1 else 's'} {shown} diverged: loss not finite"

@@ -1,0 +1,155 @@
+"""A judgement as text for a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from harness.verdict.judgement import (
+    WORDS,
+    BaselineDifference,
+    Bounds,
+    Judgement,
+    PublishedNumbers,
+    ThresholdNumbers,
+)
+
+
+def judgement_text(judgement: Judgement) -> str:
+    """Verdict, reasons, the table of runs, and what was computed."""
+    lines = [f"verdict: {WORDS[judgement.word].upper()}"]
+    lines += [f"  {reason}" for reason in judgement.reasons]
+    lines += ["", f"recipe    {judgement.recipe}-{judgement.recipe_digest[:8]}"]
+    lines += [f"data      {judgement.data}"]
+    if judgement.target is not None:
+        lines += [f"target    {judgement.target}: {judgement.target_text}"]
+    lines += ["", *_runs_table(judgement)]
+    if isinstance(judgement.numbers, PublishedNumbers):
+        lines += ["", *_published_lines(judgement.numbers)]
+    if isinstance(judgement.numbers, ThresholdNumbers):
+        lines += ["", *_threshold_lines(judgement.numbers)]
+    if judgement.baselines:
+        lines += ["", *_baseline_lines(judgement.baselines)]
+    lines += _listed("runs of the study left out by hand", judgement.left_out)
+    lines += _listed("warnings", judgement.warnings)
+    return "\n".join(lines)
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell; the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [header, tuple("-" * width for width in widths), *rows]
+    ]
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with two decimals, a dash for None."""
+    return "-" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions as signed points with two decimals."""
+    return f"{100 * fraction:+.2f}"
+
+
+def span(bounds: Bounds) -> str:
+    """An interval of a difference, in points."""
+    return f"[{points(bounds.low)}, {points(bounds.high)}]"
+
+
+def _runs_table(judgement: Judgement) -> list[str]:
+    with_bound = isinstance(judgement.numbers, ThresholdNumbers)
+    header = ("seed", "status", "protocol", "images", "top-1", "top-5")
+    rows: list[tuple[str, ...]] = []
+    for seed in judgement.seeds:
+        declared = "" if seed.declared or judgement.target is None else " (not declared)"
+        row = (
+            f"{seed.seed}{declared}",
+            seed.status,
+            seed.protocol or "-",
+            "-" if seed.images is None else f"{seed.images:,}",
+            percent(seed.top1_accuracy),
+            percent(seed.top5_accuracy),
+        )
+        rows.append((*row, percent(seed.lower_bound)) if with_bound else row)
+    return table((*header, "exact bound") if with_bound else header, rows)
+
+
+def _published_lines(numbers: PublishedNumbers) -> list[str]:
+    decisive, wide, mean = (
+        numbers.equivalence_interval,
+        numbers.difference_interval,
+        numbers.mean_interval,
+    )
+    zero = "excludes 0" if numbers.difference_excludes_zero else "does not exclude 0"
+    constant = "excludes" if numbers.mean_excludes_published else "does not exclude"
+    rows = (
+        (
+            f"mean of {numbers.runs} runs",
+            percent(numbers.mean),
+            f"seed spread {100 * numbers.spread:.3f} points",
+        ),
+        (
+            "published",
+            percent(numbers.published),
+            (
+                f"n = {numbers.published_runs}, "
+                f"spread taken as {100 * numbers.published_spread:.3f} points"
+            ),
+        ),
+        (
+            "difference",
+            f"{points(numbers.difference)} points",
+            (
+                f"standard error {100 * numbers.standard_error:.3f}, "
+                f"{numbers.df:.1f} degrees of freedom"
+            ),
+        ),
+        (
+            f"{100 * decisive.confidence:g} % interval",
+            span(decisive),
+            f"decides, with margin +-{100 * numbers.margin:.2f}",
+        ),
+        (f"{100 * wide.confidence:g} % interval", span(wide), f"{zero}; no verdict"),
+        (
+            f"{100 * mean.confidence:g} % t, mean alone",
+            f"[{percent(mean.low)}, {percent(mean.high)}]",
+            f"{constant} {percent(numbers.published)} taken as a constant; no verdict",
+        ),
+    )
+    return [f"{name:19}  {value:20}  {remark}" for name, value, remark in rows]
+
+
+def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:
+    yield f"threshold            {percent(numbers.threshold)} for each declared seed"
+    yield (
+        f"lowest seed          {percent(numbers.lowest)}   exact {100 * numbers.confidence:g} % "
+        f"binomial lower bound {percent(numbers.lowest_bound)}; the bound decides nothing"
+    )
+
+
+def _baseline_lines(rows: tuple[BaselineDifference, ...]) -> list[str]:
+    header = (
+        "published with the same protocol",
+        "accuracy",
+        "n",
+        "ours - published",
+        "95 % interval",
+    )
+    cells = [
+        (
+            f"{row.name} ({row.model})",
+            percent(row.published),
+            str(row.published_runs or "-"),
+            points(row.difference),
+            span(row.interval) if row.interval else "-",
+        )
+        for row in rows
+    ]
+    return [*table(header, cells), "  differences only, no verdict; several are looked at together"]
+
+
+def _listed(title: str, items: tuple[str, ...]) -> list[str]:
+    return ["", f"{title}:", *(f"  {item}" for item in items)] if items else []

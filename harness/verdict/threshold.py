@@ -1,0 +1,52 @@
+"""The verdict against a threshold: every declared seed must reach it on the bound data.
+
+There is no t test: two small runs may tie, and the question is not about a
+mean. The exact binomial bound is printed beside each seed for what its images
+can tell about others; it decides nothing.
+"""
+
+from collections.abc import Sequence
+
+from harness.baselines.schema import ThresholdTarget
+from harness.record.summary import RunSummary
+from harness.statistics.intervals import proportion_lower_bound
+from harness.verdict.checks import final_evaluation, obstacles, status_of
+from harness.verdict.judgement import Answer, ThresholdNumbers
+
+
+def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answer:
+    """Judge runs of one recipe against a threshold; undeclared seeds are shown, not judged."""
+    declared = [run for run in runs if run.started.seed in target.declared_seeds]
+    found = obstacles(runs, target)
+    if found:
+        return Answer(word="inconclusive", reasons=found)
+    diverged = [str(run.started.seed) for run in declared if status_of(run) == "diverged"]
+    if diverged:
+        reason = f"declared seed {', '.join(diverged)} diverged: loss not finite"
+        return Answer(word="not_reproduced", reasons=(reason,))
+    numbers = _numbers(declared, target)
+    below = [
+        f"seed {run.started.seed} reaches {100 * evaluation.top1_accuracy:.2f} %, "
+        f"the threshold is {100 * target.threshold:.2f} %"
+        for run in declared
+        if (evaluation := final_evaluation(run, target.protocol)) is not None
+        and evaluation.top1_accuracy < target.threshold
+    ]
+    if below:
+        return Answer(word="not_reproduced", reasons=tuple(below), numbers=numbers)
+    reached = (
+        f"every declared seed reaches {100 * target.threshold:.2f} %; "
+        f"the lowest has {100 * numbers.lowest:.2f} %"
+    )
+    return Answer(word="reproduced", reasons=(reached,), numbers=numbers)
+
+
+def _numbers(runs: Sequence[RunSummary], target: ThresholdTarget) -> ThresholdNumbers:
+    evaluations = [e for run in runs if (e := final_evaluation(run, target.protocol)) is not None]
+    lowest = min(evaluations, key=lambda e: e.top1_accuracy)
+    return ThresholdNumbers(
+        threshold=target.threshold,
+        confidence=target.confidence,
+        lowest=lowest.top1_accuracy,
+        lowest_bound=proportion_lower_bound(lowest.top1_correct, lowest.images, target.confidence),
+    )

@@ -1,0 +1,201 @@
+"""Journals of runs that never happened, planted so that each verdict has its case."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from harness.recipes.catalogue import find_recipe
+from harness.recipes.protocol import Protocol
+from harness.recipes.recipe import Recipe
+from harness.record.journal import FILE_NAME, JournalWriter
+from harness.record.schema import (
+    AnyEvent,
+    DataIdentity,
+    EffectiveNumerics,
+    Evaluation,
+    Interrupted,
+    RunFinished,
+    RunStarted,
+    Steps,
+)
+
+EPOCH_S = 1_760_000_000.0
+DIGITS_ROOT = "84d565bbcf7b48709b4e7debc4af10993b832fffbbfe08a8d82668e546bc3120"
+IMAGENET = DataIdentity(
+    name="ILSVRC2012",
+    kind="imagenet",
+    root_digest="1" * 64,
+    train_images=1_281_167,
+    val_images=50_000,
+    classes=("tench", "goldfish"),
+    class_order="wordnet",
+)
+DIGITS = DataIdentity(
+    name="digits",
+    kind="digits",
+    root_digest=DIGITS_ROOT,
+    train_images=1442,
+    val_images=355,
+    classes=tuple("0123456789"),
+    class_order="folder",
+)
+NUMERICS = EffectiveNumerics(
+    op_determinism=True,
+    xla=False,
+    onednn=True,
+    tf32=False,
+    compute="float32",
+    intra_op_threads=2,
+    inter_op_threads=2,
+    devices=("GPU: NVIDIA TITAN Xp",),
+    cpu="planted processor",
+    versions={"python": "3.11.7", "tensorflow": "2.21.0", "harness": "0.1.0"},
+)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A run to plant; `correct` counts right images of the last step, by protocol name."""
+
+    seed: int
+    recipe: Recipe = field(default_factory=lambda: find_recipe("apm5-resnet50"))
+    data: DataIdentity = IMAGENET
+    correct: dict[str, int] = field(default_factory=dict)
+    protocols: tuple[Protocol, ...] = ()
+    steps: int = 300
+    steps_total: int = 300
+    status: Literal["completed", "diverged", "stopped"] | None = "completed"
+    deviations: tuple[str, ...] = ()
+    init_weights: str | None = None
+    evaluated: int | None = None
+    numerics: EffectiveNumerics = NUMERICS
+    step_time_s: float = 0.5
+    loss_shift: float = 0.0
+    git_dirty: bool | None = False
+    marks_of: int | None = None
+
+
+def study(folder: Path, runs: list[Planted]) -> Path:
+    """Write `seed-<n>/journal.jsonl` for each run; returns the study's folder."""
+    for run in runs:
+        plant(folder / f"seed-{run.seed}", run)
+    return folder
+
+
+def plant(folder: Path, run: Planted) -> Path:
+    """Write one run's journal; returns the run's folder."""
+    with JournalWriter(folder / FILE_NAME) as journal:
+        for event in events(run):
+            journal.append(event)
+    return folder
+
+
+def events(run: Planted) -> list[AnyEvent]:
+    """The journal of a planted run."""
+    out: list[AnyEvent] = [started(run)]
+    out += [window(run, first) for first in range(0, run.steps, 100)]
+    if run.status == "completed":
+        for protocol in run.protocols or run.recipe.final_protocols:
+            if protocol.name in run.correct:
+                out.append(evaluation(run, protocol))
+    if run.status is not None:
+        out.append(
+            RunFinished(
+                time_s=EPOCH_S + 10,
+                step=run.steps,
+                status=run.status,
+                weights_fingerprint=mark(run, run.steps),
+            )
+        )
+    else:
+        out.append(Interrupted(time_s=EPOCH_S + 9, step=run.steps, reason="signal"))
+    return out
+
+
+def started(run: Planted) -> RunStarted:
+    return RunStarted(
+        time_s=EPOCH_S,
+        run_id=f"planted-{run.seed}",
+        seed=run.seed,
+        recipe=run.recipe,
+        recipe_digest=run.recipe.digest,
+        deviations=run.deviations,
+        numerics=run.numerics,
+        numerics_digest=run.numerics.digest,
+        data=run.data,
+        steps_per_epoch=100,
+        steps_total=run.steps_total,
+        harness_version="0.1.0",
+        git_commit="c" * 40,
+        git_dirty=run.git_dirty,
+        environment={"hostname": "planted"},
+        command=("harness", "run", run.recipe.name),
+        init_weights=run.init_weights,
+    )
+
+
+def mark(run: Planted, step: int) -> str:
+    owner = run.seed if run.marks_of is None else run.marks_of
+    return f"{(owner + 1) * 1_000_000_007 + step * 2_654_435_761:016x}"
+
+
+def window(run: Planted, first: int) -> Steps:
+    """Up to 100 steps with a falling loss whose noise is the seed's own."""
+    step = np.arange(first, min(first + 100, run.steps))
+    noise = np.random.default_rng((run.seed, first)).standard_normal(len(step))
+    classes = len(run.data.classes)
+    loss = np.log(classes) * np.exp(-step / 120) + 0.5 + 0.02 * noise + run.loss_shift
+    n = len(step)
+    return Steps(
+        time_s=EPOCH_S + float(step[-1]),
+        step=tuple(step.tolist()),
+        step_time_s=(run.step_time_s,) * n,
+        data_wait_s=(0.01,) * n,
+        loss=tuple(loss.tolist()),
+        learning_rate=(0.05,) * n,
+        gradient_norm=tuple((2 + 0.1 * noise).tolist()),
+        correct=(int(run.recipe.batch // 2),) * n,
+        images=(run.recipe.batch,) * n,
+        fingerprint=tuple(mark(run, int(s)) for s in step),
+        compiled=(0,) if first == 0 else (),
+    )
+
+
+def evaluation(run: Planted, protocol: Protocol) -> Evaluation:
+    images = run.data.val_images if run.evaluated is None else run.evaluated
+    correct = run.correct[protocol.name]
+    return Evaluation(
+        time_s=EPOCH_S + 8,
+        step=run.steps,
+        epoch=run.steps / 100,
+        final=True,
+        protocol=protocol,
+        protocol_digest=protocol.digest,
+        images=images,
+        images_in_split=run.data.val_images,
+        top1_correct=correct,
+        top5_correct=min(images, correct + images // 20),
+        duration_s=60.0,
+        crops_per_s=1000.0,
+        predictions_file=None,
+        predictions_digest=None,
+    )
+
+
+def imagenet_runs(*top1_percent: float) -> list[Planted]:
+    """Completed runs of the target's recipe, seeds from 1, with these ten-crop accuracies."""
+    return [
+        Planted(seed, correct={"ten_crop": round(500 * value), "center_crop": round(490 * value)})
+        for seed, value in enumerate(top1_percent, start=1)
+    ]
+
+
+def smoke_runs(*correct: int) -> list[Planted]:
+    """Completed runs of the smoke on the digits, seeds from 1, with these right images of 355."""
+    smoke = find_recipe("smoke")
+    return [
+        Planted(seed, recipe=smoke, data=DIGITS, correct={"ten_crop": right, "center_crop": right})
+        for seed, right in enumerate(correct, start=1)
+    ]
