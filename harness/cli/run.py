@@ -63,6 +63,11 @@ from harness.recipes.settings import with_settings
     is_flag=True,
     help="Go on although threads, flags or versions changed; bits may differ from here on.",
 )
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Weights for the recipe's trunk (transfer): a .h5, .keras or a checkpoint folder.",
+)
 @click.option("--eager", is_flag=True, help="Run operation by operation, for debugging.")
 @json_option
 def command(
@@ -79,6 +84,7 @@ def command(
     mlflow_every: str,
     no_tracking: bool,
     accept_numerics: bool,
+    init: Path | None,
     eager: bool,
     as_json: bool,
 ) -> None:
@@ -105,6 +111,7 @@ def command(
         mlflow_every_step=mlflow_every == "1",
         accept_numerics=accept_numerics,
         eager=eager,
+        init=init,
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         tracking=not no_tracking,
     )

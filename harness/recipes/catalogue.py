@@ -6,8 +6,12 @@ from harness.errors import RecipeError
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
+from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (APM5_RESNET50, SMOKE)}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (APM5_RESNET50, SMOKE, TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH)
+}
 
 
 def find_recipe(name: str) -> Recipe:

@@ -91,14 +91,22 @@ class Augmentation(Frozen):
         return self
 
 
+Trunk = Literal["from_seed", "imported", "imported_frozen"]
+
+
 class Model(Frozen):
-    """Which network; `classes` None takes the data set's."""
+    """Which network; `classes` None takes the data set's.
+
+    `trunk` says where all but the head begins: drawn from the seed, or with
+    imported weights, which are then trained on or kept.
+    """
 
     name: str
     image_size: int = Field(ge=8)
     classes: int | None = Field(default=None, ge=2)
     initializer: Literal["glorot_uniform", "he_normal"] = "glorot_uniform"
     batch_norm: Literal["per_replica", "synchronised"] = "per_replica"
+    trunk: Trunk = "from_seed"
 
 
 class Precision(Frozen):

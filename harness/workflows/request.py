@@ -28,6 +28,7 @@ class RunRequest:
         eager: Run the step operation by operation.
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.
+        init: Weight file that the recipe's trunk begins with.
         kinds: Kinds of data set that are taken; none given takes any.
     """
 
@@ -47,6 +48,7 @@ class RunRequest:
     command: tuple[str, ...] = ()
     tracking: bool = True
     kinds: tuple[str, ...] = ()
+    init: Path | None = None
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:
@@ -66,3 +68,16 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
             expected="each seed once: the same seed gives the same bits",
             remedy="drop the repetition, or choose another seed",
         )
+
+
+def check_init(request: RunRequest) -> None:
+    """Raise `UsageError` unless weights are given exactly when the recipe's trunk takes them."""
+    wanted = request.recipe.model.trunk != "from_seed"
+    if wanted == (request.init is not None):
+        return
+    raise UsageError(
+        f"the recipe {request.recipe.name} "
+        + ("begins with imported weights" if wanted else "draws all weights from the seed"),
+        expected="--init WEIGHTS" if wanted else "no --init",
+        remedy="add --init FILE" if wanted else "use the recipe `transfer`, or leave --init out",
+    )

@@ -10,7 +10,7 @@ from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.schema import EffectiveNumerics, Evaluation
-from harness.workflows.request import RunRequest, check_seeds
+from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import (
     RunFolder,
     check_same_run,
@@ -104,6 +104,7 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
         HarnessError: whatever else ended a seed.
     """
     check_seeds(request.seeds)
+    check_init(request)
     numerics = _pinned(request)
     from harness.data.opening import open_dataset
 

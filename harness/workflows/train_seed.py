@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import keras
 import tensorflow as tf
 
 from harness import __version__
@@ -15,6 +16,8 @@ from harness.data.pipeline import training_batches
 from harness.data.reading import translate_error
 from harness.errors import DivergedError, MachineError, PreemptedError
 from harness.models.build import build_model
+from harness.models.transfer import freeze_trunk, load_trunk
+from harness.models.weight_files import read_weight_file
 from harness.numerics.fingerprint import arrays_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
@@ -115,6 +118,7 @@ class SeedRun:
     def __post_init__(self) -> None:
         """Name a run that is new."""
         self._new_id = uuid4().hex
+        self._init_weights: str | None = None
         self.recorded = self.journal.fingerprints() if self.journal else {}
 
     def execute(self) -> RunFinished | None:
@@ -141,6 +145,7 @@ class SeedRun:
             seed=self.seed,
             precision=self.recipe.precision,
         )
+        self._load_trunk(model)
         self.state = create_state(model, float16=self.recipe.precision.compute == "float16")
         self.evaluator = RunEvaluator(
             model=model,
@@ -152,6 +157,15 @@ class SeedRun:
             limit=self.request.eval_images,
             done=recorded_evaluations(self.journal),
         )
+
+    def _load_trunk(self, model: keras.Model) -> None:
+        if self.request.init is None:
+            return
+        weights = read_weight_file(self.request.init)
+        load_trunk(model, weights)
+        self._init_weights = weights.sha256
+        if self.recipe.model.trunk == "imported_frozen":
+            freeze_trunk(model)
 
     def _begin(self) -> int:
         """Record the start, or load the latest whole checkpoint and record the resume."""
@@ -184,6 +198,7 @@ class SeedRun:
             git_dirty=around.git_dirty,
             environment=around.environment,
             command=self.request.command,
+            init_weights=self._init_weights,
         )
 
     def _resumed(self, loaded: Loaded | None, damaged: tuple[str, ...]) -> Resumed:
