@@ -1,0 +1,114 @@
+"""tox, continuous integration, licence and rooms: what the frame promises."""
+
+import configparser
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = (
+    "smoke", "reproduce-resnet50", "lint", "type", "bench", "faults", "soak", "ui",
+)  # fmt: skip
+PASSED = ("IMAGENET_DIR", "CUDA_*", "NVIDIA_*", "LD_LIBRARY_PATH", "TF_*", "XLA_*", "MLFLOW_*",
+          "SLURM_*")  # fmt: skip
+
+
+def tox() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "tox.ini")
+    return parser
+
+
+def test_plain_tox_runs_the_tests() -> None:
+    config = tox()
+    assert config["tox"]["env_list"] == "test"
+    assert config["testenv"]["commands"].startswith("pytest")
+    assert set(PASSED) <= set(config["testenv"]["pass_env"].split())
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environments_take_arguments_and_say_what_they_do(name: str) -> None:
+    section = tox()[f"testenv:{name}"]
+    assert "{posargs" in section["commands"]
+    assert section["description"]
+
+
+def test_the_gpu_lock_is_installed_only_where_a_driver_answers(tmp_path: Path) -> None:
+    line = tox()["testenv:reproduce-resnet50"]["commands_pre"].splitlines()[-1]
+    match = re.fullmatch(r'python -c "(?P<code>.*)" \{toxinidir\}/requirements-gpu\.lock', line)
+    assert match
+    wish = tmp_path / "wish.txt"
+    wish.write_text("no-such-package-of-any-index==1\n")
+
+    def installs(driver: str | None) -> bool:
+        folder = tmp_path / (driver or "none")
+        folder.mkdir()
+        if driver is not None:
+            (folder / "nvidia-smi").write_text(f"#!/bin/sh\nexit {driver}\n")
+            (folder / "nvidia-smi").chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", match["code"], wish],
+            env={"PATH": f"{folder}{os.pathsep}/bin", "PIP_NO_INDEX": "1"},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode != 0
+
+    assert [installs(driver) for driver in (None, "9", "0")] == [False, False, True]
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    command = next(line for line in script.splitlines() if line.startswith("python3 -m venv"))
+    assert command in (ROOT / "README.md").read_text().splitlines()
+    assert "tox -e lint,type" in script
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+@pytest.mark.parametrize(("tests", "checks", "code"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)])
+def test_continuous_integration_fails_when_any_part_does(
+    tmp_path: Path, tests: int, checks: int, code: int
+) -> None:
+    """The real script, with `python3` making a folder whose tox ends as told."""
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci/run").write_bytes((ROOT / ".ci/run").read_bytes())
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "tox").write_text(f'#!/bin/sh\n[ "$1" = -e ] && exit {checks}\nexit {tests}\n')
+    (programs / "pip").write_text("#!/bin/sh\n")
+    (programs / "python3").write_text(
+        f'#!/bin/sh\nmkdir -p "$3/bin" && cp {programs}/tox {programs}/pip "$3/bin/"\n'
+    )
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", str(tmp_path / ".ci/run")],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code
+
+
+def test_the_licence_is_apache_2() -> None:
+    digest = hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest()
+    # The text at apache.org/licenses/LICENSE-2.0.txt without its first, empty line.
+    assert digest == "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4"
+
+
+def test_rooms_import_only_what_the_design_allows() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
