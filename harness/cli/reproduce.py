@@ -40,7 +40,8 @@ def command(
     1 not reproduced, 2 wrong input or a machine that cannot do it in time,
     3 inconclusive, 4 diverged, 75 interrupted (give the same command again).
     """
-    from harness.workflows.reproduce import check_imagenet, judged, target
+    from harness.workflows.judging import judge_study
+    from harness.workflows.reproduce import check_imagenet, target
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
 
@@ -56,8 +57,11 @@ def command(
         command=("harness", *sys.argv[1:]),
         kinds=("imagenet",),
     )
-    report = run(request, say=lambda text: click.echo(text, err=True))
-    result = judged(report.study, runs)
-    click.echo(result.verdict)
-    click.echo(f"report:  {result.report}\nMLflow:  harness ui --runs {runs}   (or: tox -e ui)")
-    raise SystemExit(result.exit_code)
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    report = run(request, say)
+    judged = judge_study(report.study, runs, tracking_uri, say)
+    click.echo(judged.text(runs))
+    raise SystemExit(judged.judgement.exit_code)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import runs_option, seed_option
+from harness.cli.options import runs_option, seed_option, tracking_option
 
 
 @click.command("smoke")
@@ -16,16 +16,21 @@ from harness.cli.options import runs_option, seed_option
     type=click.Path(path_type=Path),
     help="Take a tiny subset of this ImageNet folder. Default: IMAGENET_DIR, else digits.",
 )
-def command(runs: Path, seeds: tuple[int, ...], imagenet: Path | None) -> None:
+@tracking_option
+def command(
+    runs: Path, seeds: tuple[int, ...], imagenet: Path | None, tracking_uri: str | None
+) -> None:
     """The whole job in minutes: train, repeat, evaluate, judge, report.
 
     Exit codes as for `harness verdict`; 1 also when the repetition differs in
     a single bit.
     """
     from harness.baselines.loading import baselines_folder, load_target
-    from harness.workflows.smoke import closing_text, smoke
+    from harness.workflows.smoke import smoke
 
     chosen = seeds or load_target(baselines_folder() / "smoke.toml").declared_seeds
-    result = smoke(runs, chosen, imagenet, say=lambda text: click.echo(text, err=True))
-    click.echo(closing_text(result, runs))
-    raise SystemExit(result.exit_code)
+    result = smoke(
+        runs, chosen, imagenet, tracking_uri, say=lambda text: click.echo(text, err=True)
+    )
+    click.echo(result.text(runs))
+    raise SystemExit(result.judged.judgement.exit_code)

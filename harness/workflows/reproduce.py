@@ -1,16 +1,10 @@
 """`harness reproduce`: the published result on ImageNet, from preflight to verdict."""
 
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.baselines.loading import baselines_folder, load_target
 from harness.baselines.schema import PublishedTarget
 from harness.errors import BaselineError, UsageError
-
-Say = Callable[[str], None]
 
 GET_IMAGENET = (
     "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
@@ -18,16 +12,6 @@ GET_IMAGENET = (
     "`harness prepare --source FOLDER_OF_TARS --out DIR`, then give the command again with "
     "IMAGENET_DIR=DIR"
 )
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """Where the result lies and what it says."""
-
-    study: Path
-    report: Path
-    verdict: str
-    exit_code: int
 
 
 def target() -> PublishedTarget:
@@ -60,14 +44,3 @@ def check_imagenet(imagenet: Path | None) -> Path:
             remedy=GET_IMAGENET,
         )
     return imagenet
-
-
-def judged(study: Path, runs: Path) -> Reproduction:
-    """Judge a study that is trained and write its page."""
-    report = runs / "reports" / f"{study.name}.html"
-    words = (sys.executable, "-m", "harness")
-    verdict = subprocess.run(
-        [*words, "verdict", str(study)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    subprocess.run([*words, "report", str(study), "--out", str(report)], check=True)
-    return Reproduction(study, report, verdict.stdout, verdict.returncode)

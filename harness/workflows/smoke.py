@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import read_journal
+from harness.workflows.judging import Judged, judge_study
 
 SUBSET_CLASSES = (
     "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",
@@ -35,25 +36,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """What the smoke found.
+    """What the smoke found: the study's answer, and steps that the repetition gave again."""
 
-    Attributes:
-        study: Folder of the seeds.
-        verdict: The verdict as text.
-        exit_code: The verdict's.
-        report: The page.
-        compared_steps: Steps whose fingerprints equal those of the repetition.
-    """
-
-    study: Path
-    verdict: str
-    exit_code: int
-    report: Path
+    judged: Judged
     compared_steps: int
+
+    def text(self, runs: Path) -> str:
+        """For a person."""
+        repeated = f"repeated in another process: {self.compared_steps} steps, bit for bit equal"
+        return f"{repeated}\n\n{self.judged.text(runs)}"
 
 
 def smoke(
-    runs: Path, seeds: tuple[int, ...], imagenet: Path | None, say: Say = print
+    runs: Path,
+    seeds: tuple[int, ...],
+    imagenet: Path | None,
+    tracking_uri: str | None = None,
+    say: Say = print,
 ) -> SmokeResult:
     """Run the smoke.
 
@@ -62,6 +61,7 @@ def smoke(
         seeds: Seeds to train; the first is repeated.
         imagenet: A folder in ImageNet's layout, of which a tiny subset is
             taken; None takes the embedded digits.
+        tracking_uri: MLflow's; None is SQLite within `runs`.
         say: Told what begins.
 
     Raises:
@@ -71,7 +71,8 @@ def smoke(
     say("1 of 5  data")
     data = _digits(runs) if imagenet is None else imagenet_subset(imagenet, runs)
     say(f"2 of 5  train and evaluate seed {', '.join(map(str, seeds))}")
-    study = Path(_train(runs, data, seeds)["study"])
+    tracking = ("--tracking-uri", tracking_uri) if tracking_uri else ()
+    study = Path(_train(runs, data, seeds, *tracking)["study"])
     say(f"3 of 5  train seed {seeds[0]} again in another process, compare bit for bit")
     repeated = Path(_train(runs / "repeat", data, seeds[:1], "--no-tracking")["study"])
     steps = compare_bits(study / f"seed-{seeds[0]}", repeated / f"seed-{seeds[0]}")
@@ -79,23 +80,7 @@ def smoke(
     say(f"4 of 5  {FULL_STEPS} steps and {FULL_IMAGES} images of {FULL_RECIPE}'s own network")
     _full_network(runs, data, seeds[0])
     say("5 of 5  verdict and report")
-    verdict, exit_code = _verdict(study)
-    report = runs / "reports" / f"{study.name}.html"
-    _harness("report", str(study), "--out", str(report))
-    return SmokeResult(study, verdict, exit_code, report, steps)
-
-
-def closing_text(result: SmokeResult, runs: Path) -> str:
-    """What the smoke prints at its end: the verdict and where to look."""
-    return "\n".join(
-        [
-            result.verdict.rstrip(),
-            "",
-            f"repeated in another process: {result.compared_steps} steps, bit for bit equal",
-            f"report:  {result.report}",
-            f"MLflow:  harness ui --runs {runs}   (or: tox -e ui)",
-        ]
-    )
+    return SmokeResult(judge_study(study, runs, tracking_uri, say), steps)
 
 
 def _digits(runs: Path) -> Path:
@@ -123,18 +108,6 @@ def _run_command(recipe: str, runs: Path, data: Path, *options: str) -> dict[str
     words = ("run", recipe, "--data", str(data), "--runs", str(runs), *options, "--json")
     document: dict[str, Any] = json.loads(_harness(*words))
     return document
-
-
-def _verdict(study: Path) -> tuple[str, int]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "verdict", str(study)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 2:
-        raise SystemExit(2)
-    return done.stdout, done.returncode
 
 
 def _harness(*words: str) -> str:
