@@ -125,7 +125,7 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
     """
     try:
         document = json.loads((folder / INDEX_FILE).read_bytes())
-        index = document["index"]
+        index = dict(document["index"])
         intact = document["index_sha256"] == digest_of(index)
         with (folder / STATE_FILE).open("rb") as file:
             intact = intact and (
@@ -157,20 +157,37 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
     return Loaded(index["step"], folder, arrays, index["fingerprints"])
 
 
+def step_of(folder: Path) -> int:
+    """Steps done at a checkpoint, from its folder's name."""
+    return int(folder.name.removeprefix("step-"))
+
+
 def list_checkpoints(checkpoints: Path) -> list[Path]:
     """Checkpoint folders, oldest first."""
     return sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
 
 
-def read_latest(checkpoints: Path, run_id: str) -> tuple[Loaded | None, tuple[str, ...]]:
-    """The newest checkpoint that is whole, and the names of damaged ones passed over."""
-    damaged: list[str] = []
+def read_latest(
+    checkpoints: Path, run_id: str, *, at_most: int | None = None
+) -> tuple[Loaded | None, tuple[str, ...]]:
+    """The newest checkpoint that can be gone on from, and those passed over with the reason.
+
+    Args:
+        checkpoints: The run's folder of checkpoints.
+        run_id: The run.
+        at_most: Steps in the journal; a checkpoint ahead of them would leave a
+            gap, which happens only where a journal lost its end.
+    """
+    passed_over: list[str] = []
     for folder in reversed(list_checkpoints(checkpoints)):
+        if at_most is not None and step_of(folder) > at_most:
+            passed_over.append(f"{folder.name}: the journal ends at step {at_most}")
+            continue
         try:
-            return read_checkpoint(folder, run_id), tuple(damaged)
+            return read_checkpoint(folder, run_id), tuple(passed_over)
         except CheckpointError as error:
-            damaged.append(f"{folder.name}: {error.found}")
-    return None, tuple(damaged)
+            passed_over.append(f"{folder.name}: {error.found}")
+    return None, tuple(passed_over)
 
 
 def remove_old(checkpoints: Path, keep: int, kept_steps: Callable[[int], bool]) -> None:
@@ -178,5 +195,5 @@ def remove_old(checkpoints: Path, keep: int, kept_steps: Callable[[int], bool]) 
     for leftover in checkpoints.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
     for folder in list_checkpoints(checkpoints)[:-keep]:
-        if not kept_steps(int(folder.name.removeprefix("step-"))):
+        if not kept_steps(step_of(folder)):
             shutil.rmtree(folder)

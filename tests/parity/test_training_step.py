@@ -1,0 +1,175 @@
+"""One optimizer step of a small network against float64 NumPy."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from harness.numerics.fingerprint import hex_of, joined_step_fingerprint
+from harness.recipes.recipe import Recipe
+from harness.recipes.smoke import SMOKE
+from harness.training.loss import smoothed_cross_entropy
+from harness.training.state import create_state, from_arrays, reset_momentum, to_arrays
+from harness.training.step import build_step
+
+BATCH, FEATURES, CLASSES = 8, 12, 5
+RATE = np.float32(0.1)
+
+
+def recipe(*, nesterov: bool, decayed: str = "kernels", momentum: float = 0.9) -> Recipe:
+    document = SMOKE.model_dump(mode="json")
+    document["batch"] = BATCH
+    document["optimizer"] = {"momentum": momentum, "nesterov": nesterov}
+    document["loss"] = {"label_smoothing": 0.1, "weight_decay": 0.01, "decayed": decayed}
+    return Recipe.model_validate_json(json.dumps(document))
+
+
+class Dense:
+    """The same network in float64: logits = image . kernel + bias."""
+
+    def __init__(self, the_recipe: Recipe, kernel: np.ndarray, bias: np.ndarray) -> None:
+        self.recipe = the_recipe
+        self.weights = [kernel.astype(np.float64), bias.astype(np.float64)]
+        self.slots = [np.zeros_like(w) for w in self.weights]
+
+    def step(self, image: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+        x = image.reshape(BATCH, -1).astype(np.float64)
+        logits = x @ self.weights[0] + self.weights[1]
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probability = exponents / exponents.sum(axis=1, keepdims=True)
+        target = np.eye(CLASSES)[label] * 0.9 + 0.1 / CLASSES
+        loss = -(target * np.log(probability)).sum(axis=1).mean()
+        error = (probability - target) / BATCH
+        gradients = [x.T @ error, error.sum(axis=0)]
+        decayed = [True, self.recipe.loss.decayed == "all"]
+        for i, chosen in enumerate(decayed):
+            gradients[i] = gradients[i] + (0.01 * self.weights[i] if chosen else 0)
+            self._update(i, gradients[i])
+        return float(loss), float(np.sqrt(sum((g**2).sum() for g in gradients)))
+
+    def _update(self, i: int, gradient: np.ndarray) -> None:
+        momentum, rate = self.recipe.optimizer.momentum, float(RATE)
+        self.slots[i] = momentum * self.slots[i] - rate * gradient
+        if self.recipe.optimizer.nesterov:
+            self.weights[i] = self.weights[i] + momentum * self.slots[i] - rate * gradient
+        else:
+            self.weights[i] = self.weights[i] + self.slots[i]
+
+
+def network() -> keras.Model:
+    inputs = keras.Input((2, 2, 3))
+    logits = keras.layers.Dense(CLASSES, name="fully_connected")(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, logits)
+    generator = np.random.default_rng(1)
+    model.set_weights([generator.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def batch(number: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(number)
+    image = generator.normal(size=(BATCH, 2, 2, 3)).astype(np.float32)
+    return image, generator.integers(0, CLASSES, BATCH).astype(np.int32)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("decayed", ["kernels", "all"])
+@pytest.mark.parametrize("eager", [True, False])
+def test_three_steps(nesterov: bool, decayed: str, eager: bool) -> None:
+    the_recipe = recipe(nesterov=nesterov, decayed=decayed)
+    model = network()
+    exact = Dense(the_recipe, *model.get_weights())
+    state = create_state(model, float16=False)
+    step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=eager)
+    for number in range(3):
+        image, label = batch(number)
+        output = step(tf.constant(image), tf.constant(label), tf.constant(RATE))
+        loss, norm = exact.step(image, label)
+        np.testing.assert_allclose(output.loss, loss, rtol=2e-6)
+        np.testing.assert_allclose(output.gradient_norm, norm, rtol=2e-6)
+        for ours, theirs in zip(model.get_weights(), exact.weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+        for slot, theirs in zip(state.slots, exact.slots, strict=True):
+            np.testing.assert_allclose(slot, theirs, rtol=0, atol=1e-6)
+
+
+def test_agrees_with_keras_sgd() -> None:
+    """Keras' optimizer fed with the same gradients ends with the same bits."""
+    the_recipe = recipe(nesterov=True)
+    ours, theirs = network(), network()
+    optimizer = keras.optimizers.SGD(float(RATE), momentum=0.9, nesterov=True)
+    state = create_state(ours, float16=False)
+    step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=True)
+    for number in range(3):
+        image, label = batch(number)
+        target = np.eye(CLASSES, dtype=np.float32)[label]
+        with tf.GradientTape() as tape:
+            each = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+            kernel = theirs.trainable_variables[0]
+            loss = each(target, theirs(image)) + 0.005 * tf.reduce_sum(kernel.value**2)
+        optimizer.apply(tape.gradient(loss, theirs.trainable_weights), theirs.trainable_weights)
+        step(tf.constant(image), tf.constant(label), tf.constant(RATE))
+        for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=5e-7)
+
+
+def test_resetting_momentum_forgets_the_slots_and_nothing_else() -> None:
+    the_recipe = recipe(nesterov=True)
+    model = network()
+    exact = Dense(the_recipe, *model.get_weights())
+    state = create_state(model, float16=False)
+    step = build_step(state, the_recipe, tf.distribute.get_strategy())
+    for number in range(4):
+        if number == 2:
+            before = [w.copy() for w in model.get_weights()]
+            reset_momentum(state)
+            exact.slots = [np.zeros_like(s) for s in exact.slots]
+            assert all(not slot.numpy().any() for slot in state.slots)
+            for kept, now in zip(before, model.get_weights(), strict=True):
+                np.testing.assert_array_equal(kept, now)
+        image, label = batch(number)
+        step(tf.constant(image), tf.constant(label), tf.constant(RATE))
+        exact.step(image, label)
+    np.testing.assert_allclose(model.get_weights()[0], exact.weights[0], rtol=0, atol=1e-6)
+
+
+def test_the_fingerprint_covers_batch_loss_gradients_with_decay_and_new_weights() -> None:
+    the_recipe = recipe(nesterov=True)
+    state = create_state(network(), float16=False)
+    image, label = (tf.constant(part) for part in batch(0))
+    with tf.GradientTape() as tape:
+        each = smoothed_cross_entropy(state.model(image), label, 0.1)
+        loss = tf.reduce_sum(each) / BATCH
+    kernel, bias = tape.gradient(loss, state.trainable)
+    gradients = [kernel + 0.01 * state.trainable[0], bias]
+    step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=True)
+    output = step(image, label, tf.constant(RATE))
+    weights = [tf.identity(w) for w in state.weights()]
+    expected = joined_step_fingerprint(image, label, loss, gradients, weights)
+    assert hex_of(int(output.fingerprint)) == hex_of(int(expected))
+
+
+def test_correct_images_are_counted() -> None:
+    model = network()
+    state = create_state(model, float16=False)
+    step = build_step(state, recipe(nesterov=True), tf.distribute.get_strategy(), eager=True)
+    image, label = batch(0)
+    expected = int((model(image).numpy().argmax(axis=1) == label).sum())
+    assert int(step(tf.constant(image), tf.constant(label), tf.constant(RATE)).correct) == expected
+
+
+def test_a_snapshot_is_not_changed_by_later_steps() -> None:
+    model = network()
+    state = create_state(model, float16=False)
+    step = build_step(state, recipe(nesterov=True), tf.distribute.get_strategy())
+    step(*(tf.constant(part) for part in batch(0)), tf.constant(RATE))
+    snapshot = to_arrays(state)
+    copies = {name: array.copy() for name, array in snapshot.items()}
+    for number in (1, 2):
+        step(*(tf.constant(part) for part in batch(number)), tf.constant(RATE))
+    for name, array in snapshot.items():
+        np.testing.assert_array_equal(array, copies[name])
+    from_arrays(state, snapshot, "memory")
+    for name, array in to_arrays(state).items():
+        np.testing.assert_array_equal(array, copies[name])

@@ -1,0 +1,212 @@
+"""The loop between its edges, with a step that computes nothing and a clock that is told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from harness.recipes.recipe import Constant, Phase
+from harness.training.loop import Hooks, Plan, Window, train
+from harness.training.schedule import learning_rates
+from harness.training.step import StepOutput
+
+PHASES = (
+    Phase(epochs=2, rate=Constant(rate=0.5)),
+    Phase(epochs=2, rate=Constant(rate=0.25), reset_momentum=True),
+)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass only when something is done."""
+
+    time_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.time_s
+
+
+@dataclass
+class Scene:
+    """Everything the loop touches; `log` keeps the order of what happened."""
+
+    wait_s: float = 0.25
+    step_s: float = 1.0
+    stop_after: int | None = None
+    losses: dict[int, float] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    log: list[tuple[str, int]] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    def batches(self) -> Iterator[dict[str, Any]]:
+        while True:
+            self.clock.time_s += self.wait_s
+            yield {"image": tf.zeros([1]), "label": tf.zeros([1], tf.int32)}
+
+    def step(self, _image: tf.Tensor, _label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+        self.clock.time_s += self.step_s
+        number = self.first + len(self.rates)
+        self.rates.append(float(rate))
+        return StepOutput(
+            loss=tf.constant(self.losses.get(number, 1.0)),
+            gradient_norm=tf.constant(2.0),
+            correct=tf.constant(number),
+            fingerprint=tf.constant(number, tf.uint64),
+        )
+
+    def run(self, plan: Plan, *, asynchronous: bool = False) -> int:
+        self.first = plan.first_step
+        hooks = Hooks(
+            on_window=self._window,
+            on_checkpoint=lambda step: self.log.append(("checkpoint", step)),
+            on_epoch=lambda step: self.log.append(("epoch", step)),
+            reset_momentum=lambda: self.log.append(("reset", self.first + len(self.rates))),
+            stop_requested=lambda: len(self.rates) == self.stop_after,
+        )
+        return train(
+            self.step,
+            self.batches(),
+            PHASES,
+            plan,
+            hooks,
+            images_per_step=8,
+            asynchronous=asynchronous,
+            now=self.clock,
+        )
+
+    def _window(self, window: Window) -> None:
+        self.windows.append(window)
+        self.log.append(("window", window.end_step))
+
+
+def plan(first: int = 0, last: int = 20, recorded: int = 0, **changes: int) -> Plan:
+    values = {"total_steps": 20, "steps_per_epoch": 5, "checkpoint_every": 3, "window_steps": 100}
+    return Plan(first_step=first, last_step=last, recorded_step=recorded, **{**values, **changes})
+
+
+def edges(scene: Scene) -> list[int]:
+    return [window.end_step for window in scene.windows]
+
+
+@pytest.mark.parametrize(
+    ("the_plan", "expected", "reason"),
+    [
+        (plan(last=10), [3, 5, 6, 9, 10], "checkpoints and epochs"),
+        (plan(last=4), [3, 4], "the last step"),
+        (plan(first=4, last=8), [5, 6, 8], "from the middle"),
+        (plan(first=3, last=9, recorded=4), [4, 5, 6, 9], "where replaying ends"),
+        (plan(last=5, checkpoint_every=100, window_steps=2), [2, 4, 5], "the longest window"),
+    ],
+)
+def test_windows_end_where_something_happens(
+    the_plan: Plan, expected: list[int], reason: str
+) -> None:
+    scene = Scene()
+    assert scene.run(the_plan) == the_plan.last_step
+    assert edges(scene) == expected, reason
+
+
+def test_order_of_events_at_an_epochs_end() -> None:
+    scene = Scene()
+    scene.run(plan(last=11))
+    assert scene.log[scene.log.index(("window", 10)) :] == [
+        ("window", 10),
+        ("checkpoint", 10),
+        ("epoch", 10),
+        ("reset", 10),
+        ("window", 11),
+        ("checkpoint", 11),
+    ]
+
+
+def test_momentum_is_reset_again_when_a_run_resumes_at_the_edge() -> None:
+    scene = Scene()
+    scene.run(plan(first=10, last=12))
+    assert scene.log[0] == ("reset", 10)
+
+
+def test_momentum_is_not_reset_within_a_phase() -> None:
+    scene = Scene()
+    scene.run(plan(first=11, last=14))
+    assert not [entry for entry in scene.log if entry[0] == "reset"]
+
+
+def test_rates_are_those_of_the_schedule() -> None:
+    scene = Scene()
+    scene.run(plan(first=7, last=15))
+    assert scene.rates == learning_rates(PHASES, 5, 7, 8).tolist()
+    assert [r for w in scene.windows for r in w.learning_rate] == scene.rates
+
+
+def test_a_stop_ends_at_the_next_step_with_a_checkpoint_and_no_evaluation() -> None:
+    scene = Scene(stop_after=5)
+    assert scene.run(plan(checkpoint_every=100)) == 5
+    assert scene.log[-2:] == [("window", 5), ("checkpoint", 5)]
+
+
+def test_a_stop_within_a_window_keeps_the_steps_done() -> None:
+    scene = Scene(stop_after=2)
+    assert scene.run(plan(checkpoint_every=100)) == 2
+    assert scene.windows[0].correct == (0, 1)
+    assert scene.windows[0].fingerprint == ("0" * 16, "0" * 15 + "1")
+    assert scene.log[-1] == ("checkpoint", 2)
+
+
+def test_times_on_the_injected_clock() -> None:
+    scene = Scene(wait_s=0.25, step_s=1.0)
+    scene.run(plan(last=5, checkpoint_every=100))
+    (window,) = scene.windows
+    assert window.step_time_s == (1.25,) * 5
+    assert window.data_wait_s == (0.25,) * 5
+    assert window.compiled == (0,)
+    assert window.images == (8,) * 5
+
+
+def test_only_the_first_step_of_a_process_holds_compilation() -> None:
+    scene = Scene()
+    scene.run(plan(first=4, last=10))
+    assert [window.compiled for window in scene.windows] == [(4,), (), (), ()]
+
+
+def test_an_asynchronous_device_gets_the_windows_mean_without_the_compiling_step() -> None:
+    scene = Scene()
+    times = iter([9.0, 1.0, 2.0, 3.0, 2.0])
+    plain = scene.step
+
+    def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+        scene.step_s = next(times)
+        return plain(image, label, rate)
+
+    scene.step = step
+    scene.run(plan(last=5, checkpoint_every=100), asynchronous=True)
+    assert scene.windows[0].step_time_s == (9.25, 2.25, 2.25, 2.25, 2.25)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_loss_that_is_not_finite_is_found(bad: float) -> None:
+    scene = Scene(losses={3: bad})
+    scene.run(plan(last=5, checkpoint_every=100))
+    (window,) = scene.windows
+    assert window.first_not_finite(gradients_may_overflow=False) == 3
+    assert window.first_not_finite(gradients_may_overflow=True) == 3
+
+
+def test_a_gradient_that_overflows_is_forgiven_only_under_loss_scaling() -> None:
+    window = Window(
+        first_step=7,
+        step_time_s=(1.0, 1.0),
+        data_wait_s=(0.0, 0.0),
+        loss=(1.0, 1.0),
+        learning_rate=(0.1, 0.1),
+        gradient_norm=(1.0, np.inf),
+        correct=(0, 0),
+        images=(8, 8),
+        fingerprint=("0" * 16,) * 2,
+        compiled=(),
+    )
+    assert window.first_not_finite(gradients_may_overflow=False) == 8
+    assert window.first_not_finite(gradients_may_overflow=True) is None
