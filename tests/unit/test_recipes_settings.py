@@ -1,0 +1,114 @@
+"""Recipes: validation, digests, `--set`, and what the catalogue says of unknown names."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from harness.errors import RecipeError
+from harness.recipes.catalogue import RECIPES, find_recipe
+from harness.recipes.protocol import center_crop, ten_crop
+from harness.recipes.recipe import Recipe
+from harness.recipes.settings import changed_fields, parse_recipe, with_settings
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return find_recipe("apm5-resnet50")
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_survives_json(name: str) -> None:
+    recipe = RECIPES[name]
+    again = parse_recipe(json.loads(recipe.model_dump_json()))
+    assert again == recipe
+    assert again.digest == recipe.digest
+
+
+def test_recipes_differ_in_digest_unless_only_named_otherwise() -> None:
+    digests = [recipe.digest for recipe in RECIPES.values()]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_digest_ignores_name_notes_and_numerics_and_nothing_else(recipe: Recipe) -> None:
+    same = recipe.model_copy(
+        update={
+            "name": "other",
+            "notes": recipe.notes.model_copy(update={"title": "x"}),
+            "numerics": recipe.numerics.model_copy(update={"onednn": False}),
+        }
+    )
+    assert same.digest == recipe.digest
+    for setting in (
+        "batch=64",
+        "loss.label_smoothing=0.2",
+        "optimizer.nesterov=false",
+        "phases.1.epochs=49",
+        "augmentation.flip=false",
+        "normalisation.scale=2.0",
+        "precision.tf32=true",
+        "model.classes=10",
+        "evaluate_every_epochs=2",
+    ):
+        assert with_settings(recipe, (setting,)).digest != recipe.digest, setting
+
+
+def test_settings_replace_nested_fields(recipe: Recipe) -> None:
+    changed = with_settings(
+        recipe, ("phases.1.epochs=3", "augmentation.short_side=[200, 240]", "model.classes=7")
+    )
+    assert changed.phases[1].epochs == 3
+    assert changed.augmentation.short_side == (200, 240)
+    assert changed.model.classes == 7
+    assert changed_fields(recipe, changed) == ("model", "phases", "augmentation")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("batch", ["no setting", "key=value"]),
+        ("bach=3", ["no field", "bach", "batch"]),
+        ("batch=big", ["batch", "integer", "big"]),
+        ("batch=0", ["batch", "greater than or equal to 1"]),
+        ("optimizer.momentum=1.5", ["optimizer.momentum", "less than 1"]),
+        ("phases.7.epochs=3", ["no field", "phases.7.epochs"]),
+        ("batch.size=3", ["no field", "batch.size", "no deeper field"]),
+        ("augmentation.aspect=[1.2, 0.8]", ["augmentation", "low <= high"]),
+        ("precision.compute=float8", ["precision.compute", "float8"]),
+    ],
+)
+def test_wrong_settings_name_the_field(recipe: Recipe, setting: str, words: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        with_settings(recipe, (setting,))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_unknown_recipes_offer_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean apm5-resnet50"):
+        find_recipe("apm5-resnet-50")
+    with pytest.raises(RecipeError, match="harness list recipes"):
+        find_recipe("zzz")
+
+
+def test_recipes_are_frozen(recipe: Recipe) -> None:
+    with pytest.raises(ValidationError):
+        recipe.batch = 1  # type: ignore[misc]
+
+
+def test_the_published_recipe_is_the_code_beside_the_table(recipe: Recipe) -> None:
+    assert recipe.model.name == "apm5-resnet50-v2"
+    assert recipe.batch == 128
+    assert recipe.epochs == 51
+    assert [phase.reset_momentum for phase in recipe.phases] == [False, True]
+    assert recipe.optimizer.nesterov
+    assert recipe.loss.label_smoothing == 0.1
+    assert recipe.final_protocols == (center_crop(), ten_crop())
+
+
+def test_protocols_say_in_what_they_differ() -> None:
+    assert center_crop().differences(ten_crop()) == ("crops", "mirror")
+    assert ten_crop().differences(ten_crop(256, 320)) == ("crop_size",)
+    renamed = ten_crop().model_copy(update={"name": "other"})
+    assert renamed.digest == ten_crop().digest
+    assert not renamed.differences(ten_crop())

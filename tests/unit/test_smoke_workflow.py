@@ -1,0 +1,119 @@
+"""The smoke's own parts: the subset of ImageNet, and the comparison of bits."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DataError, DifferenceFoundError, UsageError
+from harness.record.journal import JournalWriter
+from harness.record.schema import RunFinished, Steps
+from harness.workflows.data_shape import check_imagenet_shape, data_shape
+from harness.workflows.reproduce import check_imagenet, target
+from harness.workflows.smoke import (
+    SUBSET_CLASSES,
+    SUBSET_TRAIN,
+    SUBSET_VAL,
+    compare_bits,
+    imagenet_subset,
+)
+
+
+def _imagenet(folder: Path, val: int = SUBSET_VAL) -> Path:
+    for split, count in (("train", SUBSET_TRAIN + 3), ("val", val)):
+        for name in SUBSET_CLASSES:
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                (place / f"{name}_{i:03}.JPEG").write_bytes(b"x")
+    return folder
+
+
+def test_the_subset_is_ten_classes_by_links(tmp_path: Path) -> None:
+    subset = imagenet_subset(_imagenet(tmp_path / "imagenet"), tmp_path / "runs")
+    for split, count in (("train", SUBSET_TRAIN), ("val", SUBSET_VAL)):
+        for name in SUBSET_CLASSES:
+            images = sorted((subset / split / name).iterdir())
+            assert [p.name for p in images] == [f"{name}_{i:03}.JPEG" for i in range(count)]
+            assert all(p.is_symlink() for p in images)
+    assert imagenet_subset(tmp_path / "imagenet", tmp_path / "runs") == subset
+
+
+def test_a_folder_without_the_classes_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"0 images where the smoke takes 64") as caught:
+        imagenet_subset(tmp_path, tmp_path / "runs")
+    assert SUBSET_CLASSES[0] in str(caught.value)
+    short = _imagenet(tmp_path / "imagenet", val=3)
+    with pytest.raises(DataError, match=r"3 images where the smoke takes 20"):
+        imagenet_subset(short, tmp_path / "runs")
+
+
+def _run(folder: Path, marks: list[str], weights: str = "0" * 16) -> Path:
+    n = len(marks)
+    with JournalWriter(folder / "journal.jsonl") as writer:
+        if n:
+            writer.append(
+                Steps(
+                    time_s=0.0,
+                    step=tuple(range(n)),
+                    step_time_s=(0.1,) * n,
+                    data_wait_s=(0.0,) * n,
+                    loss=(1.0,) * n,
+                    learning_rate=(0.1,) * n,
+                    gradient_norm=(1.0,) * n,
+                    correct=(1,) * n,
+                    images=(2,) * n,
+                    fingerprint=tuple(marks),
+                )
+            )
+        writer.append(
+            RunFinished(time_s=0.0, step=n, status="completed", weights_fingerprint=weights)
+        )
+    return folder
+
+
+def test_equal_runs_are_counted_by_step(tmp_path: Path) -> None:
+    marks = [f"{i:016x}" for i in range(5)]
+    assert compare_bits(_run(tmp_path / "a", marks), _run(tmp_path / "b", marks)) == 5
+
+
+@pytest.mark.parametrize(
+    ("marks", "weights", "where"),
+    [
+        ([f"{i:016x}" for i in (0, 1, 9, 3)], "0" * 16, "step 2"),
+        ([f"{i:016x}" for i in (0, 1, 2)], "0" * 16, "step 3"),
+        ([f"{i:016x}" for i in range(4)], "1" * 16, "the evaluation"),
+    ],
+)
+def test_a_difference_names_the_first_step(
+    tmp_path: Path, marks: list[str], weights: str, where: str
+) -> None:
+    first = _run(tmp_path / "a", [f"{i:016x}" for i in range(4)])
+    with pytest.raises(DifferenceFoundError, match=where):
+        compare_bits(first, _run(tmp_path / "b", marks, weights))
+
+
+def test_two_empty_runs_are_no_proof(tmp_path: Path) -> None:
+    with pytest.raises(DifferenceFoundError):
+        compare_bits(_run(tmp_path / "a", []), _run(tmp_path / "b", []))
+
+
+def test_the_reproduction_says_how_to_get_imagenet(tmp_path: Path) -> None:
+    for missing in (None, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match=r"ILSVRC2012_img_train\.tar"):
+            check_imagenet(missing)
+    assert check_imagenet(tmp_path) == tmp_path
+
+
+def test_a_folder_of_other_images_is_no_imagenet(tmp_path: Path) -> None:
+    folder = _imagenet(tmp_path / "imagenet")
+    shape = data_shape(folder)
+    assert (shape.train_images, shape.val_images, shape.classes) == (670, 200, 10)
+    with pytest.raises(DataError, match=r"670 training and 200 validation images in 10 classes"):
+        check_imagenet_shape(shape, folder, "get it")
+
+
+def test_the_target_is_pre_registered() -> None:
+    aim = target()
+    assert aim.top1 == 0.7772
+    assert aim.declared_seeds == (1, 2, 3)
+    assert aim.protocol.crops == "ten"
