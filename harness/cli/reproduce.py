@@ -62,6 +62,6 @@ def command(
         click.echo(text, err=True)
 
     report = run(request, say)
-    judged = judge_study(report.study, runs, tracking_uri, say)
+    judged = judge_study(report.study, runs, request.data, tracking_uri, say)
     click.echo(judged.text(runs))
     raise SystemExit(judged.judgement.exit_code)

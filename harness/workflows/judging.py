@@ -10,7 +10,7 @@ from harness.record.mlflow_mirror import StudyResult, default_tracking_uri, reco
 from harness.record.run_folders import find_runs
 from harness.verdict.judgement import WORDS, Judgement, PublishedNumbers
 from harness.verdict.text import judgement_text
-from harness.workflows.report import write_report
+from harness.workflows.report import ReportRequest, report, write_report
 from harness.workflows.verdict import verdict
 
 Say = Callable[[str], None]
@@ -35,31 +35,39 @@ class Judged:
         )
 
 
-def judge_study(study: Path, runs: Path, tracking_uri: str | None, say: Say) -> Judged:
+def judge_study(study: Path, runs: Path, data: Path, tracking_uri: str | None, say: Say) -> Judged:
     """Judge a study, write its page and put both in the tracker.
 
     A tracker that refuses is told and changes nothing about the answer.
+
+    Args:
+        study: The folder that holds all seeds.
+        runs: Where pages go, and the default tracker is.
+        data: The runs' data folder, for pictures.
+        tracking_uri: MLflow's; None is SQLite within `runs`.
+        say: Told what the tracker refuses.
     """
     judgement = verdict([study])
-    report = runs / "reports" / f"{study.name}.html"
-    write_report([study], report)
+    page = runs / "reports" / f"{study.name}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_report(report(ReportRequest((study,), data=data)), page, None)
     try:
         record_study(
-            _study_result(judgement, study, report),
+            _study_result(judgement, study, page),
             tracking_uri=tracking_uri or default_tracking_uri(runs),
             study=study.name,
         )
     except HarnessError as error:
         say(f"MLflow: the verdict was not recorded\n{error}")
-    return Judged(judgement, report)
+    return Judged(judgement, page)
 
 
-def _study_result(judgement: Judgement, study: Path, report: Path) -> StudyResult:
+def _study_result(judgement: Judgement, study: Path, page: Path) -> StudyResult:
     return StudyResult(
         verdict=WORDS[judgement.word],
         reasons=judgement.reasons,
         metrics=_metrics(judgement),
-        files=(report,),
+        files=(page,),
         time_s=max(read_journal(run).events[-1].time_s for run in find_runs([study])),
     )
 

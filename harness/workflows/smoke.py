@@ -80,7 +80,7 @@ def smoke(
     say(f"4 of 5  {FULL_STEPS} steps and {FULL_IMAGES} images of {FULL_RECIPE}'s own network")
     _full_network(runs, data, seeds[0])
     say("5 of 5  verdict and report")
-    return SmokeResult(judge_study(study, runs, tracking_uri, say), steps)
+    return SmokeResult(judge_study(study, runs, data, tracking_uri, say), steps)
 
 
 def _digits(runs: Path) -> Path:
