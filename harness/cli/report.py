@@ -1,0 +1,54 @@
+"""`harness report`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML page to write.",
+)
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown to write as well."
+)
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A target file. Default: the one in baselines/ that speaks about these runs.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The runs' data folder, to show pictures of wrongly classified images.",
+)
+@click.option(
+    "--contact-sheet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A PNG or JPEG of augmented training images to show.",
+)
+def command(
+    runs: tuple[Path, ...],
+    out: Path,
+    markdown: Path | None,
+    target: Path | None,
+    data: Path | None,
+    contact_sheet: Path | None,
+) -> None:
+    """Write one self-contained page about RUN...
+
+    RUN is a run's folder, its journal, or a study's folder, which stands for
+    all its seeds. The same runs give the same bytes. Exit code 0 whatever the
+    verdict; `harness verdict` has exit codes for it.
+    """
+    from harness.workflows.report import write_report
+
+    content = write_report(
+        runs, out, text=markdown, target=target, data=data, contact_sheet=contact_sheet
+    )
+    click.echo(f"{content.word or 'not judged'}: {content.sentence}", err=True)
+    click.echo(str(out))

@@ -1,0 +1,147 @@
+"""Accuracy of the final weights by protocol, and the mistakes made with most confidence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from harness.report.content import Picture, Section, Table
+from harness.report.run_record import RunRecord
+from harness.report.wording import MISSING, count, percent
+from harness.statistics.intervals import proportion_interval
+
+MISTAKES_SHOWN = 12
+MISTAKES_LISTED = 50
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that was classified wrongly.
+
+    Attributes:
+        image_id: As in the manifest.
+        label: Name of the true class.
+        predicted: Name of the most probable class.
+        probability: Given to it.
+    """
+
+    image_id: str
+    label: str
+    predicted: str
+    probability: float
+
+
+def accuracy(runs: Sequence[RunRecord]) -> Section:
+    """Final accuracies by run and protocol, with exact binomial intervals."""
+    rows = []
+    for run in runs:
+        names = dict.fromkeys(e.protocol.name for e in run.evaluations if e.final)
+        for name in names:
+            event = run.final(name)
+            if event is None:
+                continue
+            bounds = proportion_interval(event.top1_correct, event.images, CONFIDENCE)
+            rows.append(
+                (
+                    run.name,
+                    name,
+                    event.protocol_digest[:12],
+                    f"{count(event.images)} of {count(event.images_in_split)}",
+                    percent(event.top1_accuracy),
+                    f"{percent(bounds.low)} to {percent(bounds.high)}",
+                    percent(event.top5_accuracy),
+                )
+            )
+    title = "Accuracy by protocol"
+    if not rows:
+        words = (
+            "No evaluation of final weights is in the journals. A run that stopped early has none; "
+            "`harness run` makes it at the recipe's last step."
+        )
+        return Section("protocols", title, (words,))
+    columns = (
+        "run", "protocol", "digest", "images", "top-1",
+        f"exact {100 * CONFIDENCE:g} % binomial interval", "top-5",
+    )  # fmt: skip
+    words = (
+        "Numbers are comparable only within one protocol digest. The interval tells the sampling "
+        "of images, not the spread of seeds."
+    )
+    table = Table("Accuracy of the final weights", columns, tuple(rows), frozenset({3, 4, 5, 6}))
+    return Section("protocols", title, (words,), tables=(table,))
+
+
+def find_mistakes(predictions: pa.Table, classes: Sequence[str]) -> list[Mistake]:
+    """Wrongly classified images, those with the greatest probability first.
+
+    Args:
+        predictions: As `harness.record.predictions.read_predictions` gives it.
+        classes: Class names in label order.
+    """
+    labels = predictions.column("label").to_numpy()
+    shape = (len(labels), 5)
+    top = _matrix(predictions, "top5_class", shape)[:, 0]
+    probability = _matrix(predictions, "top5_probability", shape)[:, 0]
+    wrong = np.flatnonzero(top != labels)
+    order = wrong[np.argsort(-probability[wrong], kind="stable")][:MISTAKES_LISTED]
+    ids = predictions.column("image_id").take(pa.array(order)).to_pylist()
+    return [
+        Mistake(image, _name(classes, labels[i]), _name(classes, top[i]), float(probability[i]))
+        for image, i in zip(ids, order.tolist(), strict=True)
+    ]
+
+
+def mistakes(
+    found: Mapping[str, Sequence[Mistake]], pictures: Mapping[str, tuple[str, bytes]], missing: str
+) -> Section:
+    """The mistakes made with most confidence.
+
+    Args:
+        found: By name of run and protocol.
+        pictures: Media type and bytes by image id.
+        missing: Why there are no pictures, when there are none.
+    """
+    title = "Mistakes made with most confidence"
+    if not any(found.values()):
+        words = (
+            "No image was classified wrongly."
+            if found
+            else "No prediction file is beside the journals, so single mistakes cannot be shown."
+        )
+        return Section("mistakes", title, (words,))
+    rows = tuple(
+        (where, one.image_id, one.label, one.predicted, percent(one.probability, 1))
+        for where, some in found.items()
+        for one in some
+    )
+    table = Table(
+        "Wrongly classified images",
+        ("run", "image", "class", "taken for", "probability"),
+        rows,
+        frozenset({4}),
+        folded=len(rows) > MISTAKES_SHOWN,
+    )
+    shown = [one for some in found.values() for one in some if one.image_id in pictures]
+    unique = {one.image_id: one for one in sorted(shown, key=lambda one: -one.probability)}
+    drawn = tuple(_picture(one, pictures) for one in list(unique.values())[:MISTAKES_SHOWN])
+    return Section("mistakes", title, () if drawn else (missing,), tables=(table,), pictures=drawn)
+
+
+def _picture(mistake: Mistake, pictures: Mapping[str, tuple[str, bytes]]) -> Picture:
+    media_type, data = pictures[mistake.image_id]
+    caption = (
+        f"{mistake.label} taken for {mistake.predicted} ({percent(mistake.probability, 1)}), "
+        f"{mistake.image_id}"
+    )
+    return Picture(caption, f"validation image of class {mistake.label}", media_type, data)
+
+
+def _matrix(predictions: pa.Table, column: str, shape: tuple[int, int]) -> np.ndarray:
+    values = predictions.column(column).combine_chunks().flatten()
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
+
+
+def _name(classes: Sequence[str], index: int) -> str:
+    return classes[index] if 0 <= index < len(classes) else f"{MISSING} (class {index})"

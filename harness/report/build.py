@@ -1,0 +1,85 @@
+"""From records of runs and a judgement to a report's content."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.report import accuracy as accuracies
+from harness.report import answer, circumstances
+from harness.report.accuracy import Mistake
+from harness.report.circumstances import Certificate
+from harness.report.content import Picture, Report, Section
+from harness.report.learning import Band, learning
+from harness.report.run_record import RunRecord
+from harness.report.timing import PeakShare, timing
+from harness.verdict.judgement import Judgement
+
+NO_PICTURES = "No pictures are shown: the data folder was not given (`harness report --data DIR`)."
+UNKNOWN_PEAK = PeakShare(
+    None, "the share of the machine's peak is unknown, because no peak was measured for this run."
+)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What may be beside the journals and the judgement.
+
+    Attributes:
+        judgement: None when the runs cannot be judged together.
+        not_judged: Why there is no judgement.
+        band: The early-curve band.
+        peaks: One for each run, or nothing.
+        certificates: Those that were found.
+        mistakes: By name of run and protocol.
+        pictures: Media type and bytes by image id.
+        contact_sheet: Augmented training images.
+        no_pictures: Why there are none.
+    """
+
+    judgement: Judgement | None = None
+    not_judged: str = "no verdict was asked for"
+    band: Band | None = None
+    peaks: tuple[PeakShare, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
+    pictures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    contact_sheet: Picture | None = None
+    no_pictures: str = NO_PICTURES
+
+
+def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
+    """Put a report together.
+
+    Args:
+        runs: At least one.
+        extras: What else is known; what is missing is said in the report.
+    """
+    peaks = extras.peaks or (UNKNOWN_PEAK,) * len(runs)
+    sections = [
+        *_judged(extras),
+        circumstances.study(runs),
+        accuracies.accuracy(runs),
+        learning(runs, extras.band),
+        timing(runs, peaks),
+        circumstances.determinism(runs, extras.certificates),
+        circumstances.data(runs, extras.contact_sheet, extras.no_pictures),
+        accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),
+        circumstances.environment(runs),
+        circumstances.deviations(runs),
+        circumstances.repeat(runs),
+        circumstances.files(runs),
+    ]
+    judgement = extras.judgement
+    recipes = " and ".join(dict.fromkeys(run.started.recipe.name for run in runs))
+    return Report(
+        title=f"{recipes}: {', '.join(run.name for run in runs)}",
+        word=answer.word_of(judgement) if judgement else None,
+        sentence=answer.sentence_of(judgement) if judgement else f"{extras.not_judged}.",
+        reasons=judgement.reasons if judgement else (),
+        sections=tuple(sections),
+    )
+
+
+def _judged(extras: Extras) -> list[Section]:
+    if extras.judgement is None:
+        return []
+    return [answer.evidence(extras.judgement), answer.differences(extras.judgement)]

@@ -1,0 +1,268 @@
+"""What a run was made of: data, environment, determinism, deviations, and how to repeat it."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.recipes.catalogue import RECIPES
+from harness.report.content import Picture, Section, Table
+from harness.report.run_record import RunRecord
+from harness.report.wording import MISSING, count, duration, listed, moment, number, plural
+
+MEGABYTE = 1e6
+WHAT_IS_COMPARED = (
+    "A step that is computed again after a resume is compared with the recorded one; a difference "
+    "ends the run."
+)
+WHERE_BITS_ARE_EQUAL = "Equal bits are promised on a machine with the same numerics digest."
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A determinism certificate that lies beside a run.
+
+    Attributes:
+        run: Name of the run.
+        facts: Its entries as text.
+    """
+
+    run: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def study(runs: Sequence[RunRecord]) -> Section:
+    """What was run: recipe, seeds, lengths, ends."""
+    columns = ("run", "recipe", "status", "steps", "epochs", "began", "ended", "wall time")
+    rows = tuple(
+        (
+            run.name,
+            f"{run.started.recipe.name}-{run.started.recipe_digest[:8]}",
+            run.status,
+            f"{count(len(run.series))} of {count(run.started.steps_total)}",
+            f"{len(run.series) / run.started.steps_per_epoch:.2f}",
+            moment(run.started.time_s),
+            moment(run.last_time_s),
+            duration(run.last_time_s - run.started.time_s),
+        )
+        for run in runs
+    )
+    notes = list(
+        dict.fromkeys(
+            f"{run.started.recipe.notes.title}. {run.started.recipe.notes.citation}" for run in runs
+        )
+    )
+    table = Table("The runs", columns, rows, frozenset({3, 4, 7}))
+    return Section("runs", "What was run", tuple(notes), tables=(table, *_turns(runs)))
+
+
+def _turns(runs: Sequence[RunRecord]) -> tuple[Table, ...]:
+    rows = tuple(
+        (
+            run.name,
+            moment(event.time_s),
+            count(event.step),
+            "continued" if event.event == "resumed" else f"stopped: {event.reason}",
+            ", ".join(event.skipped) if event.event == "resumed" else event.detail or MISSING,
+        )
+        for run in runs
+        for event in run.interruptions
+    )
+    if not rows:
+        return ()
+    columns = ("run", "when", "step", "what", "detail")
+    return (Table("Stops and continuations", columns, rows, frozenset({2})),)
+
+
+def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str) -> Section:
+    """The data set: counts, root digest, classes, and a look at augmented training images.
+
+    Args:
+        runs: At least one.
+        contact_sheet: Augmented training images.
+        missing: Why there is no contact sheet, when there is none.
+    """
+    identities = list(dict.fromkeys(run.started.data for run in runs))
+    rows = tuple(
+        (
+            one.name,
+            one.kind,
+            count(one.train_images),
+            count(one.val_images),
+            count(len(one.classes)),
+            one.class_order,
+            one.root_digest,
+        )
+        for one in identities
+    )
+    columns = ("name", "kind", "training", "validation", "classes", "class order", "root digest")
+    paragraphs = []
+    if len(identities) > 1:
+        paragraphs.append("The runs did not use the same data: their numbers are not comparable.")
+    for one in identities:
+        shown = listed(list(one.classes[:20]))
+        more = f" and {len(one.classes) - 20} more" if len(one.classes) > 20 else ""
+        paragraphs.append(f"Classes of {one.name}: {shown}{more}.")
+    if contact_sheet is None:
+        paragraphs.append(missing)
+    return Section(
+        "data",
+        "Data",
+        tuple(paragraphs),
+        tables=(Table("Data sets", columns, rows, frozenset({2, 3, 4})),),
+        pictures=(contact_sheet,) if contact_sheet else (),
+    )
+
+
+def determinism(runs: Sequence[RunRecord], certificates: Sequence[Certificate]) -> Section:
+    """What supports the claim that the runs can be repeated bit for bit."""
+    rows = []
+    for run in runs:
+        numerics = run.started.numerics
+        rows.append(
+            (
+                run.name,
+                "on" if numerics.op_determinism else "off",
+                plural(run.replayed_steps, "step"),
+                run.finished.weights_fingerprint if run.finished else None,
+                run.started.numerics_digest[:12],
+            )
+        )
+    columns = (
+        "run", "op determinism", "replayed and equal", "fingerprint of the final weights",
+        "numerics",
+    )  # fmt: skip
+    cells = tuple(tuple(cell or MISSING for cell in row) for row in rows)
+    certified = {one.run for one in certificates}
+    missing = [run.name for run in runs if run.name not in certified]
+    paragraphs = [WHAT_IS_COMPARED]
+    if missing:
+        paragraphs.append(
+            f"No determinism certificate lies beside {listed(missing)}; `harness certify` makes it."
+        )
+    tables = [Table("Repeatability", columns, cells, frozenset({2}))]
+    tables += [
+        Table(f"Certificate of {one.run}", ("entry", "value"), one.facts) for one in certificates
+    ]
+    return Section("determinism", "Determinism", tuple(paragraphs), tables=tuple(tables))
+
+
+def environment(runs: Sequence[RunRecord]) -> Section:
+    """The environment, and what differs between the runs."""
+    flat = [_environment_of(run) for run in runs]
+    keys = list(dict.fromkeys(key for one in flat for key in one))
+    differing = [key for key in keys if len({one.get(key) for one in flat}) > 1]
+    common = tuple((key, flat[0][key]) for key in keys if key not in differing)
+    if len(runs) == 1:
+        words = "One run, so nothing to compare."
+    elif differing:
+        words = f"{plural(len(differing), 'entry', 'entries')} differ between the runs."
+    else:
+        words = "The runs were made in the same environment: no entry differs."
+    tables = [Table("The same for all runs", ("entry", "value"), common, folded=True)]
+    if differing:
+        rows = tuple((key, *(one.get(key, MISSING) for one in flat)) for key in differing)
+        tables.insert(
+            0, Table("What differs", ("entry", *(run.name for run in runs)), rows, folded=False)
+        )
+    return Section("environment", "Environment", (words,), tables=tuple(tables))
+
+
+def _environment_of(run: RunRecord) -> dict[str, str]:
+    started = run.started
+    values = {
+        "harness version": started.harness_version,
+        "git commit": started.git_commit or MISSING,
+        "uncommitted changes": {True: "yes", False: "no", None: MISSING}[started.git_dirty],
+        **_flat("numerics", started.numerics.model_dump(mode="json")),
+        **_flat("environment", started.environment),
+    }
+    # A load average is of the moment and differs always.
+    values.pop("environment.load_average_1min", None)
+    return values
+
+
+def _flat(prefix: str, value: Any) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {
+            key: leaf
+            for name, inner in value.items()
+            for key, leaf in _flat(f"{prefix}.{name}", inner).items()
+        }
+    if isinstance(value, str):
+        return {prefix: value}
+    return {prefix: json.dumps(value)}
+
+
+def deviations(runs: Sequence[RunRecord]) -> Section:
+    """Settings that differ from the registered recipe, and warnings."""
+    paragraphs = []
+    for run in runs:
+        started = run.started
+        if started.deviations:
+            paragraphs.append(f"{run.name} was run with {' '.join(started.deviations)}.")
+        registered = RECIPES.get(started.recipe.name)
+        if registered is None:
+            paragraphs.append(f"{run.name}: the recipe {started.recipe.name} is not registered.")
+        elif registered.digest != started.recipe_digest:
+            paragraphs.append(
+                f"{run.name}: the recipe's digest is {started.recipe_digest[:12]}, the registered "
+                f"one's {registered.digest[:12]}."
+            )
+        paragraphs += [
+            f"{run.name}, by the recipe: {text}" for text in started.recipe.notes.deviations
+        ]
+    unlike = len({run.started.recipe_digest for run in runs}) > 1
+    if unlike:
+        paragraphs.append("The runs have different recipes: their numbers must not be pooled.")
+    rows = tuple(
+        (run.name, count(event.step), event.topic, event.text)
+        for run in runs
+        for event in run.warnings
+    )
+    tables = (Table("Warnings", ("run", "step", "topic", "text"), rows, frozenset({1})),)
+    return Section(
+        "deviations",
+        "Deviations and warnings",
+        tuple(paragraphs) or ("The runs follow the registered recipe; no deviation.",),
+        tables=tables if rows else (),
+    )
+
+
+def repeat(runs: Sequence[RunRecord]) -> Section:
+    """The command lines that were given, and the commit they need."""
+    commands = tuple(dict.fromkeys(_command(run) for run in runs))
+    commits = sorted({run.started.git_commit or "" for run in runs} - {""})
+    need = f"Commit of the harness: {listed(commits)}. " if commits else ""
+    roots = listed(sorted({run.started.data.root_digest for run in runs}))
+    words = f"{need}Data with the root digest {roots}. {WHERE_BITS_ARE_EQUAL}"
+    return Section("repeat", "How to repeat this exactly", (words,), commands=commands)
+
+
+def _command(run: RunRecord) -> str:
+    words = run.started.command
+    # Words that were quoted when they were recorded are not quoted again.
+    return " ".join(
+        word if word == shlex.quote(word) or "'" in word else shlex.quote(word) for word in words
+    )
+
+
+def files(runs: Sequence[RunRecord]) -> Section:
+    """The files that every number here comes from."""
+    rows = tuple(
+        (
+            run.name,
+            run.folder,
+            run.journal_sha256,
+            MISSING if not run.torn_bytes else f"{plural(run.torn_bytes, 'byte')} left out",
+            plural(len(run.checkpoints), "checkpoint"),
+            number(sum(one.bytes for one in run.checkpoints) / MEGABYTE) + " MB",
+        )
+        for run in runs
+    )
+    columns = ("run", "folder", "sha256 of the journal", "torn last line", "written", "in all")
+    words = (
+        "Every number of this page is computed from the journals and prediction files beside it.",
+    )
+    return Section("files", "Sources", words, tables=(Table("Journals", columns, rows),))

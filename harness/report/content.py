@@ -1,0 +1,84 @@
+"""What a report consists of, as plain text and tables: one source for HTML and Markdown.
+
+Cells and paragraphs are text as a reader sees it; escaping is the renderer's.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption.
+
+    Attributes:
+        caption: What it shows.
+        columns: Headings.
+        rows: Cells, one for each column; the first names the row.
+        numeric: Indices of columns that hold numbers.
+        folded: Long tables are shown on demand in HTML and left out of Markdown.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure in two widths; the page shows the one that fits.
+
+    Attributes:
+        name: Unique within a page, letters and dashes.
+        caption: What it shows and how to read it.
+        wide: SVG for windows from about 700 px and for paper.
+        narrow: SVG for smaller windows.
+    """
+
+    name: str
+    caption: str
+    wide: str
+    narrow: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A ready PNG or JPEG image with a caption."""
+
+    caption: str
+    description: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: its parts appear in this order."""
+
+    name: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report.
+
+    Attributes:
+        title: Heading of the page.
+        word: The answer in one word, such as `reproduced`; None when nothing was judged.
+        sentence: The answer in one sentence with its evidence.
+        reasons: What it rests on, a sentence each.
+        sections: In order.
+    """
+
+    title: str
+    word: str | None
+    sentence: str
+    reasons: tuple[str, ...]
+    sections: tuple[Section, ...] = field(default=())

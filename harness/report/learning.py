@@ -1,0 +1,162 @@
+"""How the runs learned: loss of every step, accuracy of every evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from harness.report.content import Drawing, Section, Table
+from harness.report.drawing import SERIES, Size, axes, draw, series_style
+from harness.report.reduction import reduce_curve
+from harness.report.run_record import RunRecord
+from harness.report.wording import MISSING, count, number, percent, plural
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range that a curve is expected to stay in: the early-curve test's.
+
+    Attributes:
+        label: What the band is.
+        step: [n], ascending.
+        low: [n].
+        high: [n].
+    """
+
+    label: str
+    step: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def learning(runs: Sequence[RunRecord], band: Band | None) -> Section:
+    """Loss and accuracy curves of all runs, with the band of the early curve if there is one."""
+    paragraphs = [_reading(runs)]
+    if band is None:
+        paragraphs.append(
+            "No early-curve band is drawn: no reference curve was given for this recipe."
+        )
+    drawings, tables = [], []
+    if any(len(run.series) for run in runs):
+        drawings.append(_loss(runs, band))
+        tables.append(_by_epoch(runs))
+    if any(run.evaluations for run in runs):
+        drawings.append(_accuracy(runs))
+        tables.append(_evaluations(runs))
+    else:
+        paragraphs.append("No evaluation is in the journals, so there is no accuracy curve.")
+    return Section("learning", "Learning curves", tuple(paragraphs), tuple(drawings), tuple(tables))
+
+
+def _reading(runs: Sequence[RunRecord]) -> str:
+    bad = {run.name: int((~np.isfinite(run.series.loss)).sum()) for run in runs}
+    text = (
+        "The line is the mean of each column of steps, the shade reaches from its least to its "
+        "greatest value: no spike is left out."
+    )
+    for name, steps in bad.items():
+        if steps:
+            text += f" {name}: {plural(steps, 'step')} with a loss that is not finite, not drawn."
+    return text
+
+
+def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
+    def paint(figure: Figure, size: Size) -> None:
+        (plot,) = axes(figure)
+        if band is not None:
+            plot.fill_between(
+                band.step, band.low, band.high, color=SERIES[-1], alpha=0.25, linewidth=0,
+                label=band.label,
+            )  # fmt: skip
+        for index, run in enumerate(runs):
+            loss = run.series.loss
+            curve = reduce_curve(np.arange(1, len(loss) + 1), loss, size.columns)
+            style = series_style(index)
+            if curve.is_reduced:
+                plot.fill_between(
+                    curve.x, curve.low, curve.high, color=style["color"], alpha=0.22, linewidth=0
+                )
+            plot.plot(curve.x, curve.mean, linewidth=1.5, label=run.name, **style)
+        plot.set_title("training loss (mean smoothed cross-entropy)")
+        plot.set_xlabel("steps done")
+        plot.set_xlim(left=0)
+        plot.legend(loc="upper right")
+
+    return draw("loss", "Training loss of every step.", paint)
+
+
+def _accuracy(runs: Sequence[RunRecord]) -> Drawing:
+    def paint(figure: Figure, _size: Size) -> None:
+        (plot,) = axes(figure)
+        for index, run in enumerate(runs):
+            protocol = run.started.recipe.epoch_protocol
+            points = [e for e in run.evaluations if e.protocol_digest == protocol.digest]
+            style = series_style(index)
+            plot.plot(
+                [e.epoch for e in points], [100 * e.top1_accuracy for e in points],
+                marker="o", markersize=4, label=f"{run.name}, {protocol.name}", **style,
+            )  # fmt: skip
+            for other in run.evaluations:
+                if other.protocol_digest != protocol.digest:
+                    plot.plot(
+                        other.epoch, 100 * other.top1_accuracy, marker="D", markersize=6,
+                        markerfacecolor="none", markeredgecolor=style["color"], linestyle="none",
+                    )  # fmt: skip
+        plot.set_title("top-1 accuracy on the validation images, %")
+        plot.set_xlabel("epochs done")
+        plot.set_xlim(left=0)
+        plot.legend(loc="lower right")
+
+    return draw(
+        "accuracy",
+        "Top-1 accuracy after each evaluated epoch; open diamonds are other protocols.",
+        paint,
+    )
+
+
+def _by_epoch(runs: Sequence[RunRecord]) -> Table:
+    rows = []
+    for run in runs:
+        length = run.started.steps_per_epoch
+        for epoch, first in enumerate(range(0, len(run.series), length), 1):
+            part = slice(first, first + length)
+            images = int(run.series.images[part].sum())
+            loss = run.series.loss[part]
+            rows.append(
+                (
+                    run.name,
+                    str(epoch),
+                    count(loss.size),
+                    number(float(loss.mean()), 4),
+                    number(float(loss.min()), 4),
+                    number(float(loss.max()), 4),
+                    percent(run.series.correct[part].sum() / images) if images else MISSING,
+                    number(float(run.series.learning_rate[part][-1])),
+                )
+            )
+    columns = (
+        "run", "epoch", "steps", "mean loss", "least", "greatest", "training top-1",
+        "last learning rate",
+    )  # fmt: skip
+    return Table(
+        "Training by epoch", columns, tuple(rows), frozenset(range(1, len(columns))), folded=True
+    )
+
+
+def _evaluations(runs: Sequence[RunRecord]) -> Table:
+    rows = tuple(
+        (
+            run.name,
+            f"{event.epoch:.2f}",
+            count(event.step),
+            event.protocol.name,
+            f"{count(event.images)} of {count(event.images_in_split)}",
+            percent(event.top1_accuracy),
+            percent(event.top5_accuracy),
+        )
+        for run in runs
+        for event in run.evaluations
+    )
+    columns = ("run", "epoch", "step", "protocol", "images", "top-1", "top-5")
+    return Table("Every evaluation", columns, rows, frozenset({1, 2, 4, 5, 6}), folded=True)

@@ -1,0 +1,161 @@
+"""A journal condensed to what the page shows, so that long journals need not stay in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.record.journal import Journal
+from harness.record.schema import (
+    CheckpointWritten,
+    Evaluation,
+    Interrupted,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    Warned,
+)
+
+
+@dataclass(frozen=True)
+class StepSeries:
+    """Every recorded step as arrays of length n.
+
+    Attributes:
+        step_time_s: float64, seconds from a step's start to the next.
+        data_wait_s: float64.
+        loss: float64, may hold values that are not finite.
+        learning_rate: float64.
+        correct: int64, images whose most probable class was the label.
+        images: int64.
+        compiled: bool, the step's time holds compilation.
+    """
+
+    step_time_s: np.ndarray
+    data_wait_s: np.ndarray
+    loss: np.ndarray
+    learning_rate: np.ndarray
+    correct: np.ndarray
+    images: np.ndarray
+    compiled: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.loss)
+
+    @property
+    def timed(self) -> np.ndarray:
+        """Steps whose time holds no compilation: bool [n]."""
+        return ~self.compiled
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as the page needs it.
+
+    Attributes:
+        name: Short and unique among the runs of a page, such as `seed 1`.
+        folder: Where the run lies, as given.
+        journal_sha256: Of the journal's bytes.
+        torn_bytes: Of a torn last line that was left out.
+        started: The run's identity.
+        series: Its steps.
+        evaluations: In order.
+        checkpoints: In order.
+        interruptions: Stops and continuations in order.
+        warnings: In order.
+        replayed_steps: Steps computed again after a resume.
+        finished: The end, or None.
+        last_time_s: Time of day of the last event.
+    """
+
+    name: str
+    folder: str
+    journal_sha256: str
+    torn_bytes: int
+    started: RunStarted
+    series: StepSeries
+    evaluations: tuple[Evaluation, ...]
+    checkpoints: tuple[CheckpointWritten, ...]
+    interruptions: tuple[Interrupted | Resumed, ...]
+    warnings: tuple[Warned, ...]
+    replayed_steps: int
+    finished: RunFinished | None
+    last_time_s: float
+
+    @property
+    def status(self) -> str:
+        """How the run stands, in words."""
+        if self.finished is not None:
+            words = {
+                "completed": "completed",
+                "diverged": "diverged",
+                "stopped": "stopped by a gate",
+            }
+            return words[self.finished.status]
+        if self.interruptions and isinstance(self.interruptions[-1], Interrupted):
+            last = self.interruptions[-1]
+            return f"interrupted after step {last.step:,} ({last.reason.replace('_', ' ')})"
+        return "no end in the journal"
+
+    def final(self, protocol: str) -> Evaluation | None:
+        """The last evaluation with this protocol that used the final weights."""
+        found = [e for e in self.evaluations if e.final and e.protocol.name == protocol]
+        return found[-1] if found else None
+
+
+def record_of(journal: Journal, *, name: str, folder: str, sha256: str) -> RunRecord:
+    """Condense a journal.
+
+    Raises:
+        RecordError: the journal does not begin with the run's identity.
+    """
+    return RunRecord(
+        name=name,
+        folder=folder,
+        journal_sha256=sha256,
+        torn_bytes=journal.torn_bytes,
+        started=journal.started,
+        series=_series(journal),
+        evaluations=journal.evaluations,
+        checkpoints=tuple(_light(one) for one in journal.checkpoints),
+        interruptions=journal.interruptions,
+        warnings=journal.warnings,
+        replayed_steps=len({step for window in journal.replayed for step in window.step}),
+        finished=journal.finished,
+        last_time_s=journal.events[-1].time_s,
+    )
+
+
+def _series(journal: Journal) -> StepSeries:
+    windows = journal.steps
+
+    def column(field: str, kind: type) -> np.ndarray:
+        parts: list[np.ndarray] = [np.asarray(getattr(window, field), kind) for window in windows]
+        return np.concatenate(parts) if parts else np.empty(0, kind)
+
+    compiled = np.zeros(journal.last_step, bool)
+    compiled[[step for window in windows for step in window.compiled]] = True
+    return StepSeries(
+        step_time_s=column("step_time_s", float),
+        data_wait_s=column("data_wait_s", float),
+        loss=column("loss", float),
+        learning_rate=column("learning_rate", float),
+        correct=column("correct", int),
+        images=column("images", int),
+        compiled=compiled,
+    )
+
+
+def _light(checkpoint: CheckpointWritten) -> CheckpointWritten:
+    """The same without the fingerprints of hundreds of tensors."""
+    return checkpoint.model_copy(update={"tensor_fingerprints": {}})
+
+
+def distinct_names(starts: list[RunStarted]) -> list[str]:
+    """Names for runs on one page: `seed 1`, with recipe or number where needed to tell apart."""
+    names = [f"seed {one.seed}" for one in starts]
+    if len(set(names)) < len(names):
+        names = [f"{one.recipe.name} seed {one.seed}" for one in starts]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({index})" for index, name in enumerate(names, 1)]
+    return names
