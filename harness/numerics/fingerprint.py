@@ -11,6 +11,8 @@ The same arithmetic exists twice: in TensorFlow for the step, where it is
 compiled by XLA into one pass over memory, and in NumPy for checkpoints.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
@@ -68,14 +70,26 @@ def joint_fingerprint(tensors: list[tf.Tensor]) -> tf.Tensor:
     return combined_fingerprint(marks)
 
 
-def joined_step_fingerprint(
+class StepMarks(NamedTuple):
+    """Fingerprints of one step, uint64 scalars.
+
+    Attributes:
+        batch: Of the images and labels as the network sees them.
+        whole: Of batch, loss, gradients and the weights after the step.
+    """
+
+    batch: tf.Tensor
+    whole: tf.Tensor
+
+
+def joined_step_marks(
     image: tf.Tensor,
     label: tf.Tensor,
     loss: tf.Tensor,
     gradients: list[tf.Tensor],
     weights: list[tf.Tensor],
-) -> tf.Tensor:
-    """The fingerprint of one step: its batch, loss, gradients and the weights after it.
+) -> StepMarks:
+    """The fingerprints of one step: its batch, loss, gradients and the weights after it.
 
     Args:
         image: The batch as the network sees it, float [B, S, S, 3].
@@ -83,23 +97,14 @@ def joined_step_fingerprint(
         loss: float32 scalar.
         gradients: One for each trainable variable.
         weights: All variables after the update, moving statistics included.
-
-    Returns:
-        uint64 scalar.
     """
-    return combined_fingerprint(
-        [
-            tensor_fingerprint(image),
-            tensor_fingerprint(label),
-            tensor_fingerprint(loss),
-            joint_fingerprint(gradients),
-            joint_fingerprint(weights),
-        ]
-    )
+    batch = [tensor_fingerprint(image), tensor_fingerprint(label)]
+    rest = [tensor_fingerprint(loss), joint_fingerprint(gradients), joint_fingerprint(weights)]
+    return StepMarks(combined_fingerprint(batch), combined_fingerprint([*batch, *rest]))
 
 
-step_fingerprint = tf.function(joined_step_fingerprint, jit_compile=True)
-"""`joined_step_fingerprint` in one pass over memory: 19 ms for 23 million floats on two cores,
+step_marks = tf.function(joined_step_marks, jit_compile=True)
+"""`joined_step_marks` in one pass over memory: 19 ms for 23 million floats on two cores,
 where the separate operations take 90."""
 
 

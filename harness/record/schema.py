@@ -76,6 +76,7 @@ class RunStarted(Event):
     numerics: EffectiveNumerics
     numerics_digest: Hex64
     data: DataIdentity
+    data_path: str | None = Field(default=None, description="folder that was given as --data")
     steps_per_epoch: int = Field(ge=1)
     steps_total: int = Field(ge=1)
     harness_version: str
@@ -107,11 +108,16 @@ class Steps(Event):
     correct: tuple[int, ...]
     images: tuple[int, ...]
     fingerprint: tuple[Fingerprint, ...]
+    batch_fingerprint: tuple[Fingerprint, ...] | None = Field(
+        default=None, description="of images and labels alone; tells data from arithmetic"
+    )
     compiled: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> "Steps":
         n = len(self.step)
+        if self.batch_fingerprint is not None and len(self.batch_fingerprint) != n:
+            raise ValueError(f"batch_fingerprint has {len(self.batch_fingerprint)} entries")
         for name in ("step_time_s", "data_wait_s", "loss", "learning_rate", "gradient_norm",
                      "correct", "images", "fingerprint"):  # fmt: skip
             if len(getattr(self, name)) != n:

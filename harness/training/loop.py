@@ -34,7 +34,8 @@ class Window:
         gradient_norm: Of the whole gradient.
         correct: Images whose most probable class was the label.
         images: Images of the step.
-        fingerprint: 16 hex digits.
+        fingerprint: 16 hex digits over batch, loss, gradients and weights.
+        batch_fingerprint: 16 hex digits over images and labels.
         compiled: Steps whose time holds tracing and compilation.
     """
 
@@ -47,6 +48,7 @@ class Window:
     correct: tuple[int, ...]
     images: tuple[int, ...]
     fingerprint: tuple[str, ...]
+    batch_fingerprint: tuple[str, ...]
     compiled: tuple[int, ...]
 
     @property
@@ -217,10 +219,13 @@ class _WindowRunner:
 
 
 def _read(outputs: list[StepOutput]) -> dict[str, Any]:
-    loss, norm, correct, mark = (tf.stack(part).numpy() for part in zip(*outputs, strict=True))
+    loss, norm, correct, mark, batch_mark = (
+        tf.stack(part).numpy() for part in zip(*outputs, strict=True)
+    )
     return {
         "loss": tuple(float(x) for x in loss),
         "gradient_norm": tuple(float(x) for x in norm),
         "correct": tuple(int(x) for x in correct),
         "fingerprint": tuple(hex_of(int(x)) for x in mark),
+        "batch_fingerprint": tuple(hex_of(int(x)) for x in batch_mark),
     }

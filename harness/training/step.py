@@ -9,7 +9,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from harness.numerics.fingerprint import combined_fingerprint, step_fingerprint
+from harness.numerics.fingerprint import (
+    combined_fingerprint,
+    step_marks,
+    tensor_fingerprint,
+)
 from harness.recipes.recipe import Recipe
 from harness.training.loss import decayed_mask, smoothed_cross_entropy
 from harness.training.state import TrainState, moving_statistics
@@ -26,12 +30,14 @@ class StepOutput(NamedTuple):
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
         correct: int32, images of the batch whose most probable class is the label.
         fingerprint: uint64 over batch, loss, gradients and weights of all replicas.
+        batch_fingerprint: uint64 over images and labels of all replicas.
     """
 
     loss: tf.Tensor
     gradient_norm: tf.Tensor
     correct: tf.Tensor
     fingerprint: tf.Tensor
+    batch_fingerprint: tf.Tensor
 
 
 StepFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], StepOutput]
@@ -49,10 +55,14 @@ def build_step(
         strategy: Where it runs.
         eager: Run operation by operation, for debugging.
     """
-    replica_step = _replica_step(state, recipe, strategy.num_replicas_in_sync)
+    replicas = strategy.num_replicas_in_sync
+    compute = _replica_step(state, recipe, replicas)
+
+    def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+        return _output(compute(image, label, rate), replicas)
 
     def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
-        if strategy.num_replicas_in_sync == 1:
+        if replicas == 1:
             return replica_step(image, label, rate)
         output = strategy.run(replica_step, args=(image, label, rate))
         return StepOutput(*(strategy.experimental_local_results(part)[0] for part in output))
@@ -60,12 +70,62 @@ def build_step(
     return step if eager else tf.function(step)
 
 
-def _replica_step(state: TrainState, recipe: Recipe, replicas: int) -> StepFunction:
+DetailedStep = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[StepOutput, dict[str, tf.Tensor]]]
+"""As `StepFunction`; besides its output the fingerprint of each tensor by name, uint64."""
+
+
+def build_detailed_step(state: TrainState, recipe: Recipe) -> DetailedStep:
+    """The step on one device with a fingerprint of every tensor, for finding a difference.
+
+    Names are `loss`, `gradients/<path>` and `weights/<path>` (after the step).
+    """
+    compute = _replica_step(state, recipe, replicas=1)
+
+    @tf.function
+    def step(
+        image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor
+    ) -> tuple[StepOutput, dict[str, tf.Tensor]]:
+        parts = compute(image, label, rate)
+        named = {"loss": parts.loss}
+        named |= {f"gradients/{p}": g for p, g in zip(state.paths, parts.gradients, strict=True)}
+        paths = (v.path for v in state.model.weights)
+        named |= {f"weights/{p}": w for p, w in zip(paths, parts.weights, strict=True)}
+        return _output(parts, 1), {name: tensor_fingerprint(t) for name, t in named.items()}
+
+    return step
+
+
+class _StepParts(NamedTuple):
+    """The tensors of one replica's step; weights are those after it."""
+
+    image: tf.Tensor
+    label: tf.Tensor
+    loss: tf.Tensor
+    correct: tf.Tensor
+    gradients: list[tf.Tensor]
+    weights: list[tf.Tensor]
+
+
+def _output(parts: _StepParts, replicas: int) -> StepOutput:
+    marks = step_marks(parts.image, parts.label, parts.loss, parts.gradients, parts.weights)
+    batch, whole = marks if replicas == 1 else (_joint_mark(mark) for mark in marks)
+    return StepOutput(
+        loss=parts.loss,
+        gradient_norm=tf.linalg.global_norm(parts.gradients),
+        correct=parts.correct,
+        fingerprint=whole,
+        batch_fingerprint=batch,
+    )
+
+
+def _replica_step(
+    state: TrainState, recipe: Recipe, replicas: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], _StepParts]:
     compute_gradients = _gradients(state, recipe)
     per_replica = recipe.model.batch_norm == "per_replica"
     decay = decayed_mask(state.paths, recipe.loss.decayed)
 
-    def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
+    def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> _StepParts:
         loss, correct, gradients = compute_gradients(image, label)
         if replicas > 1:
             moving = moving_statistics(state.model) if per_replica else ()
@@ -76,13 +136,7 @@ def _replica_step(state: TrainState, recipe: Recipe, replicas: int) -> StepFunct
         ]
         _update(state, recipe, gradients, rate)
         weights = [tf.identity(w) for w in state.weights()]
-        mark = step_fingerprint(image, label, loss, gradients, weights)
-        return StepOutput(
-            loss=loss,
-            gradient_norm=tf.linalg.global_norm(gradients),
-            correct=correct,
-            fingerprint=mark if replicas == 1 else _joint_mark(mark),
-        )
+        return _StepParts(image, label, loss, correct, gradients, weights)
 
     return replica_step
 

@@ -49,6 +49,7 @@ class Recorder:
                 correct=window.correct,
                 images=window.images,
                 fingerprint=window.fingerprint,
+                batch_fingerprint=window.batch_fingerprint,
                 compiled=window.compiled,
             )
         )

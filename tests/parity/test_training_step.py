@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.numerics.fingerprint import hex_of, joined_step_fingerprint
+from harness.numerics.fingerprint import hex_of, joined_step_marks, tensor_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.training.loss import smoothed_cross_entropy
 from harness.training.state import create_state, from_arrays, reset_momentum, to_arrays
-from harness.training.step import build_step
+from harness.training.step import build_detailed_step, build_step
 
 BATCH, FEATURES, CLASSES = 8, 12, 5
 RATE = np.float32(0.1)
+KINDS = ("gradients", "weights")
 
 
 def recipe(*, nesterov: bool, decayed: str = "kernels", momentum: float = 0.9) -> Recipe:
@@ -146,8 +147,25 @@ def test_the_fingerprint_covers_batch_loss_gradients_with_decay_and_new_weights(
     step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=True)
     output = step(image, label, tf.constant(RATE))
     weights = [tf.identity(w) for w in state.weights()]
-    expected = joined_step_fingerprint(image, label, loss, gradients, weights)
-    assert hex_of(int(output.fingerprint)) == hex_of(int(expected))
+    expected = joined_step_marks(image, label, loss, gradients, weights)
+    assert hex_of(int(output.fingerprint)) == hex_of(int(expected.whole))
+    assert hex_of(int(output.batch_fingerprint)) == hex_of(int(expected.batch))
+
+
+def test_a_detailed_step_is_the_step_with_a_fingerprint_of_each_tensor() -> None:
+    the_recipe = recipe(nesterov=True)
+    plain, detailed = (create_state(network(), float16=False) for _ in range(2))
+    image, label = (tf.constant(part) for part in batch(0))
+    output = build_step(plain, the_recipe, tf.distribute.get_strategy())(
+        image, label, tf.constant(RATE)
+    )
+    same, marks = build_detailed_step(detailed, the_recipe)(image, label, tf.constant(RATE))
+    assert [part.numpy() for part in output] == [part.numpy() for part in same]
+    assert int(marks["loss"]) == int(tensor_fingerprint(output.loss))
+    paths = [v.path for v in detailed.model.weights]
+    assert sorted(marks) == sorted(["loss", *(f"{k}/{p}" for k in KINDS for p in paths)])
+    for path, weight in zip(paths, plain.weights(), strict=True):
+        assert int(marks[f"weights/{path}"]) == int(tensor_fingerprint(weight))
 
 
 def test_correct_images_are_counted() -> None:

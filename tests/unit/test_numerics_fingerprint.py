@@ -13,9 +13,9 @@ from harness.numerics.fingerprint import (
     arrays_fingerprint,
     combined_fingerprint,
     hex_of,
-    joined_step_fingerprint,
+    joined_step_marks,
     joint_fingerprint,
-    step_fingerprint,
+    step_marks,
     tensor_fingerprint,
 )
 
@@ -130,22 +130,33 @@ def step_parts() -> dict[str, object]:
 
 def test_the_compiled_step_fingerprint_equals_the_plain_one() -> None:
     parts = step_parts()
-    assert step_fingerprint(**parts).numpy() == joined_step_fingerprint(**parts).numpy()
+    assert step_marks(**parts).whole.numpy() == joined_step_marks(**parts).whole.numpy()
 
 
 @pytest.mark.parametrize("name", ["image", "label", "loss", "gradients", "weights"])
 def test_each_part_of_a_step_counts(name: str) -> None:
     parts = step_parts()
-    before = joined_step_fingerprint(**parts).numpy()
+    before = joined_step_marks(**parts).whole.numpy()
     value = parts[name]
     one = tf.constant(1, tf.int32)
     touched = value[-1] if isinstance(value, list) else value
     flipped = tf.bitcast(tf.bitcast(touched, tf.int32) ^ one, touched.dtype)
     parts[name] = [*value[:-1], flipped] if isinstance(value, list) else flipped
-    assert joined_step_fingerprint(**parts).numpy() != before
+    assert joined_step_marks(**parts).whole.numpy() != before
+
+
+def test_the_batch_has_a_mark_of_its_own() -> None:
+    parts = step_parts()
+    before = joined_step_marks(**parts).batch.numpy()
+    assert step_marks(**parts).batch.numpy() == before
+    for name, same in [("loss", True), ("gradients", True), ("image", False), ("label", False)]:
+        other = dict(step_parts())
+        value = other[name]
+        other[name] = value[::-1] if isinstance(value, list) else value + 1
+        assert bool(joined_step_marks(**other).batch.numpy() == before) is same, name
 
 
 def test_gradients_and_weights_are_not_interchangeable() -> None:
     parts = step_parts()
     swapped = {**parts, "gradients": parts["weights"], "weights": parts["gradients"]}
-    assert joined_step_fingerprint(**parts).numpy() != joined_step_fingerprint(**swapped).numpy()
+    assert joined_step_marks(**parts).whole.numpy() != joined_step_marks(**swapped).whole.numpy()

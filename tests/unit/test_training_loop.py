@@ -56,6 +56,7 @@ class Scene:
             gradient_norm=tf.constant(2.0),
             correct=tf.constant(number),
             fingerprint=tf.constant(number, tf.uint64),
+            batch_fingerprint=tf.constant(number + 16, tf.uint64),
         )
 
     def run(self, plan: Plan, *, asynchronous: bool = False) -> int:
@@ -153,6 +154,7 @@ def test_a_stop_within_a_window_keeps_the_steps_done() -> None:
     assert scene.run(plan(checkpoint_every=100)) == 2
     assert scene.windows[0].correct == (0, 1)
     assert scene.windows[0].fingerprint == ("0" * 16, "0" * 15 + "1")
+    assert scene.windows[0].batch_fingerprint == ("0" * 14 + "10", "0" * 14 + "11")
     assert scene.log[-1] == ("checkpoint", 2)
 
 
@@ -206,6 +208,7 @@ def test_a_gradient_that_overflows_is_forgiven_only_under_loss_scaling() -> None
         correct=(0, 0),
         images=(8, 8),
         fingerprint=("0" * 16,) * 2,
+        batch_fingerprint=("0" * 16,) * 2,
         compiled=(),
     )
     assert window.first_not_finite(gradients_may_overflow=False) == 8
