@@ -6,10 +6,15 @@ end of each stage. Their batch normalisation is Keras' own, whose moving
 variance has no factor N / (N - 1).
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
+
+from harness.errors import WeightsError
+from harness.models.weight_files import WeightArrays
 
 HEAD = "predictions"
 
@@ -44,3 +49,25 @@ def build_keras_application(name: str, classes: int, compute: str) -> keras.Mode
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(trunk.output)
     logits = keras.layers.Dense(classes, dtype="float32", name=HEAD)(pooled)
     return keras.Model(trunk.input, logits, name=name)
+
+
+def download_imagenet(name: str) -> WeightArrays:
+    """ImageNet weights by Keras' own download, which checks the file's hash.
+
+    Raises:
+        WeightsError: the download failed.
+    """
+    try:
+        published = _BUILDERS[name](weights="imagenet", classifier_activation=None)
+    except Exception as error:  # Keras raises a bare Exception
+        raise WeightsError(
+            f"Keras could not download its ImageNet weights: {error}",
+            where=name,
+            expected="a connection to Keras' storage, or its file in ~/.keras/models",
+            remedy="fetch the file elsewhere and name it with --weights",
+        ) from error
+    arrays = {variable.path: np.asarray(variable) for variable in published.variables}
+    digest = hashlib.sha256()
+    for path in sorted(arrays):
+        digest.update(path.encode() + arrays[path].tobytes())
+    return WeightArrays(f"keras:{name}", "keras_download", digest.hexdigest(), arrays)

@@ -1,12 +1,14 @@
 """Which arrays of a weight file belong to which variables, checked shape by shape."""
 
 from dataclasses import dataclass
-
-import keras
+from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
 from harness.models.catalogue import HEADS, names, table_of
 from harness.models.weight_files import WeightArrays
+
+if TYPE_CHECKING:
+    import keras
 
 Shapes = dict[str, tuple[int, ...]]
 MOST_NAMED = 6
@@ -92,7 +94,7 @@ def check_fits(model_name: str, classes: int, weights: WeightArrays) -> None:
     )
 
 
-def assign_weights(model: keras.Model, weights: WeightArrays) -> None:
+def assign_weights(model: "keras.Model", weights: WeightArrays) -> None:
     """Copy every array into the variable of its path.
 
     Raises:

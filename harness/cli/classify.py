@@ -1,0 +1,51 @@
+"""`harness classify`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option
+from harness.cli.weight_options import weight_options
+
+
+@click.command("classify")
+@weight_options
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--protocol", default="center_crop", show_default=True,
+    help="What the network is shown; see `harness list protocols`.",
+)  # fmt: skip
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a small page with the pictures and their names.",
+)  # fmt: skip
+@json_option
+def command(
+    weights: str,
+    model: str | None,
+    normalisation: str | None,
+    class_order: str | None,
+    images: tuple[Path, ...],
+    protocol: str,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Name the five most probable classes of each of IMAGES."""
+    from harness.recipes.normalisations import find_normalisation
+    from harness.workflows.classify import ClassifyRequest, classify
+
+    request = ClassifyRequest(
+        weights=weights,
+        images=images,
+        model_name=model,
+        normalisation=find_normalisation(normalisation) if normalisation else None,
+        class_order=class_order,  # type: ignore[arg-type]  # click has checked the choice
+        protocol=protocol,
+    )
+    report = classify(request)
+    if page is not None:
+        report.write_page(page)
+    click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())
+    if page is not None:
+        click.echo(f"page: {page}", err=True)

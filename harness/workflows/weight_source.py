@@ -1,0 +1,202 @@
+"""From what a user names as weights to a network that holds them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import ModelError, RecordError, UsageError, WeightsError
+from harness.models.catalogue import check_name, describe, names
+from harness.models.weight_description import Order, WeightsDescription, describe_weights
+from harness.models.weight_files import WeightArrays, read_weight_file
+from harness.models.weight_matching import assign_weights, check_fits, fitting_models
+from harness.recipes.protocol import Normalisation
+from harness.recipes.recipe import Model, Precision, Recipe
+from harness.record.journal import FILE_NAME, read_journal
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGENET = "imagenet"
+"""Named instead of a file: Keras' own download."""
+
+STATE_FILE = "state.npz"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Weights that fit a network and are described.
+
+    Attributes:
+        model_name: The network's name in the catalogue.
+        weights: Arrays by variable path.
+        description: Normalisation, class order and classes.
+        recipe: The recipe of the run they come from, if they are a checkpoint.
+    """
+
+    model_name: str
+    weights: WeightArrays
+    description: WeightsDescription
+    recipe: Recipe | None = None
+
+    def model(self, precision: Precision | None = None) -> "keras.Model":
+        """Build the network with these weights, classes in the file's own order."""
+        from harness.models.build import build_model
+
+        size = describe(self.model_name).image_size
+        spec = Model(name=self.model_name, image_size=size)
+        made = build_model(spec, classes=self.description.classes, seed=0, precision=precision)
+        assign_weights(made, self.weights)
+        return made
+
+
+def import_weights(
+    source: str,
+    *,
+    model_name: str | None = None,
+    normalisation: Normalisation | None = None,
+    class_order: Order | None = None,
+) -> Imported:
+    """Read, check and describe weights.
+
+    Args:
+        source: A weight file, a checkpoint folder, a run's folder (its newest
+            checkpoint), or `imagenet` for Keras' own download.
+        model_name: The network; found out where None.
+        normalisation: As told by the user.
+        class_order: As told by the user.
+
+    Raises:
+        WeightsError: unreadable, of another network, or not described.
+        ModelError: no such network.
+        UsageError: the network must be named.
+    """
+    if model_name is not None:
+        check_name(model_name)
+    if source == IMAGENET:
+        return _keras_download(model_name, normalisation, class_order)
+    path = Path(source)
+    if path.is_dir():
+        return _checkpoint(path, model_name, normalisation, class_order)
+    weights = read_weight_file(path)
+    return _fitted(weights, model_name, normalisation, class_order)
+
+
+def _fitted(
+    weights: WeightArrays,
+    model_name: str | None,
+    normalisation: Normalisation | None,
+    class_order: Order | None,
+    recipe: Recipe | None = None,
+) -> Imported:
+    name = model_name or _only_fit(weights)
+    description = describe_weights(
+        weights, name, normalisation=normalisation, class_order=class_order
+    )
+    check_fits(name, description.classes, weights)
+    return Imported(name, weights, description, recipe)
+
+
+def _only_fit(weights: WeightArrays) -> str:
+    fits = fitting_models(weights.shapes)
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        raise WeightsError(
+            f"the {len(weights.arrays)} arrays fit no network",
+            where=weights.source,
+            expected="the weights of a network that `harness list models` prints",
+            remedy="check where the file comes from",
+        )
+    raise UsageError(
+        f"the weights fit several networks: {', '.join(fits)}",
+        where=weights.source,
+        expected="one of them by --model; they compute different things with equal shapes",
+        remedy=f"add --model {fits[0]}, or whichever made the file",
+    )
+
+
+def _checkpoint(
+    folder: Path,
+    model_name: str | None,
+    normalisation: Normalisation | None,
+    class_order: Order | None,
+) -> Imported:
+    from harness.training.checkpoint import read_checkpoint
+
+    folder = _newest(folder)
+    loaded = read_checkpoint(folder)
+    arrays = {
+        name.removeprefix("weights/"): array
+        for name, array in loaded.arrays.items()
+        if name.startswith("weights/")
+    }
+    recipe, description = _of_run(folder.parent.parent)
+    weights = WeightArrays(
+        str(folder),
+        "checkpoint",
+        _state_digest(folder),
+        arrays,
+        description.model_dump_json() if description else None,
+    )
+    if recipe is not None and model_name is None:
+        model_name = recipe.model.name
+    return _fitted(weights, model_name, normalisation, class_order, recipe)
+
+
+def _newest(folder: Path) -> Path:
+    """The checkpoint in a checkpoint's, checkpoints' or run's folder."""
+    if (folder / STATE_FILE).exists():
+        return folder
+    for parent in (folder, folder / "checkpoints"):
+        found = sorted(p.parent for p in parent.glob(f"step-*/{STATE_FILE}"))
+        if found:
+            return found[-1]
+    raise WeightsError(
+        "the folder holds no checkpoint",
+        where=str(folder),
+        expected=f"{STATE_FILE}, or checkpoints/step-.../{STATE_FILE}",
+        remedy="name a run's folder like runs/<recipe>-<digest>/seed-<n>, or a weight file",
+    )
+
+
+def _state_digest(folder: Path) -> str:
+    with (folder / STATE_FILE).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_run(run: Path) -> tuple[Recipe | None, WeightsDescription | None]:
+    """What the journal beside a checkpoint says about its weights."""
+    if not (run / FILE_NAME).exists():
+        return None, None
+    try:
+        started = read_journal(run).started
+    except RecordError as error:
+        raise WeightsError(
+            "the journal beside the checkpoint cannot be read",
+            where=str(run),
+            expected="the journal of the run that wrote the checkpoint",
+            remedy="restore it, or copy the checkpoint elsewhere and describe it by options",
+        ) from error
+    description = WeightsDescription(
+        normalisation=started.recipe.normalisation,
+        class_order=started.data.class_order,
+        classes=len(started.data.classes),
+        class_names=started.data.classes if started.data.class_order == "folder" else (),
+    )
+    return started.recipe, description
+
+
+def _keras_download(
+    model_name: str | None, normalisation: Normalisation | None, class_order: Order | None
+) -> Imported:
+    from harness.models.keras_applications import download_imagenet
+
+    keras_names = [name for name in names() if name.startswith("keras-")]
+    if model_name not in keras_names:
+        raise ModelError(
+            f"Keras publishes no ImageNet weights for {model_name or 'an unnamed model'}",
+            expected=f"--model with one of {', '.join(keras_names)}",
+            remedy="name one of these, or a weight file",
+        )
+    return _fitted(download_imagenet(model_name), model_name, normalisation, class_order)
