@@ -14,7 +14,7 @@ PROBE = """
 import sys
 from pathlib import Path
 import harness
-from harness.baselines import baselines_folder
+from harness.baselines.loading import baselines_folder
 assert Path(harness.__file__).is_relative_to(sys.argv[1]), harness.__file__
 print(sorted(path.name for path in baselines_folder().glob("*.toml")))
 """
