@@ -4,13 +4,28 @@ import difflib
 
 from harness.errors import RecipeError
 from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.apm5_2020 import APM5_RESNET18_2020, APM5_RESNET50_2020
+from harness.recipes.apm5_resnet18 import APM5_RESNET18
+from harness.recipes.he2015 import HE2015_RESNET50
+from harness.recipes.keras_resnet50 import KERAS_RESNET50
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (APM5_RESNET50, SMOKE, TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH)
+    for recipe in (
+        APM5_RESNET50,
+        APM5_RESNET18,
+        APM5_RESNET50_2020,
+        APM5_RESNET18_2020,
+        KERAS_RESNET50,
+        HE2015_RESNET50,
+        SMOKE,
+        TRANSFER,
+        TRANSFER_FROZEN,
+        TRANSFER_SCRATCH,
+    )
 }
 
 
