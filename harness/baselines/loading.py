@@ -4,6 +4,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -118,9 +119,38 @@ def _read(path: Path) -> Target | BaselineFile:
             remedy="say what the file is by `kind` in its first line",
         )
     try:
-        return model.model_validate_json(json.dumps(raw, default=str))
+        document = _with_sources(raw) if model is BaselineFile else raw
+        return model.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise _explained(error, path) from error
+
+
+def _with_sources(raw: dict[str, Any]) -> dict[str, Any]:
+    """Give each row the file's source, with the row's own part of it, and the protocol it names."""
+    source, protocols = (
+        part if isinstance(part := raw.get(name, {}), dict) else {}
+        for name in ("source", "protocols")
+    )
+    document = {key: value for key, value in raw.items() if key not in {"source", "protocols"}}
+    for kind in ("accuracy", "throughput", "convergence"):
+        if isinstance(raw.get(kind), list):
+            document[kind] = [
+                _complete(row, source, protocols) if isinstance(row, dict) else row
+                for row in raw[kind]
+            ]
+    return document
+
+
+def _complete(
+    row: dict[str, Any], source: dict[str, Any], protocols: dict[str, Any]
+) -> dict[str, Any]:
+    own = {key: row[key] for key in ("table", "quoted", "note") if key in row}
+    rest = {key: value for key, value in row.items() if key not in own}
+    if "source" not in row and (source or own):
+        rest["source"] = {**source, **own}
+    if rest.get("protocol") in protocols:
+        rest["protocol"] = protocols[rest["protocol"]]
+    return rest
 
 
 def _explained(error: ValidationError, path: Path) -> BaselineError:

@@ -8,6 +8,8 @@ from harness.recipes.protocol import Crops, Normalisation, Protocol
 from harness.recipes.values import Frozen
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
+Network = Annotated[str, Field(pattern=r"^[a-z]+[0-9]+$")]
+"""Family and depth, such as `resnet50`, whichever variant: for finding rows of a run's kind."""
 Words = Annotated[str, Field(min_length=3)]
 
 
@@ -37,8 +39,8 @@ class PublishedProtocol(Frozen):
 
     name: Words
     crops: Crops
-    short_sides: tuple[int, ...] = Field(min_length=1)
-    crop_size: int | None
+    short_sides: tuple[int, ...] | None = Field(default=None, min_length=1)
+    crop_size: int | None = None
     mirror: bool
     average: Literal["probabilities", "logits"] | None = None
     interpolation: Literal["bilinear", "bicubic"] | None = None
@@ -66,18 +68,18 @@ class PublishedProtocol(Frozen):
         return tuple(name for name in type(self).model_fields if name != "name")
 
     def _stated(self, name: str) -> bool:
-        return name == "crop_size" or getattr(self, name) is not None
+        return getattr(self, name) is not None
 
 
 class Spread(Frozen):
-    """How far published runs lay apart, as the source prints it.
+    """How far published runs lay apart; `low` and `high` are their extremes.
 
-    `kind` says what the figure is: a standard deviation, or a "+-" that the
-    source does not define.
+    A "+-" that the source does not define, or whose n it does not state, is no
+    spread; the quoted row keeps it.
     """
 
     value: float = Field(gt=0, lt=1)
-    kind: Literal["standard_deviation", "undefined"]
+    kind: Literal["standard_deviation"]
     low: Accuracy | None = None
     high: Accuracy | None = None
 
@@ -86,7 +88,8 @@ class AccuracyRow(Frozen):
     """One published accuracy."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    model: Words
+    model: Words = Field(description="as the source names it")
+    network: Network
     protocol: PublishedProtocol
     top1: Accuracy
     top5: Accuracy | None = None
@@ -98,7 +101,7 @@ class AccuracyRow(Frozen):
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "AccuracyRow":
-        if self.spread is not None and self.n is None and self.spread.kind != "undefined":
+        if self.spread is not None and self.n is None:
             raise ValueError("a spread without n: say of how many runs")
         if self.values is not None and self.n != len(self.values):
             raise ValueError(f"n is {self.n}, but there are {len(self.values)} values")
@@ -112,6 +115,7 @@ class ThroughputRow(Frozen):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     model: Words
+    network: Network
     device: Words = Field(description="the device as the source names it")
     device_match: tuple[Words, ...] = Field(
         min_length=1, description="words that all occur in a run's device name, lower case"

@@ -45,6 +45,11 @@ def binding_differences(binding: DataBinding, data: DataIdentity) -> tuple[str, 
     )
 
 
+def full_imagenet(data: DataIdentity) -> bool:
+    """Whether all images of ILSVRC 2012 are there, which published accuracies are about."""
+    return (data.kind, data.train_images, data.val_images) == ("imagenet", 1_281_167, 50_000)
+
+
 def final_evaluation(run: RunSummary, protocol: Protocol) -> Evaluation | None:
     """The evaluation of the recipe's last step under this protocol; the last one if repeated."""
     found = [

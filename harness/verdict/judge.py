@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.baselines.schema import PublishedTarget, Target, ThresholdTarget
+from harness.baselines.schema import AccuracyRow, PublishedTarget, Target, ThresholdTarget
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
@@ -13,6 +13,7 @@ from harness.verdict.checks import (
     status_of,
 )
 from harness.verdict.judgement import Judgement, SeedResult
+from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
 from harness.verdict.threshold import judge_threshold
 
@@ -21,6 +22,7 @@ def judge(
     runs: Sequence[RunSummary],
     targets: Sequence[Target],
     *,
+    rows: Sequence[AccuracyRow] = (),
     left_out: Sequence[str] = (),
 ) -> Judgement:
     """Judge the runs of one study against the target that speaks about them.
@@ -28,6 +30,7 @@ def judge(
     Args:
         runs: Every run that counts, of one recipe.
         targets: Candidates; the one of the runs' recipe and data is used.
+        rows: Published accuracies from which differences are shown.
         left_out: Runs of the study that were not named, to be listed.
 
     Raises:
@@ -58,6 +61,11 @@ def judge(
         seeds=tuple(_seed_result(run, target) for run in ordered),
         left_out=tuple(left_out),
         numbers=answer.numbers,
+        baselines=(
+            differences_from(ordered, rows, target.spread)
+            if isinstance(target, PublishedTarget)
+            else ()
+        ),
     )
 
 

@@ -94,6 +94,7 @@ class BaselineDifference(Frozen):
 
     name: str
     model: str
+    protocol: str
     published: float
     published_runs: int | None
     difference: float

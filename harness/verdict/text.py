@@ -26,7 +26,7 @@ def judgement_text(judgement: Judgement) -> str:
     if isinstance(judgement.numbers, ThresholdNumbers):
         lines += ["", *_threshold_lines(judgement.numbers)]
     if judgement.baselines:
-        lines += ["", *_baseline_lines(judgement.baselines)]
+        lines += ["", *_baseline_lines(judgement.baselines, judgement.protocol)]
     lines += _listed("runs of the study left out by hand", judgement.left_out)
     lines += _listed("warnings", judgement.warnings)
     return "\n".join(lines)
@@ -130,14 +130,15 @@ def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:
     )
 
 
-def _baseline_lines(rows: tuple[BaselineDifference, ...]) -> list[str]:
+def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) -> list[str]:
     header = (
-        "published with the same protocol",
-        "accuracy",
+        "also published with this protocol",
+        "top-1",
         "n",
         "ours - published",
         "95 % interval",
     )
+    shown = [row for row in rows if row.protocol == protocol]
     cells = [
         (
             f"{row.name} ({row.model})",
@@ -146,9 +147,11 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...]) -> list[str]:
             points(row.difference),
             span(row.interval) if row.interval else "-",
         )
-        for row in rows
+        for row in shown
     ]
-    return [*table(header, cells), "  differences only, no verdict; several are looked at together"]
+    more = len(rows) - len(shown)
+    rest = f"; {more} more under the runs' other protocols: --json" if more else ""
+    return [*table(header, cells), f"  differences in points, no verdict word{rest}"]
 
 
 def _listed(title: str, items: tuple[str, ...]) -> list[str]:

@@ -25,9 +25,10 @@ def verdict(paths: Sequence[Path], *, target: Path | None = None) -> Judgement:
         BaselineError: a target file that is wrong.
     """
     folders = find_runs(paths)
-    targets = (load_target(target),) if target else load_baselines().targets
+    baselines = load_baselines()
+    targets = (load_target(target),) if target else baselines.targets
     runs = [read_summary(folder) for folder in folders]
-    return judge(runs, targets, left_out=_left_out(runs))
+    return judge(runs, targets, rows=baselines.accuracy, left_out=_left_out(runs))
 
 
 def _left_out(runs: Sequence[RunSummary]) -> tuple[str, ...]:

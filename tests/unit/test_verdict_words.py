@@ -225,7 +225,8 @@ def _bad_mark(lines: list[str]) -> list[str]:
 
 
 def _fewer_marks(lines: list[str]) -> list[str]:
-    begin, end = lines[1].index('"fingerprint":["'), lines[1].index('"],"compiled"')
+    begin = lines[1].index('"fingerprint":["')
+    end = lines[1].index('"]', begin)
     return [lines[0], lines[1][: begin + 33] + lines[1][end:], *lines[2:]]
 
 

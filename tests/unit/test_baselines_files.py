@@ -1,0 +1,132 @@
+"""The committed baseline files, and what the loader refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.baselines import load_baselines, load_target
+from harness.errors import BaselineError
+from harness.recipes.protocol import center_crop, ten_crop
+
+FILE = """
+kind = "baselines"
+[source]
+title = "A paper"
+address = "arXiv:0000.00000"
+table = "Table 1"
+[protocols.ten_crop]
+name = "ten_crop"
+crops = "ten"
+short_sides = [256]
+crop_size = 224
+mirror = true
+[[accuracy]]
+name = "paper-resnet50"
+model = "ResNet-50"
+network = "resnet50"
+protocol = "ten_crop"
+top1 = 0.77
+n = 5
+spread = { value = 0.001, kind = "standard_deviation" }
+quoted = "ResNet-50 77.0 +- 0.1"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "paper.toml").write_text(text)
+    return folder
+
+
+def test_a_row_takes_source_and_protocol_from_its_file(tmp_path: Path) -> None:
+    (row,) = load_baselines(written(tmp_path, FILE)).accuracy
+    assert row.source.table == "Table 1"
+    assert row.source.quoted == "ResNet-50 77.0 +- 0.1"
+    assert row.protocol.differences(ten_crop()) == ()
+    assert row.protocol.differences(center_crop(256, 192)) == ("crops", "crop_size", "mirror")
+    assert {"decoder", "normalisation", "antialias"} <= set(row.protocol.unstated())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("n = 5", "n = 5\ncolour = 1", "colour"),
+        ("top1 = 0.77", "top1 = 77.0", "less than or equal to 1"),
+        ("top1 = 0.77", "top1 = -0.1", "greater than or equal to 0"),
+        ("n = 5\n", "", "spread without n"),
+        ("n = 5", "n = 5\nvalues = [0.77, 0.77]", "2 values"),
+        ("n = 5", "n = 5\ntop5 = 0.5", "top5 is below top1"),
+        ('title = "A paper"\n', "", "source.title"),
+        ('table = "Table 1"\n', "", "commit or its table"),
+        ('quoted = "ResNet-50 77.0 +- 0.1"\n', "", "source.quoted"),
+        ('protocol = "ten_crop"', 'protocol = "eleven_crop"', "protocol"),
+        ('kind = "baselines"', 'kind = "numbers"', "'numbers'"),
+        ("[source]", "[source", "cannot read"),
+        (FILE[FILE.index("[[accuracy]]") :], "", "no rows"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in FILE
+    with pytest.raises(BaselineError, match=said) as raised:
+        load_baselines(written(tmp_path, FILE.replace(old, new, 1)))
+    assert "paper.toml" in str(raised.value)
+
+
+def test_a_row_without_any_source_is_refused(tmp_path: Path) -> None:
+    begin, end = FILE.index("[source]"), FILE.index("[protocols")
+    with pytest.raises(BaselineError, match="title"):
+        load_baselines(written(tmp_path, FILE[:begin] + FILE[end:]))
+
+
+def test_a_name_twice_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="no baseline files"):
+        load_baselines(tmp_path)
+    written(tmp_path, FILE)
+    (tmp_path / "again.toml").write_text(FILE)
+    with pytest.raises(BaselineError, match="more than once"):
+        load_baselines(tmp_path)
+
+
+def test_a_target_is_not_a_baseline_file(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="not a target"):
+        load_target(written(tmp_path, FILE) / "paper.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("declared_seeds = [1, 2, 3]", "declared_seeds = [1, 2, 2]", "different integers"),
+        ("declared_seeds = [1, 2, 3]", "declared_seeds = [1, 2]", "min_seeds is 3"),
+        ('alpha = "', 'alfa = "', "reasons"),
+        ("df = 24\n", "", "df"),
+    ],
+)
+def test_a_wrong_target_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (Path(__file__).parents[2] / "baselines" / "target.toml").read_text()
+    assert old in text
+    path = tmp_path / "target.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BaselineError, match=said):
+        load_target(path)
+
+
+def test_the_published_rows_are_those_of_the_sources() -> None:
+    rows = {row.name: row for row in load_baselines().accuracy}
+    assert rows["apm5-resnet50-ten-crop"].top1 == 0.7772
+    assert rows["he2015-table3-resnet-50-b"].top1 == pytest.approx(1 - 0.2285)
+    assert rows["fb-resnet50-ten-crop"].top1 == pytest.approx(1 - 0.2224)
+    assert rows["nvidia-mxnet-90-fp32"].n == 8
+    assert rows["nvidia-pytorch-90-8-a100-80-gb-amp"].spread is None
+    assert rows["groupnorm-resnet50-gn"].values == (0.76, 0.76, 0.759)
+    points = {row.batch: row.epochs for row in load_baselines().convergence}
+    assert len(points) == 10
+    assert len(points[67840]) == 28
+
+
+def test_rows_are_filtered_by_protocol_and_model() -> None:
+    names = [row.name for row in load_baselines().accuracy_rows(protocol="ten_crop", model="-50")]
+    assert names == [
+        "apm5-resnet50-ten-crop",
+        "fb-resnet50-ten-crop",
+        "he2015-released-resnet50-ten-crop",
+        "he2015-table3-resnet-50-b",
+    ]
