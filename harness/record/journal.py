@@ -197,10 +197,19 @@ class JournalWriter:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, event: AnyEvent) -> None:
-        """Write one event as one line. Not yet durable: see `sync`."""
+        """Write one event as one line. Not yet durable: see `sync`.
+
+        Raises:
+            OSError: it could not be written; nothing of it stays in the file.
+        """
         line = event.model_dump_json().encode() + b"\n"
-        while line:
-            line = line[os.write(self._fd, line) :]
+        before = os.fstat(self._fd).st_size
+        try:
+            while line:
+                line = line[os.write(self._fd, line) :]
+        except OSError:
+            os.ftruncate(self._fd, before)
+            raise
 
     def sync(self) -> None:
         """Make everything appended so far survive a power cut."""

@@ -1,5 +1,6 @@
 """Evaluations within a run: protocol in, predictions on disk, event in the journal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -28,6 +29,8 @@ class RunEvaluator:
         total_steps: The recipe's last step.
         limit: Evaluate only the first so many images.
         done: (step, protocol digest) that the journal has already.
+        stop_if_asked: Called with the step between batches; raises to end an
+            evaluation, which is then not recorded.
     """
 
     model: keras.Model
@@ -38,6 +41,7 @@ class RunEvaluator:
     total_steps: int
     limit: int | None
     done: set[tuple[int, str]]
+    stop_if_asked: Callable[[int], None]
 
     def evaluate(self, step: int, protocols: tuple[Protocol, ...]) -> None:
         """Evaluate those protocols that are not recorded for this step yet."""
@@ -48,7 +52,13 @@ class RunEvaluator:
                 self.done.add(key)
 
     def _evaluate_one(self, step: int, protocol: Protocol) -> None:
-        result = evaluate(self.model, self.data.val, protocol, limit=self.limit)
+        result = evaluate(
+            self.model,
+            self.data.val,
+            protocol,
+            limit=self.limit,
+            progress=lambda _done, _images: self.stop_if_asked(step),
+        )
         path = self.folder.predictions(protocol.name, step)
         digest = self._write(result, protocol, step)
         self.recorder.record(

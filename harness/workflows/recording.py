@@ -54,17 +54,20 @@ class Recorder:
             )
         )
 
-    def replayed(self, window: Window, recorded: dict[int, str], *, compare: bool) -> None:
+    def replayed(self, window: Window, recorded: dict[int, str]) -> None:
         """Record steps that were computed again.
 
+        Args:
+            window: The steps.
+            recorded: Fingerprints that they must have; see `comparable_steps`.
+
         Raises:
-            DifferenceFoundError: a fingerprint differs from the recorded one and
-                `compare` is set.
+            DifferenceFoundError: a fingerprint differs from the recorded one.
         """
         steps = tuple(range(window.first_step, window.end_step))
         self.record(Replayed(time_s=self.now(), step=steps, fingerprint=window.fingerprint))
         for step, mark in zip(steps, window.fingerprint, strict=True):
-            if compare and recorded[step] != mark:
+            if recorded.get(step, mark) != mark:
                 raise DifferenceFoundError(
                     f"resume is not exact: step {step} has fingerprint {mark}",
                     where=str(self.writer.path),

@@ -1,6 +1,7 @@
 """`harness run`: every seed of a recipe, trained, evaluated and recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,7 @@ def _one_seed(
     say: Say,
 ) -> SeedOutcome:
     folder = run_folder(request.runs, request.recipe, seed)
-    with locked(folder):
+    with locked(folder), _disk_errors(folder):
         journal = existing_journal(folder)
         if journal is not None:
             check_same_run(journal, request.recipe, data.identity.root_digest, seed)
@@ -204,6 +205,16 @@ def _trained(
     if finished:
         log_network(request, run_.state.model, read_journal(folder.journal), say)
     return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
+
+
+@contextmanager
+def _disk_errors(folder: RunFolder) -> Iterator[None]:
+    from harness.workflows.failures import disk_error
+
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, folder.path) from error
 
 
 def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import keras
@@ -13,8 +13,7 @@ import tensorflow as tf
 from harness import __version__
 from harness.data.dataset import DataSet
 from harness.data.pipeline import training_batches
-from harness.data.reading import translate_error
-from harness.errors import DivergedError, MachineError, PreemptedError
+from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.models.build import build_model
 from harness.models.transfer import freeze_trunk, load_trunk
 from harness.models.weight_files import read_weight_file
@@ -28,10 +27,10 @@ from harness.record.schema import (
     Resumed,
     RunFinished,
     RunStarted,
-    Warned,
 )
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import Loaded, list_checkpoints, read_latest
+from harness.training.devices import Devices, Shard, replica_batches
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import total_steps
 from harness.training.state import (
@@ -39,15 +38,21 @@ from harness.training.state import (
     create_state,
     from_arrays,
     reset_momentum,
+    take_from_chief,
     to_arrays,
 )
 from harness.training.step import build_step
+from harness.workflows.comparable import comparable_steps
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
+from harness.workflows.failures import device_errors, disk_error
+from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import RunFolder
-from harness.workflows.stopping import StopRequest
+from harness.workflows.workers import Job
+
+Reason = Literal["signal", "steps_limit", "error", "worker_lost"]
 
 KEPT_EPOCHS = 5
 """Checkpoints of every fifth epoch stay, as the reference kept its weights."""
@@ -62,16 +67,14 @@ class Surroundings:
         environment: Everything that can change bits or speed.
         git_commit: Of the harness, or None outside a checkout.
         git_dirty: Whether it had uncommitted changes.
-        strategy: Devices.
-        asynchronous: Whether the device runs ahead of the host.
+        devices: Replicas, and which of them are here.
     """
 
     numerics: EffectiveNumerics
     environment: dict[str, Any]
     git_commit: str | None
     git_dirty: bool | None
-    strategy: tf.distribute.Strategy
-    asynchronous: bool
+    devices: Devices
 
 
 @dataclass
@@ -85,13 +88,15 @@ class SeedRun:
     journal: Journal | None
     surroundings: Surroundings
     publish: Callable[[AnyEvent], None]
-    stop: StopRequest
+    job: Job
     state: TrainState = field(init=False)
     recorder: Recorder = field(init=False)
     checkpoints: CheckpointWriter = field(init=False)
     evaluator: RunEvaluator = field(init=False)
     progress: Progress = field(init=False)
-    recorded: dict[int, str] = field(init=False)
+    recorded: dict[int, str] = field(init=False, default_factory=dict)
+    recorded_step: int = field(init=False, default=0)
+    done: int = field(init=False, default=0)
 
     @property
     def recipe(self) -> Recipe:
@@ -119,7 +124,6 @@ class SeedRun:
         """Name a run that is new."""
         self._new_id = uuid4().hex
         self._init_weights: str | None = None
-        self.recorded = self.journal.fingerprints() if self.journal else {}
 
     def execute(self) -> RunFinished | None:
         """Train and evaluate; None when `--steps` ended it early.
@@ -129,14 +133,34 @@ class SeedRun:
             DivergedError: a loss is not finite.
             DifferenceFoundError: a replayed step differs.
             DataError: an image vanished or changed.
+            MachineError: memory or disk did not suffice.
         """
-        with JournalWriter(self.folder.journal) as writer:
+        with self._journal_writer() as writer:
             self.recorder = Recorder(writer, self.publish)
-            with self.surroundings.strategy.scope():
+            with self.surroundings.devices.strategy.scope():
                 self._build()
-            first = self._begin()
-            with self._checkpoint_writer(writer) as self.checkpoints:
-                return self._train_and_evaluate(first)
+            self.done = self._begin_together()
+            with self._interruption_told(), self._checkpoint_writer(writer) as self.checkpoints:
+                return self._train_and_evaluate(self.done)
+
+    def _journal_writer(self) -> JournalWriter:
+        return (JournalWriter if self.job.chief else SilentJournal)(self.folder.journal)
+
+    @contextmanager
+    def _interruption_told(self) -> Iterator[None]:
+        """Record why a run stops early, as far as the disk still takes it."""
+        try:
+            yield
+        except (PreemptedError, DivergedError):
+            raise
+        except HarnessError as error:
+            self._interrupted(self.done, "error", error.found)
+            raise
+        except OSError as error:
+            told = disk_error(error, self.folder.path)
+            with suppress(OSError):
+                self._interrupted(self.done, "error", told.found)
+            raise told from error
 
     def _build(self) -> None:
         model = build_model(
@@ -147,7 +171,7 @@ class SeedRun:
         )
         self._load_trunk(model)
         self.state = create_state(model, float16=self.recipe.precision.compute == "float16")
-        self.evaluator = RunEvaluator(
+        self.evaluator = (RunEvaluator if self.job.chief else SilentEvaluator)(
             model=model,
             data=self.data,
             folder=self.folder,
@@ -156,6 +180,7 @@ class SeedRun:
             total_steps=self.total_steps,
             limit=self.request.eval_images,
             done=recorded_evaluations(self.journal),
+            stop_if_asked=self._stop_if_asked,
         )
 
     def _load_trunk(self, model: keras.Model) -> None:
@@ -167,17 +192,32 @@ class SeedRun:
         if self.recipe.model.trunk == "imported_frozen":
             freeze_trunk(model)
 
+    def _begin_together(self) -> int:
+        """Begin where the chief begins, with the chief's state; returns the first step."""
+        first = self._begin()
+        recorded = self.journal.last_step if self.journal else 0
+        first, self.recorded_step = self.job.share(f"start of seed {self.seed}", (first, recorded))
+        if self.surroundings.devices.workers > 1:
+            take_from_chief(self.state, self.surroundings.devices.strategy)
+        self.job.on_loss(self._record_loss)
+        return first
+
     def _begin(self) -> int:
         """Record the start, or load the latest whole checkpoint and record the resume."""
         if self.journal is None:
             self.recorder.record(self._started())
             self.recorder.writer.sync()
             return 0
-        loaded, damaged = read_latest(self.folder.checkpoints, self.run_id)
+        loaded, passed_over = read_latest(
+            self.folder.checkpoints, self.run_id, at_most=self.journal.last_step
+        )
         if loaded is not None:
             from_arrays(self.state, loaded.arrays, str(loaded.folder))
-        self.recorder.record(self._resumed(loaded, damaged))
-        return loaded.step if loaded else 0
+        first = loaded.step if loaded else 0
+        self.recorder.record(self._resumed(loaded, passed_over))
+        digest = self.surroundings.numerics.digest
+        self.recorded = comparable_steps(self.journal, digest, first)
+        return first
 
     def _started(self) -> RunStarted:
         around = self.surroundings
@@ -191,6 +231,7 @@ class SeedRun:
             numerics=around.numerics,
             numerics_digest=around.numerics.digest,
             data=self.data.identity,
+            data_path=str(self.request.data.resolve()),
             steps_per_epoch=self.steps_per_epoch,
             steps_total=self.total_steps,
             harness_version=__version__,
@@ -201,12 +242,12 @@ class SeedRun:
             init_weights=self._init_weights,
         )
 
-    def _resumed(self, loaded: Loaded | None, damaged: tuple[str, ...]) -> Resumed:
+    def _resumed(self, loaded: Loaded | None, passed_over: tuple[str, ...]) -> Resumed:
         return Resumed(
             time_s=self.recorder.now(),
             step=loaded.step if loaded else 0,
             file=f"checkpoints/{loaded.folder.name}" if loaded else None,
-            skipped=damaged,
+            skipped=passed_over,
             numerics=self.surroundings.numerics,
             numerics_digest=self.surroundings.numerics.digest,
             accepted_numerics=self.request.accept_numerics,
@@ -214,7 +255,7 @@ class SeedRun:
 
     def _checkpoint_writer(self, writer: JournalWriter) -> CheckpointWriter:
         every = KEPT_EPOCHS * self.steps_per_epoch
-        return CheckpointWriter(
+        return (CheckpointWriter if self.job.chief else SilentCheckpoints)(
             self.folder.checkpoints,
             self.run_id,
             writer.sync,
@@ -229,8 +270,9 @@ class SeedRun:
             self._end_epoch(first)
         step = self._train(first, max(first, last))
         self.checkpoints.wait()
-        if self.stop.requested() and step < self.total_steps:
-            raise self._interrupted_by_signal(step)
+        stopped_by = self.job.stopped_by()
+        if stopped_by is not None and step < self.total_steps:
+            raise self._interrupted_by_signal(step, stopped_by)
         if step < self.total_steps:
             self._stop_at_limit(step)
             return None
@@ -244,23 +286,23 @@ class SeedRun:
             total_steps=self.total_steps,
             steps_per_epoch=self.steps_per_epoch,
             checkpoint_every=self.request.checkpoint_every,
-            recorded_step=self.journal.last_step if self.journal else 0,
+            recorded_step=self.recorded_step,
         )
         hooks = Hooks(
             on_window=self._window,
             on_checkpoint=lambda step: self.checkpoints.write(step, lambda: to_arrays(self.state)),
             on_epoch=self._end_epoch,
             reset_momentum=lambda: reset_momentum(self.state),
-            stop_requested=self.stop.requested,
+            stop_requested=self.job.stops,
         )
         step_function = build_step(
-            self.state, self.recipe, self.surroundings.strategy, eager=self.request.eager
+            self.state, self.recipe, self.surroundings.devices.strategy, eager=self.request.eager
         )
         title = f"{self.recipe.name}, seed {self.seed}"
         with (
             Progress(total_steps=last, first_step=first, title=title) as self.progress,
             self._batches(first, last) as batches,
-            _device_errors(self.folder),
+            device_errors(self.folder.path, self.job.explain),
         ):
             return train(
                 step_function,
@@ -269,35 +311,37 @@ class SeedRun:
                 plan,
                 hooks,
                 images_per_step=self.recipe.batch,
-                asynchronous=self.surroundings.asynchronous,
+                asynchronous=self.surroundings.devices.asynchronous,
                 now=time.perf_counter,
             )
 
     @contextmanager
     def _batches(self, first: int, last: int) -> Iterator[Iterator[Any]]:
         """The batches of steps `first` to `last`; their threads end with the block."""
-        dataset = training_batches(
-            self.data.train,
-            augmentation=self.recipe.augmentation,
-            normalisation=self.recipe.normalisation,
-            image_size=self.recipe.model.image_size,
-            seed=self.seed,
-            batch=self.recipe.batch,
-            first_step=first,
-            last_step=last,
-        )
-        iterator = iter(dataset)
-        try:
-            yield iterator
-        finally:
-            del iterator, dataset
+
+
+        def make(shard: Shard) -> tf.data.Dataset:
+            return training_batches(
+                self.data.train,
+                augmentation=self.recipe.augmentation,
+                normalisation=self.recipe.normalisation,
+                image_size=self.recipe.model.image_size,
+                seed=self.seed,
+                batch=self.recipe.batch,
+                first_step=first,
+                last_step=last,
+                shard=shard,
+            )
+
+        with closing(replica_batches(self.surroundings.devices, make)) as batches:
+            yield batches
 
     def _window(self, window: Window) -> None:
-        if window.first_step < (self.journal.last_step if self.journal else 0):
-            compare = not self.request.accept_numerics
-            self.recorder.replayed(window, self.recorded, compare=compare)
+        if window.first_step < self.recorded_step:
+            self.recorder.replayed(window, self.recorded)
         else:
             self.recorder.steps(window)
+        self.done = window.end_step
         self.checkpoints.poll()
         overflow = self.recipe.precision.compute == "float16"
         bad = window.first_not_finite(gradients_may_overflow=overflow)
@@ -323,11 +367,21 @@ class SeedRun:
         if step < self.total_steps and epoch % self.recipe.evaluate_every_epochs == 0:
             self.evaluator.evaluate(step, (self.recipe.epoch_protocol,))
 
-    def _interrupted_by_signal(self, step: int) -> PreemptedError:
-        detail = f"received {self.stop.signal_name}"
-        self.recorder.record(
-            Interrupted(time_s=self.recorder.now(), step=step, reason="signal", detail=detail)
-        )
+    def _stop_if_asked(self, step: int) -> None:
+        """End an evaluation when a stop is requested; it is made again from its beginning."""
+        asked_by = self.job.asked_by()
+        if asked_by is not None:
+            self.checkpoints.wait()
+            raise self._interrupted_by_signal(step, asked_by)
+
+    def _record_loss(self, text: str) -> None:
+        """Record that a worker is gone; called beside the training's thread."""
+        self._interrupted(self.done, "worker_lost", text)
+        self.recorder.writer.sync()
+
+    def _interrupted_by_signal(self, step: int, asked_by: str) -> PreemptedError:
+        detail = f"received {asked_by}"
+        self._interrupted(step, "signal", detail)
         return PreemptedError(
             f"stopped after step {step} of {self.total_steps}: {detail}",
             where=str(self.folder.path),
@@ -338,13 +392,11 @@ class SeedRun:
     def _stop_at_limit(self, step: int) -> None:
         if self.request.eval_images is not None:
             self.evaluator.evaluate(step, self.recipe.final_protocols)
+        self._interrupted(step, "steps_limit", f"--steps {self.request.steps}")
+
+    def _interrupted(self, step: int, reason: Reason, detail: str) -> None:
         self.recorder.record(
-            Interrupted(
-                time_s=self.recorder.now(),
-                step=step,
-                reason="steps_limit",
-                detail=f"--steps {self.request.steps}",
-            )
+            Interrupted(time_s=self.recorder.now(), step=step, reason=reason, detail=detail)
         )
 
     def _finish(self, status: str, step: int, detail: str = "") -> RunFinished:
@@ -376,23 +428,3 @@ class SeedRun:
             expected=f"finite values; last good checkpoint: {last_good}",
             remedy="look at the loss before that step in the report; check recipe and data",
         )
-
-    def warn(self, step: int, topic: str, text: str) -> None:
-        """Record something that a reader of the result should know."""
-        self.recorder.record(Warned(time_s=self.recorder.now(), step=step, topic=topic, text=text))
-
-
-@contextmanager
-def _device_errors(folder: RunFolder) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise MachineError(
-            f"the device ran out of memory: {str(error).splitlines()[0]}",
-            where=str(folder.path),
-            expected="memory for the recipe's batch",
-            remedy="free the device, or use a larger one; the same command goes on from the "
-            "last checkpoint",
-        ) from error
-    except tf.errors.OpError as error:
-        raise translate_error(error) from error
