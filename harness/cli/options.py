@@ -26,3 +26,16 @@ tracking_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
+devices_option = click.option(
+    "--devices",
+    default="1",
+    show_default=True,
+    metavar="all|N|cpu:N",
+    help="Devices of this process that share each batch; cpu:N splits the CPU for a trial.",
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that share each batch. Where TF_CONFIG or Slurm describes the job it must "
+    "agree; elsewhere so many are started on this machine.",
+)

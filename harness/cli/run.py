@@ -1,13 +1,21 @@
 """`harness run`."""
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, runs_option, seed_option, tracking_option
+from harness.cli.options import (
+    devices_option,
+    json_option,
+    runs_option,
+    seed_option,
+    tracking_option,
+    workers_option,
+)
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.settings import with_settings
 
@@ -68,6 +76,8 @@ from harness.recipes.settings import with_settings
     type=click.Path(path_type=Path),
     help="Weights for the recipe's trunk (transfer): a .h5, .keras or a checkpoint folder.",
 )
+@devices_option
+@workers_option
 @click.option("--eager", is_flag=True, help="Run operation by operation, for debugging.")
 @json_option
 def command(
@@ -85,6 +95,8 @@ def command(
     no_tracking: bool,
     accept_numerics: bool,
     init: Path | None,
+    devices: str,
+    workers: int | None,
     eager: bool,
     as_json: bool,
 ) -> None:
@@ -94,8 +106,15 @@ def command(
     done. Exit codes: 0 done, 2 wrong input, 4 training diverged, 75 interrupted
     (give the same command again).
     """
+    from harness.training.cluster import cluster_from_environment
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
+
+    cluster = cluster_from_environment(os.environ, workers)
+    if cluster is None and workers is not None and workers > 1:
+        from harness.workflows.worker_launch import launch
+
+        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ))
 
     request = RunRequest(
         recipe=with_settings(find_recipe(recipe), settings),
@@ -112,6 +131,8 @@ def command(
         accept_numerics=accept_numerics,
         eager=eager,
         init=init,
+        devices=devices,
+        cluster=cluster,
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         tracking=not no_tracking,
     )

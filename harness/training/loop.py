@@ -120,14 +120,14 @@ class Hooks:
         on_checkpoint: After `step` steps, before an evaluation at the same step.
         on_epoch: At each epoch's end, after the checkpoint.
         reset_momentum: Called before a step whose phase begins with new slots.
-        stop_requested: Asked after each step.
+        stop_requested: Asked after each step with the number of steps done.
     """
 
     on_window: Callable[[Window], None]
     on_checkpoint: Callable[[int], None]
     on_epoch: Callable[[int], None]
     reset_momentum: Callable[[], None]
-    stop_requested: Callable[[], bool]
+    stop_requested: Callable[[int], bool]
 
 
 def train(
@@ -164,7 +164,7 @@ def train(
         window = runner.run(step, rates)
         hooks.on_window(window)
         step = window.end_step
-        stopping = hooks.stop_requested()
+        stopping = hooks.stop_requested(step)
         if stopping or plan.wants_checkpoint(step):
             hooks.on_checkpoint(step)
         if stopping:
@@ -178,7 +178,7 @@ def train(
 class _WindowRunner:
     step_function: StepFunction
     batches: Iterator[Any]
-    stop_requested: Callable[[], bool]
+    stop_requested: Callable[[int], bool]
     images: int
     asynchronous: bool
     now: Callable[[], float]
@@ -197,7 +197,7 @@ class _WindowRunner:
                 outputs[-1].loss.numpy()
                 self.compiled = True
             marks.append(self.now())
-            if self.stop_requested():
+            if self.stop_requested(first + len(outputs)):
                 break
         values = _read(outputs)
         marks[-1] = self.now() if self.asynchronous else marks[-1]

@@ -53,8 +53,39 @@ def create_state(model: keras.Model, *, float16: bool) -> TrainState:
 
 
 def moving_statistics(model: keras.Model) -> tuple[tf.Variable, ...]:
-    """Variables that training moves without gradients: batch normalisation's statistics."""
-    return tuple(v.value for v in model.non_trainable_variables)
+    """Variables that training moves without gradients: batch normalisation's statistics.
+
+    Those of frozen layers stay as they are and are left out.
+    """
+    return tuple(
+        v.value
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        for v in (layer.moving_mean, layer.moving_variance)
+    )
+
+
+def take_from_chief(state: TrainState, strategy: tf.distribute.Strategy) -> None:
+    """Give every replica the values of replica 0, bit for bit.
+
+    A sum in which the others hold -0.0, because x + -0.0 is x for every x.
+    """
+    variables = (*state.weights(), *state.slots, state.loss_scale)
+
+    def take() -> None:
+        context = tf.distribute.get_replica_context()
+        first = tf.equal(context.replica_id_in_sync_group, 0)
+        nothing = tf.constant(-0.0, tf.float32)
+        parts = [tf.where(first, v, nothing) for v in variables]
+        for variable, value in zip(
+            variables, context.all_reduce(tf.distribute.ReduceOp.SUM, parts), strict=True
+        ):
+            tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+        age = tf.where(first, state.scale_age, 0)
+        age = context.all_reduce(tf.distribute.ReduceOp.SUM, age)
+        tf.raw_ops.AssignVariableOp(resource=state.scale_age.handle, value=age)
+
+    tf.function(lambda: strategy.run(take))()
 
 
 def reset_momentum(state: TrainState) -> None:

@@ -81,7 +81,6 @@ def build_detailed_step(state: TrainState, recipe: Recipe) -> DetailedStep:
     """
     compute = _replica_step(state, recipe, replicas=1)
 
-    @tf.function
     def step(
         image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor
     ) -> tuple[StepOutput, dict[str, tf.Tensor]]:
@@ -92,7 +91,8 @@ def build_detailed_step(state: TrainState, recipe: Recipe) -> DetailedStep:
         named |= {f"weights/{p}": w for p, w in zip(paths, parts.weights, strict=True)}
         return _output(parts, 1), {name: tensor_fingerprint(t) for name, t in named.items()}
 
-    return step
+    compiled: DetailedStep = tf.function(step)
+    return compiled
 
 
 class _StepParts(NamedTuple):
@@ -108,7 +108,7 @@ class _StepParts(NamedTuple):
 
 def _output(parts: _StepParts, replicas: int) -> StepOutput:
     marks = step_marks(parts.image, parts.label, parts.loss, parts.gradients, parts.weights)
-    batch, whole = marks if replicas == 1 else (_joint_mark(mark) for mark in marks)
+    batch, whole = marks if replicas == 1 else _joint_marks(marks)
     return StepOutput(
         loss=parts.loss,
         gradient_norm=tf.linalg.global_norm(parts.gradients),
@@ -163,12 +163,13 @@ def _across_replicas(
     return summed[0], tf.cast(summed[1], tf.int32), summed[2:first_moving]
 
 
-def _joint_mark(mark: tf.Tensor) -> tf.Tensor:
-    """One fingerprint of all replicas'; each is mixed with its number, the sum wraps."""
+def _joint_marks(marks: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+    """Fingerprints over all replicas; each is mixed with its replica's number, the sum wraps."""
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.uint64)
-    mixed = tf.bitcast(combined_fingerprint([mark, number]), tf.int64)
-    return tf.bitcast(context.all_reduce(tf.distribute.ReduceOp.SUM, mixed), tf.uint64)
+    mixed = tf.stack([combined_fingerprint([mark, number]) for mark in marks])
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.bitcast(mixed, tf.int64))
+    return list(tf.unstack(tf.bitcast(summed, tf.uint64), num=len(marks)))
 
 
 LossAndGradients = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]

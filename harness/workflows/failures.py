@@ -1,7 +1,7 @@
 """Failures of device, data and disk while a run lasts, as errors with a remedy."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,13 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def device_errors(folder: Path) -> Iterator[None]:
-    """Turn TensorFlow's errors in the block into `MachineError` or `DataError`."""
+def device_errors(folder: Path, explain: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Turn TensorFlow's errors in the block into `MachineError` or `DataError`.
+
+    Args:
+        folder: Of the run.
+        explain: Called first; raises when another worker is the cause.
+    """
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -27,6 +32,7 @@ def device_errors(folder: Path) -> Iterator[None]:
             "last checkpoint",
         ) from error
     except tf.errors.OpError as error:
+        explain()
         raise translate_error(error) from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.numerics.seeds import check_seed
 from harness.recipes.recipe import Recipe
+from harness.training.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class RunRequest:
         tracking: Whether there is a mirror at all.
         init: Weight file that the recipe's trunk begins with.
         kinds: Kinds of data set that are taken; none given takes any.
+        devices: As `--devices` has it: all, N or cpu:N.
+        cluster: The job of workers that this process belongs to, if any.
     """
 
     recipe: Recipe
@@ -49,6 +52,8 @@ class RunRequest:
     tracking: bool = True
     kinds: tuple[str, ...] = ()
     init: Path | None = None
+    devices: str = "1"
+    cluster: Cluster | None = None
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:

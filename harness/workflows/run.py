@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DivergedError, MachineError
-from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+from harness.numerics.pins import resolved
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.schema import EffectiveNumerics, Evaluation
+from harness.workflows.joining import joined
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import (
     RunFolder,
@@ -22,7 +23,8 @@ from harness.workflows.run_folder import (
     study_folder,
     write_json,
 )
-from harness.workflows.stopping import StopRequest, stop_on_signals
+from harness.workflows.stopping import stop_on_signals
+from harness.workflows.workers import Job
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -106,14 +108,11 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     """
     check_seeds(request.seeds)
     check_init(request)
-    numerics = _pinned(request)
-    from harness.data.opening import open_dataset
-
-    data = open_dataset(request.data, manifests=request.runs / "datasets")
-    surroundings = _surroundings(request, numerics)
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, joined(request, stop, say, _threads) as joint:
+        surroundings = _surroundings(request, joint.numerics)
         outcomes = [
-            _one_seed(request, seed, data, surroundings, stop, say) for seed in request.seeds
+            _one_seed(request, seed, joint.data, surroundings, joint.job, say)
+            for seed in request.seeds
         ]
     diverged = [o for o in outcomes if o.status == "diverged"]
     if diverged:
@@ -121,8 +120,8 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     return RunReport(study_folder(request.runs, request.recipe), tuple(outcomes))
 
 
-def _pinned(request: RunRequest) -> Numerics:
-    """Pin this process to the recipe's numerics, as frozen by runs that were begun."""
+def _threads(request: RunRequest) -> Numerics:
+    """The recipe's numerics with thread counts as frozen by runs that were begun."""
     numerics = resolved(request.recipe.numerics)
     for seed in request.seeds:
         journal = existing_journal(run_folder(request.runs, request.recipe, seed))
@@ -132,31 +131,29 @@ def _pinned(request: RunRequest) -> Numerics:
                 "intra_op_threads": begun.intra_op_threads,
                 "inter_op_threads": begun.inter_op_threads,
             }
-            numerics = numerics.model_copy(update=threads)
-            break
-    set_import_flags(numerics)
-    pin_runtime(numerics, request.recipe.precision)
+            return numerics.model_copy(update=threads)
     return numerics
 
 
 def _surroundings(request: RunRequest, numerics: Numerics) -> "Surroundings":
-    import tensorflow as tf
-
     from harness.measure.environment import (
         capture_environment,
         effective_numerics,
         git_state,
     )
+    from harness.training.devices import open_devices, parse_devices
     from harness.workflows.train_seed import Surroundings
 
+    devices = open_devices(parse_devices(request.devices), request.cluster)
+    devices.check_batch(request.recipe.batch)
+    effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     commit, dirty = git_state()
     return Surroundings(
-        numerics=effective_numerics(numerics, request.recipe.precision),
+        numerics=effective.model_copy(update={"devices": devices.names}),
         environment=capture_environment(),
         git_commit=commit,
         git_dirty=dirty,
-        strategy=tf.distribute.get_strategy(),
-        asynchronous=bool(tf.config.list_logical_devices("GPU")),
+        devices=devices,
     )
 
 
@@ -165,20 +162,46 @@ def _one_seed(
     seed: int,
     data: "DataSet",
     surroundings: "Surroundings",
-    stop: StopRequest,
+    job: Job,
     say: Say,
 ) -> SeedOutcome:
     folder = run_folder(request.runs, request.recipe, seed)
+    if not job.chief:
+        return _followed(request, seed, data, folder, surroundings, job)
     with locked(folder), _disk_errors(folder):
         journal = existing_journal(folder)
         if journal is not None:
             check_same_run(journal, request.recipe, data.identity.root_digest, seed)
             if journal.finished is not None:
+                job.share(f"seed {seed}", False)  # the value is the message
                 word = "already done" if journal.finished.status == "completed" else "diverged"
                 return _outcome(folder, seed, word)
             _check_numerics(request, journal, surroundings.numerics)
         _write_identity(request, folder, surroundings)
-        return _trained(request, seed, data, folder, journal, surroundings, stop, say)
+        job.share(f"seed {seed}", True)  # the value is the message
+        return _trained(request, seed, data, folder, journal, surroundings, job, say)
+
+
+def _followed(
+    request: RunRequest,
+    seed: int,
+    data: "DataSet",
+    folder: RunFolder,
+    surroundings: "Surroundings",
+    job: Job,
+) -> SeedOutcome:
+    """The part of a worker that is not the chief: it trains and writes nothing."""
+    from harness.workflows.train_seed import SeedRun
+
+    if not job.share(f"seed {seed}"):
+        return SeedOutcome(seed, folder.path, "already done", (), None)
+    run_ = SeedRun(request, seed, data, folder, None, surroundings, lambda _event: None, job)
+    try:
+        finished = run_.execute()
+    except DivergedError:
+        return SeedOutcome(seed, folder.path, "diverged", (), None)
+    status = "completed" if finished else "stopped at --steps"
+    return SeedOutcome(seed, folder.path, status, (), None)
 
 
 def _trained(
@@ -188,7 +211,7 @@ def _trained(
     folder: RunFolder,
     journal: Journal | None,
     surroundings: "Surroundings",
-    stop: StopRequest,
+    job: Job,
     say: Say,
 ) -> SeedOutcome:
     from harness.workflows.tracking import log_network, mirrored
@@ -196,7 +219,7 @@ def _trained(
 
     say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
     with mirrored(request, folder, say) as publish:
-        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, stop)
+        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job)
         try:
             finished = run_.execute()
         except DivergedError as error:

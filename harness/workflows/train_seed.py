@@ -196,7 +196,8 @@ class SeedRun:
         """Begin where the chief begins, with the chief's state; returns the first step."""
         first = self._begin()
         recorded = self.journal.last_step if self.journal else 0
-        first, self.recorded_step = self.job.share(f"start of seed {self.seed}", (first, recorded))
+        start = self.job.share(f"start of seed {self.seed}", (first, recorded))
+        first, self.recorded_step = int(start[0]), int(start[1])
         if self.surroundings.devices.workers > 1:
             take_from_chief(self.state, self.surroundings.devices.strategy)
         self.job.on_loss(self._record_loss)
@@ -318,7 +319,6 @@ class SeedRun:
     @contextmanager
     def _batches(self, first: int, last: int) -> Iterator[Iterator[Any]]:
         """The batches of steps `first` to `last`; their threads end with the block."""
-
 
         def make(shard: Shard) -> tf.data.Dataset:
             return training_batches(

@@ -66,7 +66,7 @@ class Scene:
             on_checkpoint=lambda step: self.log.append(("checkpoint", step)),
             on_epoch=lambda step: self.log.append(("epoch", step)),
             reset_momentum=lambda: self.log.append(("reset", self.first + len(self.rates))),
-            stop_requested=lambda: len(self.rates) == self.stop_after,
+            stop_requested=lambda _done: len(self.rates) == self.stop_after,
         )
         return train(
             self.step,

@@ -1,0 +1,141 @@
+"""Which worker of which job this process is: from `TF_CONFIG`, or from Slurm's environment."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.errors import UsageError
+
+TF_CONFIG = "TF_CONFIG"
+EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'  # one line to copy
+SLURM_PORT = 8888
+"""First port of a Slurm job's workers on each host, as TensorFlow's resolver has it."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A job of several workers and the place of this process in it.
+
+    Attributes:
+        addresses: host:port of each worker; the first is the chief.
+        worker: This process's number.
+        source: Where this was read, for messages.
+    """
+
+    addresses: tuple[str, ...]
+    worker: int
+    source: str = TF_CONFIG
+
+    @property
+    def workers(self) -> int:
+        """Number of workers."""
+        return len(self.addresses)
+
+    def host_and_port(self, worker: int) -> tuple[str, int]:
+        """Address of a worker."""
+        host, _, port = self.addresses[worker].rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def tf_config(self) -> str:
+        """The same as a value of `TF_CONFIG`."""
+        return json.dumps(
+            {
+                "cluster": {"worker": list(self.addresses)},
+                "task": {"type": "worker", "index": self.worker},
+            }
+        )
+
+
+def cluster_from_environment(environ: Mapping[str, str], workers: int | None) -> Cluster | None:
+    """The cluster that the environment describes; None for a job of one process.
+
+    `TF_CONFIG` comes first. Slurm's variables count only where the user asks
+    for workers, because a job's shell has them too.
+
+    Args:
+        environ: The process's environment.
+        workers: How many workers the user asks for, if said.
+
+    Raises:
+        UsageError: `TF_CONFIG` is malformed, or contradicts the number asked for.
+    """
+    cluster = None
+    if environ.get(TF_CONFIG, "").strip():
+        cluster = parse_tf_config(environ[TF_CONFIG])
+    elif workers is not None and workers > 1 and int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        cluster = cluster_from_slurm(environ)
+    if cluster is not None and workers is not None and cluster.workers != workers:
+        raise UsageError(
+            f"{cluster.source} names {cluster.workers} workers and --workers says {workers}",
+            where=cluster.source,
+            expected="the same number in both",
+            remedy=f"give --workers {cluster.workers}, or none, or correct {cluster.source}",
+        )
+    return None if cluster is None or cluster.workers == 1 else cluster
+
+
+def parse_tf_config(text: str) -> Cluster:
+    """Read `TF_CONFIG`; a `chief` task counts as the first worker.
+
+    Raises:
+        UsageError: it is not JSON, lacks a part, names parameter servers or
+            evaluators, or an index or address that does not exist.
+    """
+    try:
+        document = json.loads(text)
+        jobs = {name: list(addresses) for name, addresses in document["cluster"].items()}
+        kind, index = str(document["task"]["type"]), int(document["task"]["index"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _malformed(f"it cannot be read: {type(error).__name__}: {error}") from error
+    surplus = sorted(set(jobs) - {"chief", "worker"})
+    if surplus:
+        raise _malformed(f"it names tasks of type {', '.join(surplus)}")
+    addresses = tuple(str(a) for a in [*jobs.get("chief", []), *jobs.get("worker", [])])
+    if kind not in jobs or not 0 <= index < len(jobs[kind]):
+        raise _malformed(f"task {kind} {index} is not in its cluster")
+    _check_addresses(addresses)
+    before = len(jobs.get("chief", [])) if kind == "worker" else 0
+    return Cluster(addresses, before + index)
+
+
+def _check_addresses(addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+            raise _malformed(f"{address!r} is no host:port")
+    doubled = [a for a in addresses if addresses.count(a) > 1]
+    if doubled:
+        raise _malformed(f"two workers have the address {doubled[0]}")
+
+
+def _malformed(found: str) -> UsageError:
+    return UsageError(
+        f"{TF_CONFIG} does not describe a job of workers: {found}",
+        where=f"environment variable {TF_CONFIG}",
+        expected=EXAMPLE,
+        remedy=f"correct {TF_CONFIG} on this worker, or unset it for one process",
+    )
+
+
+def cluster_from_slurm(environ: Mapping[str, str], port: int = SLURM_PORT) -> Cluster:
+    """The cluster of a Slurm step, through TensorFlow's resolver.
+
+    Raises:
+        UsageError: the variables of a step are missing or malformed.
+    """
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=0, gpus_per_task=0, auto_set_gpu=False
+        )
+        addresses = tuple(resolver.cluster_spec().job_tasks("worker"))
+        worker = int(environ["SLURM_PROCID"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"Slurm's environment does not describe a step: {error}",
+            where="variables SLURM_STEP_NUM_TASKS, SLURM_PROCID, SLURM_STEP_NODELIST",
+            expected="one task for each worker",
+            remedy="start the workers with `srun --ntasks N harness run ... --workers N`",
+        ) from error
+    return Cluster(addresses, worker, source="Slurm's environment")

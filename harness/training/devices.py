@@ -1,0 +1,240 @@
+"""The devices of one run: a distribution strategy, and which share of a batch is whose.
+
+Replica i of n gets images [i*b/n, (i+1)*b/n) of each global batch of b, so that
+an image's place, augmentation and order do not depend on n.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from harness.errors import MachineError, UsageError
+from harness.training.cluster import Cluster
+
+PACK_BYTES = 32 * 1024 * 1024
+"""Gradients travel in packs of this size, as TensorFlow advises for NCCL."""
+
+Shard = tuple[int, int]
+MakeDataset = Callable[[Shard], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `--devices` asks for.
+
+    Attributes:
+        kind: "any" takes GPUs where there are some; "cpu" splits the CPU into
+            logical devices, for trying out replicas without GPUs.
+        count: Devices of this process; None takes all.
+    """
+
+    kind: Literal["any", "cpu"] = "any"
+    count: int | None = 1
+
+
+ONE_DEVICE = Asked()
+
+
+def parse_devices(text: str) -> Asked:
+    """Read `all`, `N` or `cpu:N`. Raises `UsageError` for anything else."""
+    kind, _, number = text.rpartition(":")
+    if text == "all":
+        return Asked(count=None)
+    if kind in {"", "cpu"} and number.isdigit() and int(number) > 0:
+        return Asked("cpu" if kind else "any", int(number))
+    raise UsageError(
+        f"--devices {text} is no number of devices",
+        expected="all, a number such as 8, or cpu:N for N logical CPU devices",
+        remedy="leave it out for one device",
+    )
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where a run is executed.
+
+    Attributes:
+        strategy: TensorFlow's; the default one for a single device.
+        names: Kind and model of each replica's device, over all workers.
+        local_replicas: Replicas of this process.
+        worker: This process's number; 0 is the chief.
+        workers: Number of processes.
+        asynchronous: Whether the devices run ahead of the host.
+    """
+
+    strategy: tf.distribute.Strategy
+    names: tuple[str, ...]
+    local_replicas: int = 1
+    worker: int = 0
+    workers: int = 1
+    asynchronous: bool = False
+
+    @property
+    def replicas(self) -> int:
+        """Replicas over all workers."""
+        return self.local_replicas * self.workers
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The share of each local replica: its number among all, and how many there are."""
+        first = self.worker * self.local_replicas
+        return tuple((first + i, self.replicas) for i in range(self.local_replicas))
+
+    def check_batch(self, batch: int) -> None:
+        """Raise `UsageError` unless all replicas share a global batch equally."""
+        if batch % self.replicas:
+            fitting = [n for n in range(1, self.replicas + 1) if batch % n == 0]
+            raise UsageError(
+                f"a global batch of {batch} images cannot be shared by {self.replicas} replicas",
+                expected=f"a number of replicas that divides {batch}, such as {fitting[-1]}",
+                remedy="choose another number with --devices or --workers; another batch is "
+                "another recipe (--set batch=N)",
+            )
+
+
+def open_devices(asked: Asked, cluster: Cluster | None) -> Devices:
+    """Create the strategy; call before TensorFlow's runtime is initialised.
+
+    Raises:
+        MachineError: fewer devices exist than are asked for, or the workers
+            cannot form a cluster.
+        UsageError: logical CPU devices are asked for within a cluster.
+    """
+    gpus = tf.config.list_physical_devices("GPU") if asked.kind == "any" else []
+    if cluster is not None:
+        return _many_workers(asked, gpus, cluster)
+    if not gpus:
+        return _on_cpu(asked)
+    _use_gpus(asked, gpus)
+    count = len(gpus) if asked.count is None else asked.count
+    names = tuple(_gpu_name(gpu) for gpu in gpus[:count])
+    if count == 1:
+        return Devices(tf.distribute.get_strategy(), names, asynchronous=True)
+    # NCCL's sums have a fixed order on a fixed set of devices.
+    strategy = tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)])
+    return Devices(strategy, names, local_replicas=count, asynchronous=True)
+
+
+def _on_cpu(asked: Asked) -> Devices:
+    count = asked.count or 1
+    cpu = _cpu_name()
+    if count == 1:
+        return Devices(tf.distribute.get_strategy(), (cpu,))
+    if asked.kind == "any":
+        raise _too_few(count, 1, "CPU", f"split the CPU for a trial with --devices cpu:{count}")
+    physical = tf.config.list_physical_devices("CPU")[0]
+    wanted = [tf.config.LogicalDeviceConfiguration()] * count
+    if len(tf.config.get_logical_device_configuration(physical) or ()) != count:
+        _configure(lambda: tf.config.set_logical_device_configuration(physical, wanted))
+    strategy = tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(count)], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    return Devices(strategy, tuple(f"{cpu}, logical" for _ in range(count)), local_replicas=count)
+
+
+def _many_workers(asked: Asked, gpus: list[Any], cluster: Cluster) -> Devices:
+    if asked.kind == "cpu" or (not gpus and (asked.count or 1) > 1):
+        raise UsageError(
+            f"{asked.count} CPU devices are asked for in each of {cluster.workers} workers",
+            where=cluster.source,
+            expected="one CPU device in each worker",
+            remedy="leave --devices out and start more workers",
+        )
+    if gpus:
+        _use_gpus(asked, gpus)
+    local = (len(gpus) if asked.count is None else asked.count) if gpus else 1
+    names = tuple(_gpu_name(gpu) for gpu in gpus[:local]) or (_cpu_name(),)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.worker,
+        num_accelerators={"GPU": local} if gpus else {},
+        rpc_layer="grpc",
+    )
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(
+        bytes_per_pack=PACK_BYTES if gpus else 0,
+        implementation=kinds.NCCL if gpus else kinds.RING,
+    )
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise MachineError(
+            f"the workers cannot form a cluster: {str(error).splitlines()[0]}",
+            where=f"worker {cluster.worker} at {cluster.addresses[cluster.worker]}",
+            expected="every worker reachable at its address, and the port free",
+            remedy="check addresses and ports; then give the same commands again",
+        ) from error
+    return Devices(
+        strategy=strategy,
+        names=names * cluster.workers,
+        local_replicas=local,
+        worker=cluster.worker,
+        workers=cluster.workers,
+        asynchronous=bool(gpus),
+    )
+
+
+def _use_gpus(asked: Asked, gpus: list[Any]) -> None:
+    if asked.count is not None and asked.count > len(gpus):
+        raise _too_few(asked.count, len(gpus), "GPU", f"give --devices {len(gpus)}, or all")
+    _configure(lambda: tf.config.set_visible_devices(gpus[: asked.count], "GPU"))
+
+
+def _configure(change: Callable[[], None]) -> None:
+    try:
+        change()
+    except (RuntimeError, ValueError) as error:
+        raise MachineError(
+            f"TensorFlow already runs with other devices: {error}",
+            expected="devices are chosen before the first operation",
+            remedy="start the command in a process of its own",
+        ) from error
+
+
+def _too_few(asked: int, found: int, kind: str, remedy: str) -> MachineError:
+    return MachineError(
+        f"{asked} devices are asked for and there {'is' if found == 1 else 'are'} {found} {kind}",
+        where="--devices",
+        expected=f"at most {found}",
+        remedy=remedy,
+    )
+
+
+def _gpu_name(gpu: Any) -> str:
+    details = tf.config.experimental.get_device_details(gpu)
+    kind = details.get("device_name", "unknown")
+    return f"GPU {kind} cc{details.get('compute_capability', '?')}"
+
+
+def _cpu_name() -> str:
+    from harness.measure.machine import cpu_model
+
+    return f"CPU {cpu_model()}"
+
+
+def replica_batches(devices: Devices, make: MakeDataset) -> Generator[Any]:
+    """Batches for `strategy.run`, one pipeline for each local replica.
+
+    Args:
+        devices: Whose shares are wanted.
+        make: From a share to its dataset of `{"image", "label", ...}`.
+
+    Yields:
+        The dataset's elements; with several replicas, their per-replica values.
+    """
+    if devices.replicas == 1:
+        yield from make(devices.shards[0])
+        return
+    streams = [iter(make(shard)) for shard in devices.shards]
+    for parts in zip(*streams, strict=True):
+        yield {key: _per_replica(devices, [part[key] for part in parts]) for key in parts[0]}
+
+
+def _per_replica(devices: Devices, parts: list[tf.Tensor]) -> Any:
+    first = devices.shards[0][0]
+    return devices.strategy.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group - first]
+    )

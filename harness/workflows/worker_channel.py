@@ -1,0 +1,187 @@
+"""JSON messages, one a line, between the chief and a worker over one TCP connection."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import MachineError
+
+BEAT_S = 1.0
+"""Pause between two signs of life."""
+SILENCE_S = 20.0
+"""A worker that was silent for so long is taken for dead."""
+RETRY_S = 0.1
+MAX_MESSAGE_BYTES = 1 << 20
+
+Message = dict[str, Any]
+OnMessage = Callable[[Message], None]
+OnEnd = Callable[[str], None]
+
+
+class Channel:
+    """One connection; a thread reads, another sends signs of life.
+
+    A peer that dies closes its connection at once, because the system does it;
+    one that hangs, or whose machine is gone, is silent. Both end the channel.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._buffer = b""
+        self._threads: list[threading.Thread] = []
+
+    def send(self, message: Message) -> None:
+        """Send one message; a connection that is gone is noticed by the reader."""
+        line = json.dumps(message).encode() + b"\n"
+        try:
+            with self._lock:
+                self._socket.sendall(line)
+        except OSError:
+            return
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """The next message that is no sign of life; None at the end of the connection.
+
+        Raises:
+            TimeoutError: nothing at all came for so long.
+        """
+        while True:
+            message = self._next(timeout_s)
+            if message is None or message.get("kind") != "beat":
+                return message
+
+    def _next(self, timeout_s: float) -> Message | None:
+        self._socket.settimeout(timeout_s)
+        while b"\n" not in self._buffer:
+            try:
+                data = self._socket.recv(1 << 16)
+            except TimeoutError:
+                raise
+            except OSError:
+                return None
+            if not data or len(self._buffer) > MAX_MESSAGE_BYTES:
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return None
+        return message if isinstance(message, dict) else None
+
+    def serve(self, on_message: OnMessage, on_end: OnEnd) -> None:
+        """Read and beat in threads from now on; `on_end` gets the reason, once."""
+        for target in (lambda: self._read(on_message, on_end), self._beat):
+            thread = threading.Thread(target=target, daemon=True, name="worker-channel")
+            thread.start()
+            self._threads.append(thread)
+
+    def _read(self, on_message: OnMessage, on_end: OnEnd) -> None:
+        while not self._closed.is_set():
+            try:
+                message = self.receive(SILENCE_S)
+            except TimeoutError:
+                reason = f"it was silent for {SILENCE_S:g} s"
+                break
+            if message is None:
+                reason = "its connection was closed"
+                break
+            on_message(message)
+        else:
+            return
+        if not self._closed.is_set():
+            on_end(reason)
+
+    def _beat(self) -> None:
+        while not self._closed.wait(BEAT_S):
+            self.send({"kind": "beat"})
+
+    def close(self) -> None:
+        """Close; the reader does not report it."""
+        self._closed.set()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(BEAT_S + 1)
+
+
+@dataclass
+class Listener:
+    """The chief's listening socket, at its address of the cluster.
+
+    It is closed before TensorFlow listens there; the connections stay.
+    """
+
+    address: tuple[str, int]
+    _socket: socket.socket = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Listen. Raises `MachineError` when the port is in use."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Lets TensorFlow listen at the port while these connections live.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(self.address)
+            self._socket.listen()
+        except OSError as error:
+            self._socket.close()
+            raise port_error(self.address, error) from error
+
+    def accept(self, deadline_s: float, now: Callable[[], float] = time.monotonic) -> Channel:
+        """Accept one connection. Raises `TimeoutError` after the deadline."""
+        self._socket.settimeout(max(deadline_s - now(), 0.01))
+        connection, _ = self._socket.accept()
+        return Channel(connection)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+
+def port_error(address: tuple[str, int], error: OSError) -> MachineError:
+    """The error for an address at which this process cannot listen."""
+    host, port = address
+    return MachineError(
+        f"this worker cannot listen at {host}:{port} ({error.strerror or error})",
+        where=f"{host}:{port}",
+        expected="an address of this machine and a port that no other process uses",
+        remedy="end that process, or name another port for this worker on all workers",
+    )
+
+
+def check_port(address: tuple[str, int]) -> None:
+    """Raise `MachineError` when this process could not listen at the address."""
+    Listener(address).close()
+
+
+def connect(
+    address: tuple[str, int], deadline_s: float, now: Callable[[], float] = time.monotonic
+) -> Channel:
+    """Connect to the chief, waiting until it listens.
+
+    Raises:
+        MachineError: it does not listen before the deadline.
+    """
+    while True:
+        try:
+            return Channel(socket.create_connection(address, timeout=5.0))
+        except OSError as error:
+            if now() < deadline_s:
+                time.sleep(RETRY_S)
+                continue
+            raise MachineError(
+                f"the chief does not answer ({error})",
+                where=f"{address[0]}:{address[1]}",
+                expected="worker 0 of the same job",
+                remedy="start all workers of the job; check the addresses",
+            ) from error

@@ -1,0 +1,91 @@
+"""Several workers of one job on this machine, each a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import FrameType
+
+from harness.training.cluster import TF_CONFIG, Cluster
+from harness.workflows.workers import PREEMPTED
+
+POLL_S = 0.1
+LOST_S = 60.0
+"""How long the others may take to end after one has."""
+
+Command = tuple[str, ...]
+
+
+def free_addresses(count: int) -> tuple[str, ...]:
+    """Loopback addresses with ports that are free now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+
+
+def start_workers(
+    arguments: Command, workers: int, environ: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], ...]:
+    """Start the same `harness` command as each worker of a loopback job.
+
+    Cores are shared out, so that `auto` threads of one worker do not fight
+    with the other's.
+    """
+    addresses = free_addresses(workers)
+    cores = sorted(os.sched_getaffinity(0))
+    started = []
+    for worker in range(workers):
+        share = cores[worker::workers] or [cores[worker % len(cores)]]
+        environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config()}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness", *arguments],
+            env=environment,
+            stdout=None if worker == 0 else subprocess.DEVNULL,
+        )
+        os.sched_setaffinity(process.pid, share)
+        started.append(process)
+    return tuple(started)
+
+
+def launch(arguments: Command, workers: int, environ: Mapping[str, str]) -> int:
+    """Run a `harness` command as a job of workers here; returns its exit code.
+
+    SIGINT and SIGTERM are passed on. The chief's exit code counts; where it
+    was killed and the others gave up, theirs.
+    """
+    processes = start_workers(arguments, workers, environ)
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        codes = _wait(processes)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if codes[0] >= 0:
+        return codes[0]
+    return PREEMPTED if PREEMPTED in codes else 128 - codes[0]
+
+
+def _wait(processes: tuple[subprocess.Popen[bytes], ...]) -> list[int]:
+    """Wait for all; once one has failed the others have `LOST_S` to follow."""
+    deadline: float | None = None
+    while any(process.poll() is None for process in processes):
+        if deadline is None and any(process.poll() for process in processes):
+            deadline = time.monotonic() + LOST_S
+        if deadline is not None and time.monotonic() > deadline:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+        time.sleep(POLL_S)
+    return [process.wait() for process in processes]
