@@ -1,0 +1,40 @@
+"""`harness list`."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option, runs_option
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["recipes", "models", "baselines", "protocols", "runs"]))
+@click.option(
+    "--classes", type=click.IntRange(min=2), default=1_000, show_default=True,
+    help="Number of classes that the models' parameters are counted for.",
+)  # fmt: skip
+@runs_option
+@json_option
+def command(what: str, classes: int, runs: Path, as_json: bool) -> None:
+    """Print what there is: recipes, models, baselines, protocols or runs."""
+    from harness.workflows.listing import (
+        Listing,
+        list_baselines,
+        list_models,
+        list_protocols,
+        list_recipes,
+        list_runs,
+    )
+
+    tables: dict[str, Callable[[], Listing]] = {
+        "recipes": list_recipes,
+        "models": partial(list_models, classes),
+        "baselines": list_baselines,
+        "protocols": list_protocols,
+        "runs": partial(list_runs, runs),
+    }
+    found = tables[what]()
+    click.echo(json.dumps(found.document, indent=2) if as_json else found.text())

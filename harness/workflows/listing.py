@@ -1,0 +1,149 @@
+"""`harness list`: what recipes, models, baselines, protocols and runs there are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.baselines import load_baselines
+from harness.errors import HarnessError
+from harness.models.catalogue import describe, names
+from harness.recipes.catalogue import RECIPES
+from harness.recipes.normalisations import normalisation_name
+from harness.recipes.protocol import Protocol
+from harness.recipes.protocol_catalogue import PROTOCOLS
+from harness.record.journal import FILE_NAME, Journal, read_journal
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table and the same content as JSON-like data.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells as text.
+        document: One entry a row, with every field.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    document: list[dict[str, Any]]
+
+    def text(self) -> str:
+        """Aligned columns; the last one is as long as it is."""
+        if not self.rows:
+            return f"there are no {self.columns[0]}s here"
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+
+def list_recipes() -> Listing:
+    """Every recipe with its network, size, digest and expected result."""
+    recipes = RECIPES.values()
+    return Listing(
+        ("recipe", "network", "batch", "epochs", "digest", "expected"),
+        tuple(
+            (r.name, r.model.name, str(r.batch), str(r.epochs), r.digest[:8], r.notes.expected)
+            for r in recipes
+        ),
+        [{**r.model_dump(mode="json"), "digest": r.digest} for r in recipes],
+    )
+
+
+def list_models(classes: int = 1_000) -> Listing:
+    """Every network with exact parameter counts for a number of classes."""
+    found = [describe(name, classes) for name in names()]
+    return Listing(
+        ("model", "trainable", "with moving statistics", "source"),
+        tuple((d.name, f"{d.trainable:,}", f"{d.total:,}", d.source) for d in found),
+        [
+            {
+                "name": d.name,
+                "source": d.source,
+                "classes": d.classes,
+                "image_size": d.image_size,
+                "trainable_parameters": d.trainable,
+                "parameters": d.total,
+            }
+            for d in found
+        ],
+    )
+
+
+def list_baselines() -> Listing:
+    """Published accuracies with protocol, number of runs and source."""
+    rows = load_baselines().accuracy
+    return Listing(
+        ("baseline", "model", "protocol", "top-1", "n", "source"),
+        tuple(
+            (
+                row.name,
+                row.model,
+                row.protocol.name,
+                f"{100 * row.top1:.2f} %",
+                "?" if row.n is None else str(row.n),
+                row.source.title,
+            )
+            for row in rows
+        ),
+        [row.model_dump(mode="json") for row in rows],
+    )
+
+
+def list_protocols() -> Listing:
+    """Every field of every protocol, one line a field."""
+    fields = [name for name in Protocol.model_fields if name != "name"]
+    protocols = PROTOCOLS.values()
+    rows = [("digest", *(p.digest[:8] for p in protocols))]
+    rows += [(name, *(_cell(p, name) for p in protocols)) for name in fields]
+    return Listing(
+        ("field", *PROTOCOLS),
+        tuple(rows),
+        [{**p.model_dump(mode="json"), "digest": p.digest} for p in protocols],
+    )
+
+
+def list_runs(runs: Path) -> Listing:
+    """Every run below a folder with its state and last accuracy."""
+    entries = [_run_entry(path.parent) for path in sorted(runs.glob(f"*/*/{FILE_NAME}"))]
+    columns = ("run", "status", "step", "of", "evaluation")
+    return Listing(
+        columns,
+        tuple(tuple("" if e[c] is None else str(e[c]) for c in columns) for e in entries),
+        entries,
+    )
+
+
+def _cell(protocol: Protocol, name: str) -> str:
+    value = getattr(protocol, name)
+    if name == "normalisation":
+        return normalisation_name(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _run_entry(folder: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = dict.fromkeys(("run", "status", "step", "of", "evaluation"))
+    entry["run"] = str(folder)
+    try:
+        journal = read_journal(folder)
+        started = journal.started
+    except HarnessError as error:
+        return entry | {"status": f"unreadable: {error.found}"}
+    return entry | {
+        "status": journal.finished.status if journal.finished else "unfinished",
+        "step": journal.last_step,
+        "of": started.steps_total,
+        "evaluation": _last_accuracy(journal),
+    }
+
+
+def _last_accuracy(journal: Journal) -> str | None:
+    if not journal.evaluations:
+        return None
+    last = journal.evaluations[-1]
+    return f"{last.protocol.name} {100 * last.top1_accuracy:.2f} % at step {last.step}"

@@ -1,0 +1,67 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from harness.cli.listing import command
+from harness.models.catalogue import describe, names
+from harness.recipes.catalogue import RECIPES
+from harness.recipes.protocol import Protocol
+from harness.recipes.protocol_catalogue import PROTOCOLS
+from harness.record.journal import JournalWriter
+from tests.record_samples import SampleRun, started
+
+
+def listed(*words: str) -> str:
+    result = CliRunner().invoke(command, list(words))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_models_are_listed_with_exact_counts() -> None:
+    text = listed("models")
+    for name in names():
+        (line,) = [line for line in text.splitlines() if line.split()[0] == name]
+        assert f"{describe(name).trainable:,}" in line
+        assert f"{describe(name).total:,}" in line
+
+
+def test_a_class_count_changes_the_counts() -> None:
+    entries = {e["name"]: e for e in json.loads(listed("models", "--classes", "10", "--json"))}
+    assert entries["apm5-resnet50-v2"]["trainable_parameters"] == 25_548_352 - 990 * 2048
+
+
+def test_protocols_print_each_field() -> None:
+    lines = {line.split()[0]: line for line in listed("protocols").splitlines()}
+    assert set(lines) == {"field", "digest", *Protocol.model_fields} - {"name"}
+    for protocol in PROTOCOLS.values():
+        assert protocol.digest[:8] in lines["digest"]
+
+
+def test_recipes_and_baselines_are_listed_whole() -> None:
+    assert [e["name"] for e in json.loads(listed("recipes", "--json"))] == list(RECIPES)
+    assert "77.72 %" in listed("baselines")
+
+
+def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
+    assert "no runs" in listed("runs", "--runs", str(tmp_path))
+    with JournalWriter(tmp_path / "study" / "seed-1" / "journal.jsonl") as journal:
+        journal.append(started(SampleRun()))
+    broken = tmp_path / "study" / "seed-2" / "journal.jsonl"
+    broken.parent.mkdir()
+    broken.write_text("{}\n")
+    first, second = json.loads(listed("runs", "--runs", str(tmp_path), "--json"))
+    assert (first["status"], first["step"]) == ("unfinished", 0)
+    assert second["status"].startswith("unreadable: ")
+
+
+def test_lists_need_no_tensorflow() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from harness.cli.listing import command\n"
+        "for what in ('recipes', 'models', 'baselines', 'protocols', 'runs'):\n"
+        "    assert CliRunner().invoke(command, [what]).exit_code == 0\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
