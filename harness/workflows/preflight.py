@@ -1,0 +1,313 @@
+"""Preflight: can this machine do the job, and how long will it take?
+
+The parts are ordered by their cost, and each can end the job before anything
+expensive begins.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MachineError
+from harness.recipes.recipe import Model, Precision, Recipe
+from harness.record.schema import DataIdentity
+from harness.workflows.workload import Workload, workload
+
+GIB = 1 << 30
+TIMED_STEPS = 3
+SLOWEST_SHARE_OF_PEAK = 0.02
+"""A step slower than this share of the matrix product's rate has not been seen."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What preflight asks of the machine.
+
+    Attributes:
+        system_gpus: Names of the GPUs that the driver reports.
+        visible_gpus: Number of GPUs that TensorFlow sees.
+        free_bytes: Free disk space under a folder.
+        gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
+        step_time_s: Measured time of one real training step.
+    """
+
+    system_gpus: Callable[[], tuple[str, ...]]
+    visible_gpus: Callable[[], int]
+    free_bytes: Callable[[Path], int]
+    gemm_flops_per_s: Callable[[], float]
+    step_time_s: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a job will take.
+
+    Attributes:
+        seeds: Seeds of the job.
+        bound_hours: Per seed, counted operations at the measured peak rate: no
+            program is faster.
+        step_time_s: Of a real step, where it was timed.
+        hours: Per seed, from the timed step, else the bound.
+        disk_needed_bytes: For all seeds.
+        disk_free_bytes: In the folder of the runs.
+        gemm_flops_per_s: Measured peak.
+        findings: Sentences that a reader should know.
+    """
+
+    seeds: tuple[int, ...]
+    bound_hours: tuple[float, ...]
+    step_time_s: float | None
+    hours: tuple[float, ...]
+    disk_needed_bytes: int
+    disk_free_bytes: int
+    gemm_flops_per_s: float
+    findings: tuple[str, ...] = field(default=())
+
+    @property
+    def hours_in_all(self) -> float:
+        """Hours of all seeds, one after the other."""
+        return sum(self.hours)
+
+    def text(self) -> str:
+        """For a person, a line a fact."""
+        kind = "at least" if self.step_time_s is None else "about"
+        count = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        needed, free = self.disk_needed_bytes / GIB, self.disk_free_bytes / GIB
+        each, whole = duration(max(self.hours)), duration(self.hours_in_all)
+        lines = [
+            f"time        {kind} {each} a seed, {whole} in all for {count}",
+            f"disk        {needed:.1f} GiB needed, {free:.1f} GiB free",
+            f"machine     {self.gemm_flops_per_s / 1e9:,.0f} GFLOP/s in a matrix product",
+        ]
+        if self.step_time_s is not None:
+            lines.append(f"step        {self.step_time_s:.3f} s, measured")
+        return "\n".join([*lines, *(f"note        {finding}" for finding in self.findings)])
+
+
+def preflight(
+    recipe: Recipe,
+    data: DataIdentity,
+    seeds: tuple[int, ...],
+    *,
+    runs: Path,
+    max_hours: float = 120.0,
+    steps: int | None = None,
+    steps_done: Mapping[int, int] | None = None,
+    eval_images: int | None = None,
+    probes: Probes | None = None,
+) -> Preflight:
+    """Check machine, disk and time; cheapest first.
+
+    Args:
+        recipe: What will be trained.
+        data: Its data, checked already.
+        seeds: The job's seeds.
+        runs: Folder of the runs.
+        max_hours: Longest time that a seed may take.
+        steps: A `--steps` limit, or None.
+        steps_done: By seed, steps that a checkpoint holds already.
+        eval_images: An `--eval-images` limit, or None.
+        probes: What to ask of the machine; None asks this one.
+
+    Raises:
+        MachineError: a GPU that TensorFlow does not see, too little disk, or a
+            seed beyond `max_hours`.
+    """
+    from harness.models.catalogue import describe
+
+    classes = recipe.model.classes or len(data.classes)
+    asked = probes or machine_probes(recipe, classes)
+    findings = _check_gpus(asked)
+    size = describe(recipe.model.name, classes)
+    forward = forward_multiply_adds(recipe.model, classes)
+    done = steps_done or {}
+    loads = [
+        workload(
+            recipe,
+            data,
+            forward_multiply_adds=forward,
+            trainable=size.trainable,
+            moving=size.moving,
+            steps_done=done.get(seed, 0),
+            last_step=steps,
+            eval_images=eval_images,
+        )
+        for seed in seeds
+    ]
+    needed, free = _check_disk(loads, runs, asked)
+    rate = asked.gemm_flops_per_s()
+    bounds = tuple(load.flops / rate / 3600 for load in loads)
+    _check_hours(max(bounds), max_hours, recipe, rate, "at least")
+    step_time_s, hours = _timed(loads, bounds, max_hours, asked, recipe)
+    if step_time_s is not None:
+        _check_hours(max(hours), max_hours, recipe, rate, "about")
+    return Preflight(
+        seeds=seeds,
+        bound_hours=bounds,
+        step_time_s=step_time_s,
+        hours=hours,
+        disk_needed_bytes=needed,
+        disk_free_bytes=free,
+        gemm_flops_per_s=rate,
+        findings=findings,
+    )
+
+
+def _check_gpus(probes: Probes) -> tuple[str, ...]:
+    present, seen = probes.system_gpus(), probes.visible_gpus()
+    if present and not seen:
+        raise MachineError(
+            f"this system has a GPU ({present[0]}) that TensorFlow does not see",
+            expected="CUDA libraries in this environment, or no GPU in sight",
+            remedy="install them with `pip install -r requirements-gpu.lock`; to train on the "
+            'processor all the same, set CUDA_VISIBLE_DEVICES=""',
+        )
+    return () if seen else ("TensorFlow sees no GPU: everything runs on the processor",)
+
+
+@cache
+def forward_multiply_adds(model: Model, classes: int) -> int:
+    """Multiply-adds of one image of the recipe's size through its network."""
+    from harness.measure.operations import multiply_adds
+    from harness.models.build import build_model
+
+    return multiply_adds(build_model(model, classes=classes, seed=0), model.image_size)
+
+
+def _check_disk(loads: list[Workload], runs: Path, probes: Probes) -> tuple[int, int]:
+    needed = sum(load.disk_bytes for load in loads if load.steps)
+    free = probes.free_bytes(runs)
+    if needed > free:
+        raise MachineError(
+            f"{free / GIB:.1f} GiB are free",
+            where=str(runs),
+            expected=f"{needed / GIB:.1f} GiB for checkpoints, predictions and journals of "
+            f"{len(loads)} seed{'s' if len(loads) > 1 else ''}",
+            remedy="free some space, or put the runs elsewhere with --runs",
+        )
+    return needed, free
+
+
+def _check_hours(
+    hours: float, max_hours: float, recipe: Recipe, rate: float, how_sure: str
+) -> None:
+    if hours <= max_hours:
+        return
+    raise MachineError(
+        f"one seed of {recipe.name} would take {how_sure} {duration(hours)} on this machine "
+        f"({rate / 1e9:,.0f} GFLOP/s in a matrix product)",
+        expected=f"at most {duration(max_hours)} a seed (--max-hours {max_hours:g})",
+        remedy="use a machine with a GPU, or raise --max-hours if you can wait",
+    )
+
+
+def _timed(
+    loads: list[Workload],
+    bounds: tuple[float, ...],
+    max_hours: float,
+    probes: Probes,
+    recipe: Recipe,
+) -> tuple[float | None, tuple[float, ...]]:
+    """Hours from a real step; not timed where even a slow step is far within the limit."""
+    if max(bounds) < max_hours * SLOWEST_SHARE_OF_PEAK:
+        return None, bounds
+    step_time_s = probes.step_time_s()
+    # A crop forward is a third of an image forward and backward.
+    crop_s = step_time_s / recipe.batch / 3
+    return step_time_s, tuple(
+        (load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads
+    )
+
+
+def duration(hours: float) -> str:
+    """Hours for a person: `12 minutes`, `3.5 hours`, `2,700 hours (112 days)`."""
+    if hours < 1:
+        return f"{max(1, round(60 * hours))} minutes"
+    if hours < 48:
+        return f"{hours:.1f} hours"
+    return f"{hours:,.0f} hours ({hours / 24:,.0f} days)"
+
+
+def machine_probes(recipe: Recipe, classes: int) -> Probes:
+    """The probes of this machine and process."""
+    from harness.measure import machine
+
+    # An empty list of visible devices is a choice, not a defect of the installation.
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
+    return Probes(
+        system_gpus=lambda: (
+            () if hidden else tuple(gpu.get("name", "unnamed") for gpu in machine.gpus())
+        ),
+        visible_gpus=_visible_gpus,
+        free_bytes=_free_bytes,
+        gemm_flops_per_s=lambda: _gemm(recipe.precision),
+        step_time_s=lambda: time_real_step(recipe, classes),
+    )
+
+
+def _visible_gpus() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_logical_devices("GPU"))
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free bytes of the nearest folder that exists."""
+    existing = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
+    return shutil.disk_usage(existing).free
+
+
+def _gemm(precision: Precision) -> float:
+    import tensorflow as tf
+
+    from harness.measure.peaks import measure_gemm
+
+    return measure_gemm(seconds=1.0, dtype=tf.as_dtype(precision.compute))
+
+
+def time_real_step(
+    recipe: Recipe, classes: int, *, now: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds of one training step on random images, compilation and warm-up apart.
+
+    Raises:
+        MachineError: the batch does not fit the device's memory.
+    """
+    import tensorflow as tf
+
+    from harness.models.build import build_model
+    from harness.training.state import create_state
+    from harness.training.step import build_step
+
+    strategy = tf.distribute.get_strategy()
+    model = build_model(recipe.model, classes=classes, seed=0, precision=recipe.precision)
+    state = create_state(model, float16=recipe.precision.compute == "float16")
+    step = build_step(state, recipe, strategy)
+    size = recipe.model.image_size
+    image = tf.random.stateless_normal((recipe.batch, size, size, 3), seed=(0, 0))
+    label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int32)
+    rate = tf.constant(0.0)
+
+    def run() -> Any:
+        return step(image, label, rate).loss.numpy()
+
+    times = []
+    try:
+        for _ in range(2 + TIMED_STEPS):
+            begun = now()
+            run()
+            times.append(now() - begun)
+    except tf.errors.ResourceExhaustedError as error:
+        raise MachineError(
+            f"a batch of {recipe.batch} images does not fit the device's memory",
+            expected=f"memory for one training step of {recipe.name}",
+            remedy="use a larger device; a smaller --set batch=N is another recipe",
+        ) from error
+    return sorted(times[2:])[TIMED_STEPS // 2]

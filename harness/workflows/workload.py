@@ -1,0 +1,123 @@
+"""How much arithmetic and disk a training needs, counted before it begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.recipes.protocol import Protocol
+from harness.recipes.recipe import Recipe
+from harness.record.schema import DataIdentity
+
+BYTES_PER_FLOAT32 = 4
+CHECKPOINTS_KEPT = 3
+EPOCHS_PER_KEPT_WEIGHTS = 5
+JOURNAL_BYTES_PER_STEP = 160
+TRACKER_BYTES = 200 << 20
+PREDICTION_BYTES_PER_IMAGE = 80
+CROPS = {"center": 1, "ten": 10, "full": 1}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one seed of a recipe still needs.
+
+    Attributes:
+        steps: Training steps.
+        images: Training images, repetitions counted.
+        crops: Crops evaluated, in units of one crop of the training size.
+        flops: Floating-point operations in convolutions and matrix products.
+        disk_bytes: For checkpoints, kept weights, predictions and journal.
+    """
+
+    steps: int
+    images: int
+    crops: float
+    flops: float
+    disk_bytes: int
+
+
+def steps_per_epoch(recipe: Recipe, data: DataIdentity) -> int:
+    """As the recipe says, else floor(training images / batch), at least one."""
+    return recipe.steps_per_epoch or max(1, data.train_images // recipe.batch)
+
+
+def workload(
+    recipe: Recipe,
+    data: DataIdentity,
+    *,
+    forward_multiply_adds: int,
+    trainable: int,
+    moving: int,
+    steps_done: int = 0,
+    last_step: int | None = None,
+    eval_images: int | None = None,
+) -> Workload:
+    """Count the rest of one seed.
+
+    Args:
+        recipe: What is trained.
+        data: On which images.
+        forward_multiply_adds: Of one image of the recipe's size.
+        trainable: Parameters learned by gradients.
+        moving: Moving statistics.
+        steps_done: Steps that a checkpoint holds already.
+        last_step: Where a `--steps` limit ends the run; None is the recipe's end.
+        eval_images: Images of each evaluation; None is the whole split.
+    """
+    from harness.measure.operations import forward_flops, training_flops
+
+    per_epoch = steps_per_epoch(recipe, data)
+    total = per_epoch * recipe.epochs
+    end = min(total, last_step or total)
+    steps = max(0, end - steps_done)
+    images = steps * recipe.batch
+    evaluated = min(data.val_images, eval_images or data.val_images)
+    size = recipe.model.image_size
+    epochs = _evaluated_epochs(recipe, steps_done // per_epoch, end // per_epoch)
+    crops = epochs * _crops([recipe.epoch_protocol], size)
+    crops += _crops(recipe.final_protocols, size) if end == total else 0
+    return Workload(
+        steps=steps,
+        images=images,
+        crops=evaluated * crops,
+        flops=training_flops(forward_multiply_adds, images)
+        + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
+        disk_bytes=_disk_bytes(recipe, trainable, moving, steps=total, images=evaluated),
+    )
+
+
+def _evaluated_epochs(recipe: Recipe, first: int, last: int) -> int:
+    """Epoch ends in (first, last] that have an evaluation of their own."""
+    every = recipe.evaluate_every_epochs
+    return sum(1 for e in range(first + 1, last + 1) if e % every == 0 and e < recipe.epochs)
+
+
+def _crops(protocols: Sequence[Protocol], image_size: int) -> float:
+    """Crops of one image, larger ones weighed by their area.
+
+    Protocols of fixed crops share one pass: the center is the fifth of the ten.
+    """
+    fixed = [_area(p, image_size) for p in protocols if p.crops != "full"]
+    return max(fixed, default=0.0) + sum(
+        _area(p, image_size) for p in protocols if p.crops == "full"
+    )
+
+
+def _area(protocol: Protocol, image_size: int) -> float:
+    sizes = [protocol.crop_size or side for side in protocol.short_sides]
+    views = 2 if protocol.crops == "full" and protocol.mirror else CROPS[protocol.crops]
+    return sum(views * (size / image_size) ** 2 for size in sizes)
+
+
+def _disk_bytes(recipe: Recipe, trainable: int, moving: int, *, steps: int, images: int) -> int:
+    weights = BYTES_PER_FLOAT32 * (trainable + moving)
+    state = weights + BYTES_PER_FLOAT32 * trainable
+    kept = recipe.epochs // EPOCHS_PER_KEPT_WEIGHTS
+    evaluations = recipe.epochs // recipe.evaluate_every_epochs + len(recipe.final_protocols)
+    return (
+        # One more than are kept: the new one is complete before the oldest goes.
+        (CHECKPOINTS_KEPT + 1) * state
+        + kept * weights
+        + steps * JOURNAL_BYTES_PER_STEP
+        + evaluations * images * PREDICTION_BYTES_PER_IMAGE
+        + TRACKER_BYTES
+    )

@@ -1,0 +1,153 @@
+"""Preflight: each part ends the job by itself, the cheapest first."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError
+from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.smoke import SMOKE
+from harness.record.schema import DataIdentity
+from harness.workflows.preflight import Probes, duration, preflight
+from harness.workflows.workload import Workload, workload
+
+TERA = 1e12
+
+
+def imagenet(train: int = 1_281_167, val: int = 50_000, classes: int = 1000) -> DataIdentity:
+    return DataIdentity(
+        name="imagenet",
+        kind="imagenet",
+        root_digest="0" * 64,
+        train_images=train,
+        val_images=val,
+        classes=tuple(f"n{i:08}" for i in range(classes)),
+        class_order="wordnet",
+    )
+
+
+def never() -> float:
+    raise AssertionError("asked before something cheaper had ended the job")
+
+
+def machine(**changes: object) -> Probes:
+    """A machine with one GPU of 10 TFLOP/s and 1 TB of disk."""
+    good = Probes(
+        system_gpus=lambda: ("GPU",),
+        visible_gpus=lambda: 1,
+        free_bytes=lambda _folder: 10**12,
+        gemm_flops_per_s=lambda: 10 * TERA,
+        step_time_s=lambda: 0.4,
+    )
+    return replace(good, **changes)
+
+
+def check(probes: Probes, **options: object) -> object:
+    arguments = {"runs": Path("runs"), "probes": probes, **options}
+    return preflight(APM5_RESNET50, imagenet(), (1, 2, 3), **arguments)
+
+
+def test_a_gpu_that_tensorflow_does_not_see_ends_the_job_first() -> None:
+    probes = machine(
+        visible_gpus=lambda: 0, free_bytes=never, gemm_flops_per_s=never, step_time_s=never
+    )
+    with pytest.raises(MachineError, match="does not see") as raised:
+        check(probes)
+    assert "requirements-gpu.lock" in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def test_a_full_disk_ends_the_job_before_anything_is_measured() -> None:
+    probes = machine(free_bytes=lambda _f: 1 << 30, gemm_flops_per_s=never, step_time_s=never)
+    with pytest.raises(MachineError, match=r"1\.0 GiB are free"):
+        check(probes)
+
+
+def test_the_bound_alone_refuses_a_machine_that_would_need_months() -> None:
+    probes = machine(system_gpus=tuple, visible_gpus=lambda: 0,
+                     gemm_flops_per_s=lambda: 165e9, step_time_s=never)  # fmt: skip
+    with pytest.raises(MachineError, match="at least") as raised:
+        check(probes)
+    # 51 epochs x 10,009 steps x 128 images x 24.5 GFLOP at 165 GFLOP/s.
+    assert "2,7" in raised.value.found
+    assert "days" in raised.value.found
+
+
+def test_a_step_slower_than_the_bound_refuses_too() -> None:
+    with pytest.raises(MachineError, match="about"):
+        check(machine(step_time_s=lambda: 2.0))
+
+
+def test_a_job_within_the_limit_tells_hours_and_disk() -> None:
+    found = preflight(APM5_RESNET50, imagenet(), (1, 2, 3), runs=Path("runs"), probes=machine())
+    training_hours = 51 * 10_009 * 0.4 / 3600
+    assert found.step_time_s == 0.4
+    assert training_hours < found.hours[0] < 1.05 * training_hours
+    assert found.hours_in_all == pytest.approx(3 * found.hours[0])
+    assert 1 << 30 < found.disk_needed_bytes / 3 < 3 << 30
+    for word in ("a seed", "in all for 3 seeds", "GiB free", "0.400 s, measured"):
+        assert word in found.text()
+
+
+def test_a_small_job_is_not_held_up_by_timing_a_step() -> None:
+    data = imagenet(train=1400, val=397, classes=10)
+    found = preflight(SMOKE, data, (1,), runs=Path("runs"), probes=machine(step_time_s=never))
+    assert found.step_time_s is None
+    assert "at least" in found.text()
+
+
+def test_what_is_done_already_does_not_count() -> None:
+    done = 51 * 10_009 - 100
+    probes = machine(gemm_flops_per_s=lambda: 165e9, step_time_s=lambda: 30.0)
+    preflight(APM5_RESNET50, imagenet(), (1,), runs=Path("r"), probes=probes, steps_done={1: done})
+    with pytest.raises(MachineError):
+        preflight(APM5_RESNET50, imagenet(), (1,), runs=Path("r"), probes=probes)
+
+
+def count(**limits: int | None) -> Workload:
+    return workload(
+        APM5_RESNET50,
+        imagenet(),
+        forward_multiply_adds=4_089_184_256,
+        trainable=25_548_352,
+        moving=45_440,
+        **limits,
+    )
+
+
+def test_the_whole_recipe_by_hand() -> None:
+    load = count()
+    assert load.steps == 51 * 10_009
+    assert load.images == load.steps * 128
+    assert load.crops == 50_000 * (50 + 10)
+    assert load.flops == 2 * 4_089_184_256 * (3 * load.images + load.crops)
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps", "crops"),
+    [
+        ({"last_step": 10}, 10, 0),
+        ({"last_step": 10_009}, 10_009, 50_000),
+        ({"steps_done": 10_009, "last_step": 10_009}, 0, 0),
+        ({"steps_done": 50 * 10_009, "eval_images": 100}, 10_009, 1000),
+        ({"last_step": 10**9}, 51 * 10_009, 3_000_000),
+    ],
+    ids=["ten steps", "one epoch", "nothing left", "last epoch", "limit beyond the end"],
+)
+def test_limits_count(limits: dict[str, int], steps: int, crops: int) -> None:
+    load = count(**limits)
+    assert (load.steps, load.crops) == (steps, crops)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        (0.001, "1 minutes"),
+        (0.5, "30 minutes"),
+        (3.25, "3.2 hours"),
+        (2700, "2,700 hours (112 days)"),
+    ],
+)
+def test_durations_for_a_person(hours: float, text: str) -> None:
+    assert duration(hours) == text
