@@ -45,10 +45,9 @@ def command(
     all its seeds. The same runs give the same bytes. Exit code 0 whatever the
     verdict; `harness verdict` has exit codes for it.
     """
-    from harness.workflows.report import write_report
+    from harness.workflows.report import ReportRequest, report, write_report
 
-    content = write_report(
-        runs, out, text=markdown, target=target, data=data, contact_sheet=contact_sheet
-    )
+    content = report(ReportRequest(runs, target, data, contact_sheet))
+    write_report(content, out, markdown)
     click.echo(f"{content.word or 'not judged'}: {content.sentence}", err=True)
     click.echo(str(out))

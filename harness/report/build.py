@@ -11,9 +11,14 @@ from harness.report.content import Picture, Report, Section
 from harness.report.learning import Band, learning
 from harness.report.run_record import RunRecord
 from harness.report.timing import PeakShare, timing
+from harness.report.wording import listed
 from harness.verdict.judgement import Judgement
 
 NO_PICTURES = "No pictures are shown: the data folder was not given (`harness report --data DIR`)."
+NO_CONTACT_SHEET = (
+    "No contact sheet of augmented images is shown: none was given "
+    "(`harness report --contact-sheet FILE`)."
+)
 UNKNOWN_PEAK = PeakShare(
     None, "the share of the machine's peak is unknown, because no peak was measured for this run."
 )
@@ -61,7 +66,7 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         learning(runs, extras.band),
         timing(runs, peaks),
         circumstances.determinism(runs, extras.certificates),
-        circumstances.data(runs, extras.contact_sheet, extras.no_pictures),
+        circumstances.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
         accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),
         circumstances.environment(runs),
         circumstances.deviations(runs),
@@ -69,14 +74,19 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         circumstances.files(runs),
     ]
     judgement = extras.judgement
-    recipes = " and ".join(dict.fromkeys(run.started.recipe.name for run in runs))
     return Report(
-        title=f"{recipes}: {', '.join(run.name for run in runs)}",
+        title=_title(runs),
         word=answer.word_of(judgement) if judgement else None,
         sentence=answer.sentence_of(judgement) if judgement else f"{extras.not_judged}.",
         reasons=judgement.reasons if judgement else (),
         sections=tuple(sections),
     )
+
+
+def _title(runs: Sequence[RunRecord]) -> str:
+    recipes = listed(list(dict.fromkeys(run.started.recipe.name for run in runs)))
+    data = listed(list(dict.fromkeys(run.started.data.name for run in runs)))
+    return f"{recipes} on {data}: {listed([run.name for run in runs])}"
 
 
 def _judged(extras: Extras) -> list[Section]:

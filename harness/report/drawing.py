@@ -92,6 +92,14 @@ def axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:
     return list(made)
 
 
+def legend(figure: Figure) -> None:
+    """Name the series above the axes, where no curve passes."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        columns = min(len(labels), 4 if figure.get_figwidth() > 6 else 2)
+        figure.legend(handles, labels, loc="outside upper right", ncols=columns, handlelength=2.5)
+
+
 def _svg(name: str, paint: Callable[[Figure, Size], None], size: Size) -> str:
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",

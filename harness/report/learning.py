@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report.content import Drawing, Section, Table
-from harness.report.drawing import SERIES, Size, axes, draw, series_style
+from harness.report.drawing import SERIES, Size, axes, draw, legend, series_style
 from harness.report.reduction import reduce_curve
 from harness.report.run_record import RunRecord
 from harness.report.wording import MISSING, count, number, percent, plural
@@ -75,13 +75,13 @@ def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
             style = series_style(index)
             if curve.is_reduced:
                 plot.fill_between(
-                    curve.x, curve.low, curve.high, color=style["color"], alpha=0.22, linewidth=0
+                    curve.x, curve.low, curve.high, color=style["color"], alpha=0.3, linewidth=0.7
                 )
             plot.plot(curve.x, curve.mean, linewidth=1.5, label=run.name, **style)
         plot.set_title("training loss (mean smoothed cross-entropy)")
         plot.set_xlabel("steps done")
         plot.set_xlim(left=0)
-        plot.legend(loc="upper right")
+        legend(figure)
 
     return draw("loss", "Training loss of every step.", paint)
 
@@ -95,7 +95,7 @@ def _accuracy(runs: Sequence[RunRecord]) -> Drawing:
             style = series_style(index)
             plot.plot(
                 [e.epoch for e in points], [100 * e.top1_accuracy for e in points],
-                marker="o", markersize=4, label=f"{run.name}, {protocol.name}", **style,
+                marker="o", markersize=4, label=run.name, **style,
             )  # fmt: skip
             for other in run.evaluations:
                 if other.protocol_digest != protocol.digest:
@@ -106,7 +106,7 @@ def _accuracy(runs: Sequence[RunRecord]) -> Drawing:
         plot.set_title("top-1 accuracy on the validation images, %")
         plot.set_xlabel("epochs done")
         plot.set_xlim(left=0)
-        plot.legend(loc="lower right")
+        legend(figure)
 
     return draw(
         "accuracy",

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.content import Drawing, Section, Table
-from harness.report.drawing import MUTED, Size, axes, draw, series_style
+from harness.report.drawing import MUTED, Size, axes, draw, legend, series_style
 from harness.report.reduction import reduce_curve
 from harness.report.run_record import RunRecord
-from harness.report.wording import count, duration, milliseconds, number, percent
+from harness.report.wording import count, duration, listed, milliseconds, number, percent
 
 WHAT_IS_TIMED = (
     "Steps that hold compilation are left out of every figure here, and pauses for evaluations and "
@@ -43,7 +43,9 @@ def timing(runs: Sequence[RunRecord], peaks: Sequence[PeakShare]) -> Section:
     paragraphs = [WHAT_IS_TIMED]
     if not timed:
         return Section("timing", "Speed", ("No timed step is in the journals.",))
-    paragraphs += [f"{run.name}: {peak.why}" for run, peak in zip(runs, peaks, strict=True)]
+    for why in dict.fromkeys(peak.why for peak in peaks):
+        names = [run.name for run, peak in zip(runs, peaks, strict=True) if peak.why == why]
+        paragraphs.append(f"{listed(names)}: {why}")
     return Section(
         "timing",
         "Speed",
@@ -68,7 +70,7 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
             )  # fmt: skip
         plot.set_title("share of steps, %")
         plot.set_xlabel("step time, ms (the last column holds all longer ones)")
-        plot.legend(loc="upper right")
+        legend(figure)
 
     return draw("step-times", "Distribution of the step time.", paint)
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.baselines.loading import load_baselines, load_target
-from harness.errors import HarnessError, RecordError, UsageError
+from harness.baselines.loading import load_baselines
+from harness.errors import RecordError, UsageError
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
-from harness.record.summary import RunSummary, read_summary
+from harness.record.summary import read_summary
 from harness.report.accuracy import Mistake, find_mistakes
 from harness.report.build import NO_PICTURES, Extras, build
 from harness.report.circumstances import Certificate
@@ -23,6 +23,7 @@ from harness.report.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement
+from harness.workflows.verdict import verdict
 
 PICTURE_PIXELS = 160
 CERTIFICATE = "certificate.json"
@@ -37,12 +38,14 @@ class ReportRequest:
         target: A target file; None takes those in `baselines/`.
         data: The runs' data folder, for pictures; None leaves them out.
         contact_sheet: A PNG or JPEG of augmented training images.
+        baselines: Folder of targets and baselines; None takes the harness' own.
     """
 
     paths: tuple[Path, ...]
     target: Path | None = None
     data: Path | None = None
     contact_sheet: Path | None = None
+    baselines: Path | None = None
 
 
 def report(request: ReportRequest) -> Report:
@@ -57,7 +60,7 @@ def report(request: ReportRequest) -> Report:
     """
     folders = find_runs(request.paths)
     records = _records(folders)
-    judgement, why_not = _judgement(folders, request.target)
+    judgement, why_not = judge_with(folders, request.baselines, request.target)
     found = _mistakes(folders, records)
     pictures, no_pictures = _pictures(request.data, found)
     return build(
@@ -74,34 +77,15 @@ def report(request: ReportRequest) -> Report:
     )
 
 
-def write_report(
-    paths: Sequence[Path],
-    page: Path,
-    *,
-    text: Path | None = None,
-    target: Path | None = None,
-    data: Path | None = None,
-    contact_sheet: Path | None = None,
-) -> Report:
-    """Make a report of runs or studies and write it, each file atomically.
-
-    Args:
-        paths: See `ReportRequest`, as for the arguments that are not described here.
-        page: The HTML file.
-        text: The Markdown file, if one is wanted.
-        target: See there.
-        data: See there.
-        contact_sheet: See there.
+def write_report(content: Report, page: Path, text: Path | None) -> None:
+    """Write the page and, where asked for, the Markdown, each atomically.
 
     Raises:
-        UsageError: no run was named, or a file cannot be written.
-        RecordError: a journal or a prediction file is damaged.
+        UsageError: a file cannot be written.
     """
-    content = report(ReportRequest(tuple(paths), target, data, contact_sheet))
     _write(page, html(content))
     if text is not None:
         _write(text, markdown(content))
-    return content
 
 
 def _write(path: Path, text: str) -> None:
@@ -135,12 +119,27 @@ def _record(folder: Path, name: str) -> RunRecord:
     return record_of(read_journal(folder), name=name, folder=place, sha256=digest)
 
 
-def _judgement(folders: Sequence[Path], target: Path | None) -> tuple[Judgement | None, str]:
-    targets = (load_target(target),) if target else load_baselines().targets
-    summaries: list[RunSummary] = [read_summary(folder) for folder in folders]
+def judge_with(
+    folders: Sequence[Path], baselines: Path | None = None, target: Path | None = None
+) -> tuple[Judgement | None, str]:
+    """The judgement of runs, or why they cannot be judged together.
+
+    Args:
+        folders: Run folders.
+        baselines: Folder of targets and baselines; None takes the harness' own
+            and also looks for runs of the study that were not named.
+        target: A target file that takes the place of those in the folder.
+
+    Raises:
+        BaselineError: a baseline file is wrong.
+    """
     try:
-        return judge(summaries, targets), ""
-    except HarnessError as error:
+        if baselines is None:
+            return verdict(folders, target=target), ""
+        known = load_baselines(baselines)
+        runs = [read_summary(folder) for folder in folders]
+        return judge(runs, known.targets, rows=known.accuracy), ""
+    except UsageError as error:
         return None, f"These runs were not judged together: {error.found}"
 
 

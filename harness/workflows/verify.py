@@ -1,0 +1,232 @@
+"""`harness verify`: every byte of a bundle checked, every reported number computed again."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import harness
+from harness.errors import DifferenceFoundError, UsageError
+from harness.recipes.values import digest_of
+from harness.record.bundle import Index, extract_bundle
+from harness.record.journal import Journal, read_journal
+from harness.record.predictions import read_predictions
+from harness.record.run_folders import find_runs
+from harness.record.schema import Evaluation
+from harness.workflows.bundle import BASELINES, RUNS, prediction_files, reported_numbers
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was checked; every check passed.
+
+    Attributes:
+        path: The bundle.
+        sha256: Of the whole file.
+        members: Files within it.
+        runs: Runs.
+        evaluations: Evaluations in the journals.
+        recounted: Those whose predictions were counted again.
+        cells: Table cells of the report that were computed again.
+        word: The judgement's, or None.
+        made_by: Version of the harness that made the bundle.
+    """
+
+    path: Path
+    sha256: str
+    members: int
+    runs: int
+    evaluations: int
+    recounted: int
+    cells: int
+    word: str | None
+    made_by: str
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {**vars(self), "path": str(self.path)}
+
+    def text(self) -> str:
+        """Lines for a person."""
+        left = self.evaluations - self.recounted
+        rest = f"; {left} have no prediction file in the bundle" if left else ""
+        return "\n".join(
+            [
+                f"{self.path}: intact, {self.members} members",
+                f"sha256                 {self.sha256}",
+                f"runs                   {self.runs}",
+                f"evaluations recounted  {self.recounted} of {self.evaluations}{rest}",
+                f"numbers recomputed     {self.cells} table cells, all equal",
+                f"judgement recomputed   {self.word or 'none: the runs were not judged together'}",
+            ]
+        )
+
+
+def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
+    """Verify a bundle in a temporary folder, without network and without TensorFlow.
+
+    Args:
+        path: The bundle.
+        expected_sha256: As its maker published it; None does not compare.
+
+    Raises:
+        UsageError: there is no such file.
+        RecordError: a byte was changed; the member is named.
+        DifferenceFoundError: a number does not follow from the raw parts, or
+            the file is another one than expected.
+    """
+    digest = _digest(path)
+    if expected_sha256 is not None and digest != expected_sha256.lower():
+        raise DifferenceFoundError(
+            f"the bundle has sha256 {digest}",
+            where=str(path),
+            expected=expected_sha256,
+            remedy="get the bundle again from its source",
+        )
+    with tempfile.TemporaryDirectory(prefix="harness-verify-") as place:
+        folder = Path(place).resolve()
+        index = extract_bundle(path, folder)
+        runs = find_runs(sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/journal.jsonl")))
+        journals = [read_journal(run) for run in runs]
+        recounted = sum(_check_run(journal) for journal in journals)
+        cells = _check_reported(index, runs, folder / BASELINES)
+    judgement = index.reported.get("judgement")
+    return Verified(
+        path=path,
+        sha256=digest,
+        members=len(index.members),
+        runs=len(runs),
+        evaluations=sum(len(journal.evaluations) for journal in journals),
+        recounted=recounted,
+        cells=cells,
+        word=judgement["word"] if judgement else None,
+        made_by=index.harness_version,
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the bundle cannot be read ({error.strerror})",
+            where=str(path),
+            expected="a file made by `harness bundle`",
+            remedy="check the path",
+        ) from error
+
+
+def _check_run(journal: Journal) -> int:
+    """Check the digests that a journal states; returns the evaluations counted again."""
+    where = str(Path(*journal.path.parts[-3:]))
+    _check_digests(journal.path, where)
+    files = prediction_files(journal.path.parent, journal)
+    recounted = 0
+    for event in journal.evaluations:
+        name = Path(event.predictions_file).name if event.predictions_file else ""
+        if name in files:
+            _recount(files[name], event, where)
+            recounted += 1
+    _check_weights(journal, where)
+    return recounted
+
+
+def _check_digests(path: Path, where: str) -> None:
+    """Digests of recipe, numerics and protocols, from the text as it was written.
+
+    A newer version may have more fields, with which the same recipe has
+    another digest; what was written keeps its own.
+    """
+    with path.open("rb") as lines:
+        for line in lines:
+            if b'"event":"run_started"' in line[:96]:
+                raw = json.loads(line)
+                recipe = _without(raw["recipe"], "name", "notes", "numerics")
+                _equal(digest_of(recipe), raw["recipe_digest"], "the recipe's digest", where)
+                numerics = digest_of(raw["numerics"])
+                _equal(numerics, raw["numerics_digest"], "the numerics digest", where)
+            elif b'"event":"evaluation"' in line[:96] and line.endswith(b"\n"):
+                raw = json.loads(line)
+                protocol = digest_of(_without(raw["protocol"], "name"))
+                _equal(protocol, raw["protocol_digest"], "a protocol's digest", where)
+
+
+def _without(document: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in keys}
+
+
+def _recount(file: Path, event: Evaluation, where: str) -> None:
+    about = f"{where}, {file.name}"
+    _equal(_digest(file), event.predictions_digest, "the predictions' digest", about)
+    table = read_predictions(file)
+    top1, top5 = count_correct(table)
+    _equal(table.num_rows, event.images, "the number of images", about)
+    _equal(top1, event.top1_correct, "the number of top-1 hits", about)
+    _equal(top5, event.top5_correct, "the number of top-5 hits", about)
+
+
+def count_correct(predictions: pa.Table) -> tuple[int, int]:
+    """Images whose label is the most probable class, and among the five most probable."""
+    labels = predictions.column("label").to_numpy()
+    classes = predictions.column("top5_class").combine_chunks().flatten().to_numpy()
+    hits = classes.reshape(-1, 5) == labels[:, None]
+    return int(hits[:, 0].sum()), int(np.any(hits, axis=1).sum())
+
+
+def _check_weights(journal: Journal, where: str) -> None:
+    for event in journal.checkpoints:
+        state = journal.path.parent / event.file / "state.npz"
+        if state.is_file():
+            _equal(_digest(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
+
+
+def _check_reported(index: Index, runs: tuple[Path, ...], baselines: Path) -> int:
+    """Compute everything reported again; returns the number of table cells compared."""
+    again = reported_numbers(runs, baselines)
+    cells = 0
+    for place, found, reported in _pairs("", again, index.reported):
+        if found != reported:
+            version = (
+                ""
+                if index.harness_version == harness.__version__
+                else (
+                    f" (the bundle was made by version {index.harness_version}, "
+                    f"this is {harness.__version__})"
+                )
+            )
+            raise DifferenceFoundError(
+                f"{place} is {found!r} when computed again{version}",
+                expected=f"{reported!r}, as the bundle reports",
+                remedy="trust the raw parts, not the reported number; ask its maker",
+            )
+        cells += "/rows/" in place
+    return cells
+
+
+def _pairs(place: str, found: Any, reported: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Leaves of two JSON-like values side by side; what differs in shape is a leaf."""
+    if isinstance(found, dict) and isinstance(reported, dict) and found.keys() == reported.keys():
+        for key in found:
+            yield from _pairs(f"{place}/{key}", found[key], reported[key])
+    elif isinstance(found, list) and isinstance(reported, list) and len(found) == len(reported):
+        for i, (one, other) in enumerate(zip(found, reported, strict=True)):
+            yield from _pairs(f"{place}/{i}", one, other)
+    else:
+        yield place, found, reported
+
+
+def _equal(found: object, expected: object, what: str, where: str) -> None:
+    if found != expected:
+        raise DifferenceFoundError(
+            f"{what} is {found}",
+            where=where,
+            expected=f"{expected}, as the journal says",
+            remedy="the raw parts contradict each other: ask the maker of the bundle",
+        )
