@@ -1,6 +1,7 @@
 """Single image files of any common format, as the network would see them in an evaluation."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,10 @@ def read_picture(path: Path) -> Picture:
 def _check_size(path: Path, raw: bytes) -> None:
     """Refuse sizes by the header, before anything is decoded."""
     try:
-        with Image.open(io.BytesIO(raw)) as image:
-            width, height = image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(raw)) as image:
+                width, height = image.size
     except Image.DecompressionBombError as error:
         raise _refused(path, f"the image is too large: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):

@@ -136,7 +136,6 @@ def _half(kind: str) -> bytes:
     ],
     ids=["empty", "text", "1x1", "20000x20000", "animated", "half a PNG", "half a JPEG"],
 )
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_what_cannot_be_named_is_refused_in_words(
     content: bytes, words: str, tmp_path: Path
 ) -> None:
