@@ -81,7 +81,7 @@ def shift_hsv(image: np.ndarray, hue: float, saturation: float, value: float) ->
 def add_lighting(image: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """PCA lighting with M's rows applied to BGR, then clipped to [0, 255]."""
     offset = np.dot(np.array(EIGENVECTORS), normals * np.array(EIGENVALUES))
-    return np.clip(image + offset.astype(np.float32), 0, 255)
+    return np.asarray(np.clip(image + offset.astype(np.float32), 0, 255))
 
 
 def normalise(image: np.ndarray, normalisation: Normalisation) -> np.ndarray:
@@ -89,7 +89,7 @@ def normalise(image: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     if normalisation.channels == "rgb":
         image = image[..., ::-1]
     mean, std = np.array(normalisation.mean), np.array(normalisation.std)
-    return ((image / normalisation.scale - mean) / std).astype(np.float32)
+    return np.asarray((image / normalisation.scale - mean) / std, np.float32)
 
 
 def training_image(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import tensorflow as tf
 
@@ -10,8 +11,9 @@ from harness.data.dataset import Split
 from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.data.order import Positions, image_index, order_seeds
 from harness.data.reading import decode_upright, read_checked
-from harness.data.rendering import crop_planes
+from harness.data.rendering import crop_planes, one_resize_planes
 from harness.data.resizing import resize_short_side
+from harness.errors import RecipeError
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 
@@ -80,12 +82,14 @@ def training_batches(
 
     Raises:
         UsageError: the batch cannot be shared equally.
+        RecipeError: the crop does not fit into the smallest scaled image.
     """
     positions = Positions(len(split), batch, first_step, last_step, *shard)
     tensors = SplitTensors.of(split)
     keys = tf.constant(order_seeds(seed, positions.passes))
     first_pass, _ = positions.passes
     key = augmentation_key(seed)
+    crop = crop_function(augmentation, image_size)
     colours = colour_step(augmentation, normalisation)
 
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,15 +97,10 @@ def training_batches(
         pass_number, place = number // positions.images, number % positions.images
         index = image_index(place, keys[pass_number - first_pass], positions.images)
         u = uniforms(key, pass_number, index)
-        planes = crop_planes(
-            tensors.read(index),
-            (tensors.heights[index], tensors.widths[index]),
-            tensors.orientations[index],
-            geometry_draws(u, augmentation),
-            size=image_size,
-            long_taps=2 if augmentation.aspect is None else 4,
-            decoder=augmentation.decoder,
-        )
+        size_stored = (tensors.heights[index], tensors.widths[index])
+        turn = tensors.orientations[index]
+        draws = geometry_draws(u, augmentation)
+        planes = crop(tensors.read(index), size_stored, turn, draws)
         return {"image": planes, "label": tensors.labels[index], "index": index, "draws": u}
 
     def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -111,6 +110,26 @@ def training_batches(
     dataset = tf.data.Dataset.range(positions.count)
     dataset = _parallel(dataset, load).batch(positions.per_worker, drop_remainder=True)
     return dataset.map(finish).prefetch(PREFETCHED_BATCHES)
+
+
+def crop_function(augmentation: Augmentation, size: int) -> Callable[..., tf.Tensor]:
+    """How a training crop is made: (bytes, stored size, orientation, draws) to planes [x, 3, y].
+
+    Raises:
+        RecipeError: a crop would not fit into the smallest scaled image.
+    """
+    smallest = augmentation.short_side[0]
+    if smallest < size:
+        raise RecipeError(
+            f"the short side can be {smallest}, less than the crop's {size}",
+            where="augmentation.short_side",
+            expected=f"a range that begins at {size} or above",
+            remedy="raise short_side or lower the model's image_size",
+        )
+    if augmentation.geometry == "one_resize":
+        return partial(one_resize_planes, size=size, decoder=augmentation.decoder)
+    long_taps = 2 if augmentation.aspect is None else 4
+    return partial(crop_planes, size=size, long_taps=long_taps, decoder=augmentation.decoder)
 
 
 def evaluation_batches(

@@ -10,7 +10,7 @@ from functools import cache
 
 import tensorflow as tf
 
-from harness.data.geometry import Plan, plan_crop
+from harness.data.geometry import Plan, plan_crop, source_window
 from harness.data.reading import DCT, decode_upright
 from harness.data.xla import compiled, materialised
 
@@ -47,6 +47,26 @@ def crop_planes(
     missing = (plan.padded_width - plan.window[3]) * 3
     rows = tf.cond(missing > 0, lambda: tf.pad(rows, [[0, 0], [0, missing]]), lambda: rows)
     return tf.ensure_shape(_render(plan, rows, size, long_taps), [size, 3, size])
+
+
+def one_resize_planes(
+    raw: tf.Tensor,
+    size_stored: tuple[tf.Tensor, tf.Tensor],
+    orientation: tf.Tensor,
+    draws: tf.Tensor,
+    *,
+    size: int,
+    decoder: str,
+) -> tf.Tensor:
+    """A faster, other geometry: the covered whole pixels, resized once to the crop.
+
+    It differs from the reference by up to half a source pixel of position and
+    by the smoothing of the second resize. Arguments and result as `crop_planes`.
+    """
+    window, mirrored = _window_planner(size)(*size_stored, orientation, draws)
+    crop = tf.image.resize(decode_window(raw, window, orientation, decoder), [size, size])
+    crop = tf.cond(mirrored, lambda: tf.reverse(crop, [1]), lambda: crop)
+    return tf.ensure_shape(tf.transpose(crop, [1, 2, 0]), [size, 3, size])
 
 
 def decode_window(
@@ -91,9 +111,19 @@ def _planner(size: int, long_taps: int) -> Callable[..., Plan]:
     """A compiled planner; cached, because the name of a function is the key of its compilation."""
 
     def plan(height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor) -> Plan:
-        upright_height = tf.where(turn >= 5, width, height)
-        upright_width = tf.where(turn >= 5, height, width)
-        return plan_crop(upright_height, upright_width, draws, size, long_taps)
+        return plan_crop(*_upright_size(height, width, turn), draws, size, long_taps)
+
+    return compiled(plan)
+
+
+@cache
+def _window_planner(size: int) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """A compiled planner of whole-pixel windows."""
+
+    def plan(
+        height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return source_window(*_upright_size(height, width, turn), draws, size)
 
     return compiled(plan)
 
@@ -125,3 +155,11 @@ def _renderer(size: int, row_taps: int, column_taps: int) -> Callable[..., tf.Te
         return tf.reshape(crop, [size, 3, size])
 
     return compiled(render)
+
+
+def _upright_size(
+    height: tf.Tensor, width: tf.Tensor, orientation: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Height and width after turning as the EXIF orientation says."""
+    lying = orientation >= 5
+    return tf.where(lying, width, height), tf.where(lying, height, width)
