@@ -1,0 +1,46 @@
+"""`harness plan`."""
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option
+
+
+@click.command("plan")
+@click.argument("recipe")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), required=True, help="How many seeds would be run."
+)
+@click.option(
+    "--images-per-s", type=click.FloatRange(min=0, min_open=True), help="A known training rate."
+)
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path),
+    help="A run whose rate is taken. Without a rate: published ones for the network.",
+)
+@click.option(
+    "--train-images", type=click.IntRange(min=1), help="Default: those of the recipe's target."
+)
+@json_option
+def command(
+    recipe: str,
+    seeds: int,
+    images_per_s: float | None,
+    measured: Path | None,
+    train_images: int | None,
+    as_json: bool,
+) -> None:
+    """Say what a study of RECIPE could answer, and its hours, before it is run."""
+    from harness.verdict.planning import plan_text
+    from harness.workflows.plan import plan
+
+    found = plan(
+        recipe,
+        seeds,
+        images_per_s=images_per_s,
+        measured=measured,
+        train_images=train_images,
+    )
+    click.echo(found.model_dump_json(indent=2) if as_json else plan_text(found))

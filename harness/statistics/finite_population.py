@@ -1,0 +1,110 @@
+"""What a random subset of a finite set of images says about the whole set.
+
+A published accuracy on all 50,000 validation images is a count, not an
+estimate: the only uncertainty of a subset drawn from the same images is which
+of them were drawn.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from harness.errors import StatisticsError
+from harness.statistics.intervals import Interval, check_confidence, check_counts
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A part of the set, such as a class, and what was drawn from it.
+
+    Attributes:
+        size: Images of the part.
+        drawn: Images drawn at random from it.
+        correct: Of them, those classified right.
+    """
+
+    size: int
+    drawn: int
+    correct: int
+
+
+def simple_draw_interval(correct: int, drawn: int, population: int, confidence: float) -> Interval:
+    """The exact interval for the accuracy on the whole set after a simple random draw.
+
+    Formula: all K with P(X >= correct | K) > a/2 and P(X <= correct | K) > a/2
+    for X ~ Hypergeometric(population, K, drawn), divided by `population`.
+    Covers at least `confidence` whatever K. Source: Buonaccorsi (1987),
+    American Statistician 41; inversion of two one-sided tests.
+
+    Raises:
+        StatisticsError: impossible counts.
+    """
+    check_confidence(confidence)
+    check_counts(correct, drawn)
+    if drawn > population:
+        raise StatisticsError(
+            f"{drawn} images drawn of {population}", expected="at most the whole set"
+        )
+    half = (1 - confidence) / 2
+    right = np.arange(correct, population - (drawn - correct) + 1)
+    at_least = stats.hypergeom.sf(correct - 1, population, right, drawn)
+    at_most = stats.hypergeom.cdf(correct, population, right, drawn)
+    kept = right[(at_least > half) & (at_most > half)]
+    return Interval(kept[0] / population, kept[-1] / population, confidence)
+
+
+def stratified_estimate(strata: Sequence[Stratum]) -> tuple[float, float]:
+    """Accuracy on the whole set and its standard error after a draw within each stratum.
+
+    Formula: sum W_h p_h and sqrt(sum W_h^2 (1 - n_h / N_h) p_h (1 - p_h) / (n_h - 1))
+    with W_h = N_h / N. Source: Cochran (1977), Sampling Techniques, theorems
+    5.1 and 5.3 with the variance of a proportion, equation 3.8.
+
+    Raises:
+        StatisticsError: no strata, or one of which fewer than two images (and
+            not all) were drawn.
+    """
+    if not strata:
+        raise StatisticsError("no strata", expected="at least one")
+    total = sum(s.size for s in strata)
+    mean = variance = 0.0
+    for s in strata:
+        check_counts(s.correct, s.drawn)
+        if s.drawn > s.size or (s.drawn < 2 and s.drawn < s.size):
+            raise StatisticsError(
+                f"{s.drawn} of {s.size} images of a stratum were drawn",
+                expected="at least two from each, at most all",
+            )
+        weight, p = s.size / total, s.correct / s.drawn
+        mean += weight * p
+        if s.drawn < s.size:
+            variance += weight**2 * (1 - s.drawn / s.size) * p * (1 - p) / (s.drawn - 1)
+    return mean, math.sqrt(variance)
+
+
+def stratified_interval(strata: Sequence[Stratum], confidence: float) -> Interval:
+    """The normal interval around `stratified_estimate`, cut to [0, 1].
+
+    Approximate: it needs tens of images in all and errors in several strata.
+    """
+    check_confidence(confidence)
+    mean, error = stratified_estimate(strata)
+    reach = float(stats.norm.isf((1 - confidence) / 2)) * error
+    return Interval(max(0.0, mean - reach), min(1.0, mean + reach), confidence)
+
+
+def detectable_difference(
+    drawn: int, population: int, accuracy: float, *, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The difference from a full-set accuracy that a simple draw finds with `power`.
+
+    Formula: (z(1 - alpha/2) + z(power)) sqrt(p (1 - p) / n * (N - n) / (N - 1)),
+    the normal approximation with the finite population correction (Cochran
+    1977, section 3.2); 0 when the whole set was drawn.
+    """
+    reach = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+    correction = (population - drawn) / max(1, population - 1)
+    return reach * math.sqrt(accuracy * (1 - accuracy) / drawn * correction)

@@ -1,0 +1,264 @@
+"""What a planned study can answer, and what it costs, before three days of GPU time are spent."""
+
+from collections.abc import Sequence
+
+from scipy import stats
+
+from harness.baselines.schema import PublishedTarget, Target, ThroughputRow
+from harness.errors import UsageError
+from harness.recipes.recipe import Recipe
+from harness.recipes.values import Frozen
+from harness.statistics.power import (
+    Chances,
+    Design,
+    chances,
+    expected_half_width,
+    seeds_needed,
+    undecidable_band,
+)
+from harness.verdict.text import points, table
+
+TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005)
+WANTED = (0.80, 0.95)
+TRUE_ACCURACIES = (0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99)
+SECONDS_PER_HOUR = 3600
+
+
+class Chance(Frozen):
+    """What happens at one true difference; None: no number of seeds is enough.
+
+    `seeds_80` and `seeds_95` are the fewest seeds for that chance of a
+    conclusive answer; `limit` is the chance with endless seeds.
+    """
+
+    true_difference: float
+    reproduced: float
+    not_reproduced: float
+    exceeds: float
+    inconclusive: float
+    seeds_80: int | None
+    seeds_95: int | None
+    limit: float
+
+
+class PassChance(Frozen):
+    """The chance that every seed reaches a threshold at one true accuracy."""
+
+    true_accuracy: float
+    passes: float
+
+
+class Cost(Frozen):
+    """Compute at one rate."""
+
+    images_per_s: float
+    origin: str
+    hours_per_seed: float
+    hours_in_all: float
+
+
+class StudyPlan(Frozen):
+    """The whole plan; the lists that do not apply to the target's kind are empty."""
+
+    recipe: str
+    target: str | None
+    seeds: int
+    images_per_seed: int
+    steps_per_seed: int
+    margin: float | None
+    half_width: float | None
+    undecidable: tuple[float, float] | None
+    chances: tuple[Chance, ...]
+    pass_chances: tuple[PassChance, ...]
+    costs: tuple[Cost, ...]
+    assumptions: tuple[str, ...]
+
+
+def plan_study(
+    recipe: Recipe,
+    target: Target | None,
+    *,
+    seeds: int,
+    train_images: int,
+    rates: Sequence[tuple[float, str]],
+) -> StudyPlan:
+    """Plan a study of `seeds` runs.
+
+    Args:
+        recipe: What would be run.
+        target: What it would be judged against; None when nothing is registered.
+        seeds: Runs.
+        train_images: Images of the training split.
+        rates: Pairs of images per second and where that rate is from.
+
+    Raises:
+        UsageError: fewer than one seed, or a rate that is not positive.
+    """
+    if seeds < 1 or any(rate <= 0 for rate, _ in rates):
+        raise UsageError(
+            f"{seeds} seeds at {', '.join(f'{rate:g}' for rate, _ in rates) or 'no'} images/s",
+            expected="at least one seed and rates above 0",
+        )
+    steps = recipe.epochs * (recipe.steps_per_epoch or train_images // recipe.batch)
+    images = steps * recipe.batch
+    published = target if isinstance(target, PublishedTarget) else None
+    enough = published is not None and seeds >= published.min_seeds
+    design = design_of(published, seeds) if published and enough else None
+    threshold = target if target is not None and published is None else None
+    return StudyPlan(
+        recipe=recipe.name,
+        target=target.name if target else None,
+        seeds=seeds,
+        images_per_seed=images,
+        steps_per_seed=steps,
+        margin=published.margin if published else None,
+        half_width=expected_half_width(design) if design else None,
+        undecidable=undecidable_band(design, WANTED[0]) if design else None,
+        chances=tuple(_chance(published, seeds, size) for size in TRUE_DIFFERENCES)
+        if published
+        else (),
+        pass_chances=_pass_chances(threshold, seeds) if threshold else (),
+        costs=tuple(_cost(images, seeds, rate, origin) for rate, origin in rates),
+        assumptions=_assumptions(published),
+    )
+
+
+def design_of(target: PublishedTarget, seeds: int) -> Design:
+    """The comparison that a target prescribes, our spread taken as the target's."""
+    return Design(
+        runs=seeds,
+        spread=target.spread.standard_deviation,
+        published_runs=target.n,
+        published_spread=target.spread.standard_deviation,
+        published_df=target.spread.df,
+        margin=target.margin,
+        alpha=target.alpha,
+    )
+
+
+def published_rates(rows: Sequence[ThroughputRow], recipe: Recipe) -> tuple[tuple[float, str], ...]:
+    """Published rates of one device for the recipe's network and precision, fastest first."""
+    precision = "tf32" if recipe.precision.tf32 else recipe.precision.compute
+    fitting = [
+        row
+        for row in rows
+        if row.devices == 1 and row.network in recipe.model.name and row.precision == precision
+    ]
+    return tuple(
+        (row.images_per_s, f"{row.device}, {row.software} ({row.input} input), published")
+        for row in sorted(fitting, key=lambda row: -row.images_per_s)
+    )
+
+
+def _chance(target: PublishedTarget, seeds: int, size: float) -> Chance:
+    """The chances when we are worse by `size`; too few seeds are always inconclusive."""
+    design = design_of(target, max(seeds, target.min_seeds))
+    at = chances(design, -size) if seeds >= target.min_seeds else Chances(0.0, 0.0, 0.0, 1.0)
+    needed = [seeds_needed(design, -size, wanted, target.min_seeds) for wanted in WANTED]
+    return Chance(
+        true_difference=-size,
+        reproduced=at.reproduced,
+        not_reproduced=at.not_reproduced,
+        exceeds=at.exceeds,
+        inconclusive=at.inconclusive,
+        seeds_80=needed[0].runs,
+        seeds_95=needed[1].runs,
+        limit=needed[0].limit,
+    )
+
+
+def _pass_chances(target: Target, seeds: int) -> tuple[PassChance, ...]:
+    images = target.data.val_images
+    if isinstance(target, PublishedTarget) or images is None:
+        return ()
+    least = next(k for k in range(images + 1) if k / images >= target.threshold)
+    return tuple(
+        PassChance(
+            true_accuracy=accuracy,
+            passes=float(stats.binom.sf(least - 1, images, accuracy)) ** seeds,
+        )
+        for accuracy in TRUE_ACCURACIES
+    )
+
+
+def _cost(images: int, seeds: int, rate: float, origin: str) -> Cost:
+    hours = images / rate / SECONDS_PER_HOUR
+    return Cost(images_per_s=rate, origin=origin, hours_per_seed=hours, hours_in_all=hours * seeds)
+
+
+def _assumptions(target: PublishedTarget | None) -> tuple[str, ...]:
+    if target is None:
+        return ("hours are for training steps alone, without evaluations and checkpoints",)
+    spread = 100 * target.spread.standard_deviation
+    return (
+        f"seed-to-seed spread of our runs {spread:.3f} points, as of the target's",
+        f"that spread: {target.spread.origin}",
+        target.spread.assumption,
+        "differences of both signs have the same chances, not reproduced and exceeds exchanged",
+        "hours are for training steps alone, without evaluations and checkpoints",
+    )
+
+
+def plan_text(plan: StudyPlan) -> str:
+    """A plan for a terminal."""
+    lines = [f"plan: {plan.recipe}, {plan.seeds} seed{'' if plan.seeds == 1 else 's'}"]
+    lines += [f"target: {plan.target or 'none is registered for this recipe'}", ""]
+    if plan.chances:
+        lines += [*_chance_lines(plan), ""]
+    if plan.chances and plan.half_width is None:
+        lines += ["fewer seeds than the target asks for: the answer would be inconclusive", ""]
+    if plan.pass_chances:
+        rows = [(f"{100 * c.true_accuracy:.1f} %", f"{c.passes:.3f}") for c in plan.pass_chances]
+        lines += [
+            *table(("true accuracy", "chance that every seed reaches the threshold"), rows),
+            "",
+        ]
+    lines += _cost_lines(plan)
+    lines += ["", "assumptions:", *(f"  {text}" for text in plan.assumptions)]
+    return "\n".join(lines)
+
+
+def _chance_lines(plan: StudyPlan) -> list[str]:
+    header = (
+        "true difference",
+        "reproduced",
+        "not reproduced",
+        "inconclusive",
+        "seeds for 80 %",
+        "seeds for 95 %",
+    )
+    rows = [
+        (
+            f"{points(c.true_difference)} points" if c.true_difference else "0",
+            f"{c.reproduced:.3f}",
+            f"{c.not_reproduced:.3f}",
+            f"{c.inconclusive:.3f}",
+            _needed(c.seeds_80, c.limit),
+            _needed(c.seeds_95, c.limit),
+        )
+        for c in plan.chances
+    ]
+    lines = table(header, rows)
+    if plan.undecidable and plan.margin and plan.half_width:
+        reach, low, high = plan.half_width, *plan.undecidable
+        span = f"{100 * (plan.margin - reach):.2f} and {100 * (plan.margin + reach):.2f}"
+        lines += ["", f"the deciding interval reaches {100 * reach:.2f} points to each side, so"]
+        lines += [f"  an observed difference between {span} points is inconclusive (on average)"]
+        lines += [f"  a true one between {100 * low:.2f} and {100 * high:.2f} points has less than"]
+        lines += [f"  {100 * WANTED[0]:.0f} % chance of a conclusive answer"]
+    return lines
+
+
+def _needed(runs: int | None, limit: float) -> str:
+    return f"none, at most {100 * limit:.0f} %" if runs is None else str(runs)
+
+
+def _cost_lines(plan: StudyPlan) -> list[str]:
+    work = f"{plan.steps_per_seed:,} steps, {plan.images_per_seed:,} images a seed"
+    if not plan.costs:
+        return [work, "hours: no rate; give --images-per-s, or --measured RUN"]
+    rows = [
+        (c.origin, f"{c.images_per_s:,.1f}", f"{c.hours_per_seed:,.1f}", f"{c.hours_in_all:,.1f}")
+        for c in plan.costs
+    ]
+    return [work, "", *table(("rate", "images/s", "hours per seed", "hours in all"), rows)]
