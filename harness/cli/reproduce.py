@@ -55,7 +55,7 @@ def command(
         max_hours=max_hours,
         tracking_uri=tracking_uri,
         command=("harness", *sys.argv[1:]),
-        kinds=("imagenet",),
+        imagenet_only=True,
     )
 
     def say(text: str) -> None:

@@ -16,7 +16,7 @@ class DataShape:
 
     train_images: int
     val_images: int
-    classes: int
+    classes: tuple[str, ...]
     looks_like_imagenet: bool
 
 
@@ -31,7 +31,7 @@ def data_shape(path: Path) -> DataShape:
         return DataShape(
             train_images=identity.train_images,
             val_images=identity.val_images,
-            classes=len(identity.classes),
+            classes=identity.classes,
             looks_like_imagenet=identity.kind == "imagenet",
         )
     source = list_folder(path.resolve())
@@ -40,7 +40,7 @@ def data_shape(path: Path) -> DataShape:
     return DataShape(
         train_images=train,
         val_images=val,
-        classes=len(source.classes),
+        classes=source.classes,
         looks_like_imagenet=(
             sorted(source.classes) == sorted(class_orders().wnids)
             and (train, val) == (TRAIN_IMAGES, VAL_IMAGES)
@@ -53,7 +53,7 @@ def check_imagenet_shape(shape: DataShape, path: Path, remedy: str) -> None:
     if not shape.looks_like_imagenet:
         raise DataError(
             f"the folder is not ImageNet: it has {shape.train_images:,} training and "
-            f"{shape.val_images:,} validation images in {shape.classes:,} classes",
+            f"{shape.val_images:,} validation images in {len(shape.classes):,} classes",
             where=str(path),
             expected=f"{TRAIN_IMAGES:,} and {VAL_IMAGES:,} images in the 1,000 classes of "
             "ILSVRC2012, named by WordNet id",

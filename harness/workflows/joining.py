@@ -57,7 +57,7 @@ def joined(
         HarnessError: data cannot be opened, or a port is in use.
     """
     if request.cluster is None:
-        yield Joint(Alone(stop), *_prepared(request, threads(request)))
+        yield Joint(Alone(stop), *_prepared(request, threads(request), say))
         return
     kind = FollowerCrew if request.cluster.worker else ChiefCrew
     crew: ChiefCrew | FollowerCrew = kind(request.cluster, stop, say)
@@ -81,7 +81,7 @@ def _assembled(
     say: Say,
 ) -> tuple[Numerics, "DataSet"]:
     if isinstance(crew, ChiefCrew):
-        numerics, data = _prepared(request, threads(request))
+        numerics, data = _prepared(request, threads(request), say)
         say(f"worker 0 of {crew.cluster.workers}: waiting for the others")
         counts = {
             "intra_op_threads": numerics.intra_op_threads,
@@ -98,10 +98,17 @@ def _assembled(
     return numerics, data
 
 
-def _prepared(request: RunRequest, numerics: Numerics) -> tuple[Numerics, "DataSet"]:
+def _prepared(
+    request: RunRequest, numerics: Numerics, say: Say | None = None
+) -> tuple[Numerics, "DataSet"]:
+    """Pin the process, look at machine and folder, then open the data; `say` None looks not."""
     set_import_flags(numerics)
     pin_runtime(numerics, request.recipe.precision)
     from harness.data.opening import open_dataset
+    from harness.workflows.before_run import check_before_run
+
+    if say is not None:
+        check_before_run(request, say)
 
     return numerics, open_dataset(request.data, manifests=request.runs / "datasets")
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from harness.errors import MachineError
 from harness.recipes.recipe import Model, Precision, Recipe
-from harness.record.schema import DataIdentity
-from harness.workflows.workload import Workload, workload
+from harness.workflows.workload import Counts, Workload, workload
 
 GIB = 1 << 30
 TIMED_STEPS = 3
@@ -91,7 +90,7 @@ class Preflight:
 
 def preflight(
     recipe: Recipe,
-    data: DataIdentity,
+    data: Counts,
     seeds: tuple[int, ...],
     *,
     runs: Path,
@@ -105,7 +104,7 @@ def preflight(
 
     Args:
         recipe: What will be trained.
-        data: Its data, checked already.
+        data: Counts of its data: of the checked data set, or of its folder before that.
         seeds: The job's seeds.
         runs: Folder of the runs.
         max_hours: Longest time that a seed may take.

@@ -5,13 +5,7 @@ from pathlib import Path
 from harness.baselines.loading import baselines_folder, load_target
 from harness.baselines.schema import PublishedTarget
 from harness.errors import BaselineError, UsageError
-
-GET_IMAGENET = (
-    "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
-    "(6,744,924,160 bytes) from image-net.org (an account is needed), run "
-    "`harness prepare --source FOLDER_OF_TARS --out DIR`, then give the command again with "
-    "IMAGENET_DIR=DIR"
-)
+from harness.workflows.before_run import GET_IMAGENET
 
 
 def target() -> PublishedTarget:

@@ -30,7 +30,7 @@ class RunRequest:
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.
         init: Weight file that the recipe's trunk begins with.
-        kinds: Kinds of data set that are taken; none given takes any.
+        imagenet_only: Whether any other data set is refused.
         devices: As `--devices` has it: all, N or cpu:N.
         cluster: The job of workers that this process belongs to, if any.
     """
@@ -50,7 +50,7 @@ class RunRequest:
     eager: bool = False
     command: tuple[str, ...] = ()
     tracking: bool = True
-    kinds: tuple[str, ...] = ()
+    imagenet_only: bool = False
     init: Path | None = None
     devices: str = "1"
     cluster: Cluster | None = None

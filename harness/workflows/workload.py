@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol as Structure
 
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
-from harness.record.schema import DataIdentity
 
 BYTES_PER_FLOAT32 = 4
 CHECKPOINTS_KEPT = 3
@@ -14,6 +14,22 @@ JOURNAL_BYTES_PER_STEP = 160
 TRACKER_BYTES = 200 << 20
 PREDICTION_BYTES_PER_IMAGE = 80
 CROPS = {"center": 1, "ten": 10, "full": 1}
+
+
+class Counts(Structure):
+    """What is counted of a data set: its identity, or its shape before it is inspected."""
+
+    @property
+    def train_images(self) -> int:
+        """Training images."""
+
+    @property
+    def val_images(self) -> int:
+        """Validation images."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +51,14 @@ class Workload:
     disk_bytes: int
 
 
-def steps_per_epoch(recipe: Recipe, data: DataIdentity) -> int:
+def steps_per_epoch(recipe: Recipe, data: Counts) -> int:
     """As the recipe says, else floor(training images / batch), at least one."""
     return recipe.steps_per_epoch or max(1, data.train_images // recipe.batch)
 
 
 def workload(
     recipe: Recipe,
-    data: DataIdentity,
+    data: Counts,
     *,
     forward_multiply_adds: int,
     trainable: int,

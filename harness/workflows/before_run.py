@@ -1,0 +1,56 @@
+"""What is checked before a run begins: the data folder's shape, then machine, disk and time."""
+
+from collections.abc import Callable
+
+from harness.training.checkpoint import list_checkpoints
+from harness.workflows.data_shape import check_imagenet_shape, data_shape
+from harness.workflows.preflight import preflight
+from harness.workflows.request import RunRequest
+from harness.workflows.run_folder import existing_journal, run_folder
+
+Say = Callable[[str], None]
+
+GET_IMAGENET = (
+    "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
+    "(6,744,924,160 bytes) from image-net.org (an account is needed), run "
+    "`harness prepare --source FOLDER_OF_TARS --out DIR`, then give the command again with "
+    "IMAGENET_DIR=DIR"
+)
+
+
+def check_before_run(request: RunRequest, say: Say) -> None:
+    """Check folder, machine, disk and time; in seconds, before anything is hashed.
+
+    Raises:
+        DataError: the folder is no data set, or not ImageNet where that is asked for.
+        MachineError: a GPU that TensorFlow does not see, too little disk, or a seed
+            beyond `request.max_hours`.
+    """
+    shape = data_shape(request.data)
+    if request.imagenet_only:
+        check_imagenet_shape(shape, request.data, GET_IMAGENET)
+    done = {seed: _steps_done(request, seed) for seed in request.seeds}
+    left = tuple(seed for seed in request.seeds if done[seed] is not None)
+    if not left:
+        return
+    found = preflight(
+        request.recipe,
+        shape,
+        left,
+        runs=request.runs,
+        max_hours=request.max_hours,
+        steps=request.steps,
+        steps_done={seed: steps for seed, steps in done.items() if steps},
+        eval_images=request.eval_images,
+    )
+    say(found.text())
+
+
+def _steps_done(request: RunRequest, seed: int) -> int | None:
+    """Steps that a checkpoint holds; None when the run has ended."""
+    folder = run_folder(request.runs, request.recipe, seed)
+    journal = existing_journal(folder)
+    if journal is not None and journal.finished is not None:
+        return None
+    checkpoints = list_checkpoints(folder.checkpoints)
+    return int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
