@@ -95,7 +95,7 @@ def _correlation(counts: PairedCounts) -> float:
     product = math.prod((a + b, c + d, a + c, b + d))
     if product == 0:
         return 0.0
-    numerator = a * d - b * c
+    numerator = float(a * d - b * c)
     if numerator > 0:
-        numerator = max(numerator - counts.n / 2, 0)
+        numerator = max(numerator - counts.n / 2, 0.0)
     return numerator / math.sqrt(product)

@@ -1,0 +1,79 @@
+"""`harness compare`: two runs or two prediction files, image by image."""
+
+import hashlib
+from pathlib import Path
+
+from harness.errors import RecordError, UsageError
+from harness.record.predictions import read_predictions
+from harness.record.schema import Evaluation
+from harness.record.summary import RunSummary, read_summary
+from harness.verdict.paired import PairedComparison, compare_predictions
+
+
+def compare(first: Path, second: Path, *, protocol: str | None = None) -> PairedComparison:
+    """Compare two prediction files, or those of two runs' last step.
+
+    Args:
+        first: A prediction file or a run.
+        second: The same.
+        protocol: Of the runs' evaluations to take; default the last one that
+            both have.
+
+    Raises:
+        RecordError: files that cannot be read, were altered, or are of
+            different images.
+        UsageError: the runs have no evaluation in common.
+    """
+    if first.suffix == second.suffix == ".parquet":
+        files = (first, second)
+    else:
+        runs = tuple(read_summary(path) for path in (first, second))
+        name = protocol or _common_protocol(runs[0], runs[1])
+        files = (_predictions_of(runs[0], name), _predictions_of(runs[1], name))
+    tables = [read_predictions(file) for file in files]
+    return compare_predictions(tables[0], tables[1], names=(str(files[0]), str(files[1])))
+
+
+def _common_protocol(first: RunSummary, second: RunSummary) -> str:
+    names = [[e.protocol.name for e in _with_predictions(run)] for run in (first, second)]
+    common = [name for name in names[0] if name in names[1]]
+    if not common:
+        raise UsageError(
+            "the runs have no evaluation in common",
+            where=f"{first.folder} has {', '.join(names[0]) or 'none'}; "
+            f"{second.folder} has {', '.join(names[1]) or 'none'}",
+            expected="a protocol under which both were evaluated at their last step",
+            remedy="evaluate both with `harness evaluate` and name the prediction files",
+        )
+    return common[-1]
+
+
+def _with_predictions(run: RunSummary) -> list[Evaluation]:
+    return [e for e in run.evaluations if e.final and e.predictions_file]
+
+
+def _predictions_of(run: RunSummary, protocol: str) -> Path:
+    candidates = _with_predictions(run)
+    found = [e for e in candidates if e.protocol.name == protocol]
+    if not found or found[-1].predictions_file is None:
+        raise UsageError(
+            f"the run was not evaluated under {protocol!r} at its last step",
+            where=str(run.folder),
+            expected=f"one of {', '.join(e.protocol.name for e in candidates) or 'none'}",
+            remedy="name one of these, or none to take one that both have",
+        )
+    path = run.folder / found[-1].predictions_file
+    digest = found[-1].predictions_digest
+    if digest is not None and path.exists() and _sha256(path) != digest:
+        raise RecordError(
+            "the predictions are not those that the run wrote",
+            where=str(path),
+            expected=f"sha256 {digest}",
+            remedy="restore the file from a copy, or name it itself to compare it as it is",
+        )
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
