@@ -197,22 +197,11 @@ def _flat(prefix: str, value: Any) -> dict[str, str]:
 
 def deviations(runs: Sequence[RunRecord]) -> Section:
     """Settings that differ from the registered recipe, and warnings."""
-    paragraphs = []
+    said: dict[str, list[str]] = {}
     for run in runs:
-        started = run.started
-        if started.deviations:
-            paragraphs.append(f"{run.name} was run with {' '.join(started.deviations)}.")
-        registered = RECIPES.get(started.recipe.name)
-        if registered is None:
-            paragraphs.append(f"{run.name}: the recipe {started.recipe.name} is not registered.")
-        elif registered.digest != started.recipe_digest:
-            paragraphs.append(
-                f"{run.name}: the recipe's digest is {started.recipe_digest[:12]}, the registered "
-                f"one's {registered.digest[:12]}."
-            )
-        paragraphs += [
-            f"{run.name}, by the recipe: {text}" for text in started.recipe.notes.deviations
-        ]
+        for text in _deviations_of(run):
+            said.setdefault(text, []).append(run.name)
+    paragraphs = [f"{listed(names)}: {text}" for text, names in said.items()]
     unlike = len({run.started.recipe_digest for run in runs}) > 1
     if unlike:
         paragraphs.append("The runs have different recipes: their numbers must not be pooled.")
@@ -228,6 +217,22 @@ def deviations(runs: Sequence[RunRecord]) -> Section:
         tuple(paragraphs) or ("The runs follow the registered recipe; no deviation.",),
         tables=tables if rows else (),
     )
+
+
+def _deviations_of(run: RunRecord) -> list[str]:
+    started = run.started
+    found = list(started.recipe.notes.deviations)
+    if started.deviations:
+        found.append(f"run with {' '.join(started.deviations)}.")
+    registered = RECIPES.get(started.recipe.name)
+    if registered is None:
+        found.append(f"the recipe {started.recipe.name} is not registered.")
+    elif registered.digest != started.recipe_digest:
+        found.append(
+            f"the recipe's digest is {started.recipe_digest[:12]}, the registered one's "
+            f"{registered.digest[:12]}."
+        )
+    return found
 
 
 def repeat(runs: Sequence[RunRecord]) -> Section:

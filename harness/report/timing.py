@@ -107,10 +107,11 @@ def _marks(plot: Axes, run: RunRecord) -> None:
         (sorted({one.step for one in run.checkpoints}), "|"),
         (sorted({one.step for one in run.evaluations}), "^"),
     ):
-        plot.plot(
-            steps, [0.03] * len(steps), marker=marker, color=MUTED, linestyle="none", markersize=6,
-            transform=plot.get_xaxis_transform(), clip_on=False,
-        )  # fmt: skip
+        if steps:  # an empty line has no extent, with which no layout can be found
+            plot.plot(
+                steps, [0.03] * len(steps), marker=marker, color=MUTED, linestyle="none",
+                markersize=6, transform=plot.get_xaxis_transform(), clip_on=False,
+            )  # fmt: skip
 
 
 def _table(runs: Sequence[RunRecord], peaks: Sequence[PeakShare]) -> Table:

@@ -1,0 +1,231 @@
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from harness.cli.report import command
+from harness.recipes.catalogue import RECIPES
+from harness.report.content import Report
+from harness.report.markdown import markdown
+from harness.report.page import html
+from harness.workflows.report import ReportRequest, report
+from tests.record_samples import SampleRun, write_run
+
+EVIL = '"><script>alert("x")</script>$x^2$'
+VOID = {"meta", "link", "img", "br", "path", "use", "rect"}
+
+
+class Reader(HTMLParser):
+    """What a page consists of; fails on tags that are not closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "smoke-00000000"
+    write_run(folder / "seed-1", SampleRun(seed=1))
+    write_run(folder / "seed-2", SampleRun(seed=2, spike=(150, 77.0), top1_correct=190))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def content(study: Path) -> Report:
+    return report(ReportRequest((study,)))
+
+
+@pytest.fixture(scope="module")
+def page(content: Report) -> str:
+    return html(content)
+
+
+def test_the_page_needs_nothing_from_outside(page: str) -> None:
+    reader = read(page)
+    assert "script" not in reader.tags
+    links = [v for name, v in reader.attributes if name in {"href", "src", "xlink:href"}]
+    assert all(value.startswith(("#", "data:")) for value in links)
+    assert "url(#" in page
+    assert re.findall(r"url\((?!#)", page) == []
+    assert "default-src 'none'" in page
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(page: str) -> None:
+    reader = read(page)
+    ids = [value for name, value in reader.attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+    targets = {v[1:] for n, v in reader.attributes if n in {"href", "xlink:href"} and v[0] == "#"}
+    targets |= set(re.findall(r"url\(#([^)]+)\)", page))
+    targets |= {value for name, value in reader.attributes if name == "aria-labelledby"}
+    assert targets <= set(ids)
+
+
+def test_every_figure_has_a_table_in_its_section(content: Report) -> None:
+    drawn = [section for section in content.sections if section.drawings]
+    assert {section.name for section in drawn} >= {"learning", "timing"}
+    assert all(section.tables for section in drawn)
+
+
+def test_figures_follow_the_pages_colours(page: str) -> None:
+    assert "#0a0b" not in page
+    assert "#0a0c" not in page
+    for variable in set(re.findall(r"var\((--[a-z0-9-]+)\)", page)):
+        assert f"{variable}:" in page
+
+
+def test_the_same_runs_give_the_same_bytes(study: Path, content: Report, page: str) -> None:
+    again = report(ReportRequest((study,)))
+    assert html(again) == page
+    assert markdown(again) == markdown(content)
+
+
+def test_a_spike_is_in_the_table_and_the_axis_reaches_it(content: Report) -> None:
+    (learning,) = [section for section in content.sections if section.name == "learning"]
+    greatest = [row[5] for row in learning.tables[0].rows]
+    assert "77.00" in greatest
+    assert re.search(r">[78]0</text>", learning.drawings[0].wide)
+
+
+def test_what_is_missing_is_said(content: Report) -> None:
+    text = " ".join(p for section in content.sections for p in section.paragraphs)
+    for words in (
+        "No early-curve band is drawn", "the share of the machine's peak is unknown",
+        "No determinism certificate lies beside seed 1 and seed 2", "No contact sheet",
+        "No pictures are shown",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_the_numbers_of_a_run_are_those_of_its_journal(content: Report) -> None:
+    (protocols,) = [section for section in content.sections if section.name == "protocols"]
+    ten = {row[0]: row for row in protocols.tables[0].rows if row[1] == "ten_crop"}
+    assert ten["seed 1"][4] == "98.00 %"
+    assert ten["seed 2"][4] == "95.00 %"
+    (timing,) = [section for section in content.sections if section.name == "timing"]
+    assert timing.tables[0].rows[0][1] == "239"  # the step that holds compilation is left out
+
+
+def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
+    run = SampleRun(
+        classes=(EVIL, *"123456789"), command=("harness", "run", EVIL), environment={EVIL: EVIL}
+    )
+    folder = write_run(tmp_path / "study" / "seed-1", run)
+    evil = report(ReportRequest((folder,)))
+    reader = read(html(evil))
+    assert "script" not in reader.tags
+    assert sum(EVIL in text for text in reader.text) >= 3
+    assert "<script>" not in re.sub(r"```.*?```", "", markdown(evil), flags=re.DOTALL)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_run_without_evaluation_a_crashed_seed_and_a_torn_journal(tmp_path: Path) -> None:
+    write_run(tmp_path / "s" / "seed-1", SampleRun(seed=1, evaluates=False, ends=False))
+    torn = write_run(tmp_path / "s" / "seed-2", SampleRun(seed=2))
+    with (torn / "journal.jsonl").open("ab") as file:
+        file.write(b'{"schema_version":1,"ti')
+    content = report(ReportRequest((tmp_path / "s",)))
+    read(html(content))
+    rows = next(s for s in content.sections if s.name == "runs").tables[0].rows
+    assert [row[2] for row in rows] == ["no end in the journal", "completed"]
+    assert "23 bytes left out" in str(next(s for s in content.sections if s.name == "files"))
+
+
+def test_a_run_that_ended_before_its_first_step(tmp_path: Path) -> None:
+    run = SampleRun(steps=0, evaluates=False, ends=False)
+    folder = tmp_path / "s" / "seed-1"
+    folder.mkdir(parents=True)
+    lines = (write_run(tmp_path / "t", SampleRun()) / "journal.jsonl").read_text().splitlines()
+    (folder / "journal.jsonl").write_text(lines[0] + "\n")
+    content = report(ReportRequest((folder,)))
+    read(html(content))
+    assert run.steps == 0
+    assert "No timed step is in the journals." in str(content.sections)
+
+
+def test_runs_of_two_recipes_are_shown_but_not_judged(tmp_path: Path) -> None:
+    write_run(tmp_path / "a" / "seed-1", SampleRun())
+    write_run(tmp_path / "b" / "seed-1", SampleRun(recipe=RECIPES["apm5-resnet50"]))
+    content = report(ReportRequest((tmp_path / "a", tmp_path / "b")))
+    assert content.word is None
+    assert "not judged together" in content.sentence
+    assert "must not be pooled" in str(content.sections)
+    read(html(content))
+
+
+def test_pictures_of_mistakes_come_from_the_data_folder_and_from_nowhere_else(
+    study: Path, tmp_path: Path
+) -> None:
+    mistakes = next(
+        s for s in report(ReportRequest((study,))).sections if s.name == "mistakes"
+    ).tables[0]
+    names = [row[1] for row in mistakes.rows]
+    for name in names[:2]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / name)
+    content = report(ReportRequest((study,), data=tmp_path))
+    shown = next(s for s in content.sections if s.name == "mistakes")
+    assert len(shown.pictures) == 2
+    assert all(picture.data.startswith(b"\xff\xd8") for picture in shown.pictures)
+    read(html(content))
+
+
+def test_the_command_writes_page_and_markdown(study: Path, tmp_path: Path, page: str) -> None:
+    out, text = tmp_path / "deep" / "page.html", tmp_path / "page.md"
+    done = CliRunner().invoke(command, [str(study), "--out", str(out), "--markdown", str(text)])
+    assert done.exit_code == 0
+    assert done.stdout.strip() == str(out)
+    assert out.read_text() == page
+    assert text.read_text().startswith("# smoke on digits: seed 1 and seed 2")
+
+
+def test_a_report_needs_no_tensorflow(study: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
+        "sys.modules['mlflow'] = None; from harness.cli import main; main()"
+    )
+    words = ["report", str(study), "--out", str(tmp_path / "page.html")]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_certificate_beside_a_run_is_shown(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
+    (folder / "certificate.json").write_text(json.dumps({"level": "D2", "steps": 20}))
+    content = report(ReportRequest((folder,)))
+    section = next(s for s in content.sections if s.name == "determinism")
+    assert ("level", "D2") in section.tables[1].rows
