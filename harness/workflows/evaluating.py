@@ -1,9 +1,12 @@
 """Evaluations within a run: protocol in, predictions on disk, event in the journal."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
+import pyarrow as pa
 
 from harness.data.dataset import DataSet
 from harness.evaluation.evaluate import evaluate
@@ -60,7 +63,7 @@ class RunEvaluator:
             progress=lambda _done, _images: self.stop_if_asked(step),
         )
         path = self.folder.predictions(protocol.name, step)
-        digest = self._write(result, protocol, step)
+        digest = write_predictions(_table(result, self.data, protocol, step), path)
         self.recorder.record(
             Evaluation(
                 time_s=self.recorder.now(),
@@ -80,19 +83,28 @@ class RunEvaluator:
             )
         )
 
-    def _write(self, result: EvaluationResult, protocol: Protocol, step: int) -> str:
-        table = predictions_table(
-            list(result.image_ids),
-            result.labels,
-            result.top5_class,
-            result.top5_probability,
-            {
-                "protocol": protocol.model_dump_json(),
-                "data_root": self.data.identity.root_digest,
-                "step": str(step),
-            },
-        )
-        return write_predictions(table, self.folder.predictions(protocol.name, step))
+
+def _table(result: EvaluationResult, data: DataSet, protocol: Protocol, step: int) -> pa.Table:
+    return predictions_table(
+        list(result.image_ids),
+        result.labels,
+        result.top5_class,
+        result.top5_probability,
+        {
+            "protocol": protocol.model_dump_json(),
+            "data_root": data.identity.root_digest,
+            "step": str(step),
+        },
+    )
+
+
+def predictions_digest(model: keras.Model, data: DataSet, event: Evaluation) -> str:
+    """Repeat a recorded evaluation; hex sha256 of the prediction file that it gives."""
+    limit = None if event.complete else event.images
+    result = evaluate(model, data.val, event.protocol, limit=limit)
+    table = _table(result, data, event.protocol, event.step)
+    with tempfile.TemporaryDirectory() as folder:
+        return write_predictions(table, Path(folder) / "predictions.parquet")
 
 
 def recorded_evaluations(journal: Journal | None) -> set[tuple[int, str]]:

@@ -1,0 +1,119 @@
+"""The determinism certificate of a run and the details of a replayed step, as values.
+
+`harness certify` writes the certificate beside the run; reports and bundles
+show it. It needs no TensorFlow to be read.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.recipes.values import Frozen
+from harness.record.schema import Fingerprint, Hex64
+
+FILE_NAME = "certificate.json"
+
+Level = Literal["none", "data", "forward", "step", "whole_run"]
+"""How far a replay agreed: not even the batches; the batches; the losses; everything of each step;
+everything of every step, the final weights and each image's prediction."""
+
+Part = Literal["learning rate", "batch", "loss", "gradients", "gradients or weights"]
+"""What parted first within a step, in the order in which a step computes it."""
+
+
+class StepDifference(Frozen):
+    """The first step at which two records of the same training part."""
+
+    step: int = Field(ge=0)
+    part: Part
+    found: str
+    expected: str
+
+
+class Segment(Frozen):
+    """Consecutive steps that were replayed from a saved state."""
+
+    first_step: int = Field(ge=0)
+    end_step: int = Field(ge=1, description="step after the last one replayed")
+    level: Level
+    difference: StepDifference | None = None
+    altered_state: tuple[str, ...] = Field(
+        default=(), description="tensors of the starting state that the journal has otherwise"
+    )
+    differing_tensors: tuple[str, ...] = Field(
+        default=(), description="tensors at the end that the journal's checkpoint has otherwise"
+    )
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.difference or self.altered_state or self.differing_tensors)
+
+
+class Chance(Frozen):
+    """With which chance an audit would have caught an alteration."""
+
+    altered_share: float = Field(gt=0, le=1, description="of the run's steps, contiguous")
+    altered_segments: int = Field(ge=0, description="the fewest that so many steps can lie in")
+    chance: float = Field(ge=0, le=1)
+
+
+class Audit(Frozen):
+    """Segments drawn by a nonce that was given after the run."""
+
+    nonce: str
+    journal_digest: Hex64
+    segments_in_run: int = Field(ge=1)
+    segments_replayed: int = Field(ge=1)
+    chances: tuple[Chance, ...]
+
+
+class Certificate(Frozen):
+    """What a replay of a run showed.
+
+    `exact` says that the replay ran under the run's own numerics, where equal
+    bits are promised. Otherwise loss and gradient norm were compared within
+    `tolerance`, a fraction, and the certificate is a weaker one.
+    """
+
+    version: Literal[1] = 1
+    statement: str
+    level: Level
+    exact: bool
+    agrees: bool
+    run_id: str
+    seed: int
+    recipe_digest: Hex64
+    data_root: Hex64
+    journal_digest: Hex64
+    steps_in_run: int
+    steps_replayed: int
+    numerics_differences: tuple[str, ...]
+    tolerance: float | None
+    segments: tuple[Segment, ...]
+    audit: Audit | None = None
+    final_weights_equal: bool | None = None
+    predictions_equal: bool | None = None
+    harness_version: str
+    time_s: float = Field(description="time of day, seconds since 1970")
+
+
+class StepDetail(Frozen):
+    """One step computed again, with a fingerprint of every tensor."""
+
+    step: int
+    start: int = Field(description="step of the saved state that the replay began from")
+    altered_state: tuple[str, ...]
+    reproduces: bool = Field(description="whether the fingerprint is the journal's")
+    fingerprint: Fingerprint
+    batch_fingerprint: Fingerprint
+    learning_rate: float
+    loss: float
+    gradient_norm: float
+    images: tuple[tuple[str, Fingerprint], ...] = Field(
+        description="id and fingerprint of each image, augmented"
+    )
+    before: dict[str, Fingerprint] = Field(description="state before the step, by tensor")
+    marks: dict[str, Fingerprint] = Field(
+        description="loss, gradients/<path> and weights/<path>, in the order of the network"
+    )

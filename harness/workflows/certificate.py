@@ -1,0 +1,148 @@
+"""Comparing steps with those recorded, and drawing segments: pure functions."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.record.certificate import Chance, Level, Part, StepDifference
+from harness.statistics.audit import chance_of_catching, fewest_segments
+
+if TYPE_CHECKING:
+    from harness.record.schema import Steps
+    from harness.training.loop import Window
+
+AUDITED_SHARES = (0.01, 0.1)
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What is known of one step; `batch` is None in journals of early versions."""
+
+    learning_rate: float
+    batch: str | None
+    loss: float
+    gradient_norm: float
+    fingerprint: str
+
+
+def records_of(first: int, arrays: "Steps | Window") -> dict[int, StepRecord]:
+    """One record a step of a window or event that begins at step `first`."""
+    batches = arrays.batch_fingerprint or (None,) * len(arrays.loss)
+    columns = (arrays.learning_rate, batches, arrays.loss, arrays.gradient_norm, arrays.fingerprint)
+    return {
+        first + offset: StepRecord(*values)
+        for offset, values in enumerate(zip(*columns, strict=True))
+    }
+
+
+def first_difference(
+    expected: dict[int, StepRecord], found: dict[int, StepRecord]
+) -> StepDifference | None:
+    """The first step recorded in both that is not equal to the bit, and what parted there.
+
+    The learning rate is in no fingerprint: a difference in it is one of its own.
+    """
+    for step in sorted(expected.keys() & found.keys()):
+        part = parted(expected[step], found[step])
+        if part is not None:
+            one, other = (_shown(record[step], part) for record in (found, expected))
+            return StepDifference(step=step, part=part, found=one, expected=other)
+    return None
+
+
+def parted(one: StepRecord, other: StepRecord) -> Part | None:
+    """What differs first between two records of the same step."""
+    if one.learning_rate != other.learning_rate:
+        return "learning rate"
+    if one.fingerprint == other.fingerprint:
+        return None
+    if one.batch != other.batch and None not in (one.batch, other.batch):
+        return "batch"
+    if _differ(one.loss, other.loss):
+        return "loss"
+    if _differ(one.gradient_norm, other.gradient_norm):
+        return "gradients"
+    return "gradients or weights"
+
+
+def _differ(one: float, other: float) -> bool:
+    return one != other and not (math.isnan(one) and math.isnan(other))
+
+
+def _shown(record: StepRecord, part: Part) -> str:
+    shown = {
+        "learning rate": repr(record.learning_rate),
+        "batch": record.batch or "",
+        "loss": repr(record.loss),
+        "gradients": f"norm {record.gradient_norm!r}",
+    }
+    return shown.get(part, record.fingerprint)
+
+
+def exact_level(difference: StepDifference | None) -> Level:
+    """How far steps agreed when the first difference is this one."""
+    if difference is None:
+        return "step"
+    levels: dict[Part, Level] = {"batch": "none", "loss": "data", "learning rate": "data"}
+    return levels.get(difference.part, "forward")
+
+
+def tolerant_level(
+    expected: dict[int, StepRecord], found: dict[int, StepRecord], tolerance: float
+) -> Level:
+    """How far steps agreed where bits may differ.
+
+    `forward`: the first loss lies within the relative tolerance; `step`: so do
+    every loss and gradient norm; `data`: the batches have equal bits.
+    """
+    steps = sorted(expected.keys() & found.keys())
+    near = [
+        _near(expected[s].loss, found[s].loss, tolerance)
+        and _near(expected[s].gradient_norm, found[s].gradient_norm, tolerance)
+        for s in steps
+    ]
+    if all(near):
+        return "step"
+    if _near(expected[steps[0]].loss, found[steps[0]].loss, tolerance):
+        return "forward"
+    return "data" if all(expected[s].batch == found[s].batch for s in steps) else "none"
+
+
+def _near(one: float, other: float, tolerance: float) -> bool:
+    return math.isclose(one, other, rel_tol=tolerance)
+
+
+def drawn_segments(
+    journal_digest: str, nonce: str, count: int, segments: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """The segments that a nonce chooses, in the run's order.
+
+    Each segment's lot is the sha256 of journal digest, nonce and number; the
+    `count` smallest are drawn. Nobody who wrote the journal before the nonce
+    was known could choose them.
+    """
+
+    def lot(number: int) -> str:
+        return hashlib.sha256(f"{journal_digest}:{nonce}:{number}".encode()).hexdigest()
+
+    chosen = sorted(range(len(segments)), key=lot)[:count]
+    return [segments[number] for number in sorted(chosen)]
+
+
+def audit_chances(segments: Sequence[tuple[int, int]], drawn: int) -> tuple[Chance, ...]:
+    """With which chance so many drawn segments catch 1 % and 10 % of altered steps."""
+    lengths = [end - first for first, end in segments]
+    chances = []
+    for share in AUDITED_SHARES:
+        altered = fewest_segments(lengths, math.ceil(share * sum(lengths)))
+        chance = chance_of_catching(len(segments), drawn, altered)
+        chances.append(Chance(altered_share=share, altered_segments=altered, chance=chance))
+    return tuple(chances)
+
+
+def lowest(levels: Iterable[Level]) -> Level:
+    """The lowest of several levels."""
+    order: tuple[Level, ...] = ("none", "data", "forward", "step", "whole_run")
+    return order[min(order.index(level) for level in levels)]

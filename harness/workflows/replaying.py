@@ -1,0 +1,144 @@
+"""Open a run for replaying: pin this process as the run was pinned, find its data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import DataError, MachineError, RecordError
+from harness.numerics.pins import pin_runtime, set_import_flags
+from harness.record.journal import Journal, read_journal
+from harness.record.run_folders import find_runs
+from harness.record.schema import EffectiveNumerics
+from harness.workflows.run_folder import latest_numerics
+
+if TYPE_CHECKING:
+    from harness.data.dataset import DataSet
+    from harness.training.devices import Devices
+    from harness.workflows.replay import Replay
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run that can be replayed.
+
+    Attributes:
+        replay: Its training in this process.
+        numerics_differences: Fields in which this process executes otherwise
+            than the run; empty where equal bits are promised.
+    """
+
+    replay: "Replay"
+    numerics_differences: tuple[str, ...]
+
+
+def one_run(path: Path) -> Path:
+    """The folder of the single run that a path means.
+
+    Raises:
+        RecordError: there is none, or it is a study with several.
+    """
+    found = find_runs([path])
+    if len(found) != 1:
+        raise RecordError(
+            f"{len(found)} runs lie here",
+            where=str(path),
+            expected="one run's folder",
+            remedy=f"name one of them, such as {found[0]}",
+        )
+    return found[0]
+
+
+def open_replay(folder: Path, data: Path | None) -> Opened:
+    """Pin this process to a run's numerics and build its training.
+
+    To be called before TensorFlow is imported.
+
+    Args:
+        folder: The run's folder.
+        data: Where its data set lies now; None takes the recorded place.
+
+    Raises:
+        RecordError: there is no journal, or it has no steps.
+        DataError: the data set is not the run's.
+    """
+    journal = read_journal(folder)
+    if journal.last_step == 0:
+        raise RecordError(
+            "the run has no recorded step",
+            where=str(folder),
+            expected="a run that was trained",
+            remedy="train it first",
+        )
+    recorded = latest_numerics(journal)
+    _pin(journal, recorded)
+    from harness.workflows.replay import Replay
+
+    devices = _devices(recorded)
+    replay = Replay(folder, journal, _data(folder, journal, data), devices)
+    return Opened(replay, _differences(recorded, _effective(journal, devices)))
+
+
+def _pin(journal: Journal, recorded: EffectiveNumerics) -> None:
+    recipe = journal.started.recipe
+    numerics = recipe.numerics.model_copy(
+        update={
+            "onednn": recorded.onednn,
+            "op_determinism": recorded.op_determinism,
+            "intra_op_threads": recorded.intra_op_threads,
+            "inter_op_threads": recorded.inter_op_threads,
+        }
+    )
+    set_import_flags(numerics)
+    pin_runtime(numerics, recipe.precision)
+
+
+def _devices(recorded: EffectiveNumerics) -> "Devices":
+    """Devices as the run had them; where this machine has fewer, one."""
+    from harness.training.devices import ONE_DEVICE, open_devices, parse_devices
+
+    count = len(recorded.devices) // recorded.workers
+    logical = all(name.endswith(", logical") for name in recorded.devices)
+    try:
+        return open_devices(parse_devices(f"cpu:{count}" if logical else str(count)), None)
+    except MachineError:
+        return open_devices(ONE_DEVICE, None)
+
+
+def _effective(journal: Journal, devices: "Devices") -> EffectiveNumerics:
+    from harness.measure.environment import effective_numerics
+
+    recipe = journal.started.recipe
+    effective = effective_numerics(recipe.numerics, recipe.precision, workers=1)
+    return effective.model_copy(update={"devices": devices.names})
+
+
+def _differences(recorded: EffectiveNumerics, here: EffectiveNumerics) -> tuple[str, ...]:
+    before, after = recorded.model_dump(), here.model_dump()
+    return tuple(
+        f"{key}: {before[key]} in the run, {after[key]} here"
+        for key in before
+        if before[key] != after[key]
+    )
+
+
+def _data(folder: Path, journal: Journal, data: Path | None) -> "DataSet":
+    from harness.data.opening import open_dataset
+
+    recorded = journal.started.data_path
+    place = data or (Path(recorded) if recorded else None)
+    if place is None or not place.exists():
+        raise DataError(
+            "the run's data set is not where it was",
+            where=str(place) if place else "the journal names no place",
+            expected=f"the data set with root {journal.started.data.root_digest}",
+            remedy="name its folder with --data",
+        )
+    opened = open_dataset(place, manifests=folder.parent.parent / "datasets")
+    if opened.identity.root_digest != journal.started.data.root_digest:
+        raise DataError(
+            f"the data set has the root {opened.identity.root_digest}",
+            where=str(place),
+            expected=f"{journal.started.data.root_digest}, that of the run",
+            remedy="name the run's own data with --data; an image was changed, added or removed",
+        )
+    return opened

@@ -1,0 +1,85 @@
+"""Data, the run that nothing interrupts, and the table that is printed at the end."""
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.command import Bits, Command, bits_of, check_counted_once
+
+CLASSES = 4
+IMAGES = {"train": 20, "val": 6}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault as it is told at the end."""
+
+    fault: str
+    moment: str
+    outcome: str
+    bits_equal: bool | None
+    exit_code: int
+
+
+ROWS: list[Row] = []
+
+
+@pytest.fixture
+def table() -> list[Row]:
+    return ROWS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not ROWS:
+        return
+    lines = [("fault", "moment", "outcome", "bits equal", "exit code")]
+    words = {True: "yes", False: "NO", None: "-"}
+    lines += [(r.fault, r.moment, r.outcome, words[r.bits_equal], str(r.exit_code)) for r in ROWS]
+    widths = [max(len(line[i]) for line in lines) for i in range(5)]
+    terminalreporter.section("faults")
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        terminalreporter.write_line("  ".join(cells).rstrip())
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty training and twenty-four validation digits of four classes."""
+    from harness.data.digits import digit_files
+
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    seen: Counter[tuple[str, str]] = Counter()
+    for relative, jpeg in digit_files():
+        split, name, _ = relative.split("/")
+        if int(name) < CLASSES and seen[split, name] < IMAGES[split]:
+            seen[split, name] += 1
+            path = folder / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(jpeg)
+    return folder
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A run that nothing interrupted."""
+
+    command: Command
+    bits: Bits
+
+    def copy(self, runs: Path) -> Command:
+        """A copy of the finished run, to be damaged."""
+        shutil.copytree(self.command.runs, runs)
+        return Command(self.command.data, runs)
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    command = Command(digits, tmp_path_factory.mktemp("uninterrupted") / "runs")
+    ended = command.finish()
+    assert ended.exit_code == 0, ended.stderr
+    journal = command.journal()
+    check_counted_once(journal)
+    return Reference(command, bits_of(journal))

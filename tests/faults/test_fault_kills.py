@@ -1,0 +1,116 @@
+"""SIGKILL at random moments: the run ends as if nothing had happened."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.faults.command import (
+    CHECKPOINT_EVERY,
+    STEPS,
+    Command,
+    bits_of,
+    check_counted_once,
+    ended_within,
+    kill,
+    wait_for_step,
+)
+from tests.faults.conftest import Reference, Row
+
+KILLS_OF_A_RUN = 5
+START_UP_S = 6.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a process is killed: so long after the journal holds so many steps.
+
+    Without a step, so long after the process began.
+    """
+
+    step: int | None
+    delay_s: float
+
+    def __str__(self) -> str:
+        begin = "the start" if self.step is None else f"step {self.step}"
+        return f"{self.delay_s:.2f} s after {begin}"
+
+
+def draw(seed: int, kills: int) -> list[Moment]:
+    """Moments over the whole run in order; about one in eight is in the start-up."""
+    generator = np.random.default_rng([20_26, seed])
+    steps = np.sort(generator.integers(0, STEPS, kills))
+    moments = []
+    for step in steps.tolist():
+        if generator.random() < 1 / 8:
+            moments.append(Moment(None, START_UP_S * float(generator.random())))
+        else:
+            moments.append(Moment(step, 0.8 * float(generator.random())))
+    return moments
+
+
+def kill_at(command: Command, moment: Moment) -> str | None:
+    """Kill a run at a moment; what it was doing, or None when it had ended before."""
+    process = command.start()
+    reached = moment.step is None or wait_for_step(command, process, moment.step)
+    if not reached or ended_within(process, moment.delay_s):
+        command.finish(process)
+        return None
+    ended = kill(process)
+    assert ended.exit_code == -9
+    return doing(command, process)
+
+
+def doing(command: Command, _process: subprocess.Popen[str]) -> str:
+    steps = command.recorded_steps()
+    if steps is None:
+        return "killed before the journal"
+    if list(command.folder.glob("checkpoints/.step-*.tmp")):
+        return f"killed writing a checkpoint, {steps} steps recorded"
+    return f"killed with {steps} steps recorded"
+
+
+def check_no_step_lost(command: Command) -> None:
+    """Every resume began at the last checkpoint that the journal had, or a newer one."""
+    saved = 0
+    for event in command.journal().events:
+        if event.event == "checkpoint":
+            saved = max(saved, event.step)
+        if event.event == "resumed":
+            assert event.skipped == ()
+            assert event.step >= saved
+        if event.event == "replayed":
+            assert len(event.step) <= CHECKPOINT_EVERY
+
+
+def kill_and_compare(
+    seed: int, kills: int, digits: Path, runs: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = Command(digits, runs)
+    told = []
+    for moment in draw(seed, kills):
+        outcome = kill_at(command, moment)
+        if outcome is not None:
+            told.append((moment, outcome))
+    ended = command.finish()
+    equal = ended.exit_code == 0 and bits_of(command.journal()) == uninterrupted.bits
+    table += [Row("SIGKILL", str(m), outcome, equal, ended.exit_code) for m, outcome in told]
+    assert ended.exit_code == 0, ended.stderr
+    check_counted_once(command.journal())
+    check_no_step_lost(command)
+    assert bits_of(command.journal()) == uninterrupted.bits
+    assert len(told) == kills
+
+
+def test_a_few(digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]) -> None:
+    kill_and_compare(0, 4, digits, tmp_path / "runs", uninterrupted, table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_fifty(
+    seed: int, digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    kill_and_compare(seed, KILLS_OF_A_RUN, digits, tmp_path / "runs", uninterrupted, table)
