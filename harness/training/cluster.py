@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from harness.errors import UsageError
 
 TF_CONFIG = "TF_CONFIG"
-EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'  # one line to copy
+EXAMPLE = (
+    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
+)
 SLURM_PORT = 8888
 """First port of a Slurm job's workers on each host, as TensorFlow's resolver has it."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import harness
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
 from harness.workflows.request import RunRequest
@@ -17,6 +17,9 @@ from harness.workflows.workers import Alone, ChiefCrew, FollowerCrew, Job, Say
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
+    from harness.training.devices import Devices
+
+THREADS = ("intra_op_threads", "inter_op_threads")
 
 DEFECT = 70
 """What is told to other workers when this one ends by a defect."""
@@ -29,11 +32,13 @@ class Joint:
     Attributes:
         job: The others, if any.
         numerics: Pinned in this process; the chief's on every worker.
+        devices: Replicas, and which of them are here.
         data: The data set, the same on every worker.
     """
 
     job: Job
     numerics: Numerics
+    devices: "Devices"
     data: "DataSet"
 
 
@@ -41,10 +46,11 @@ class Joint:
 def joined(
     request: RunRequest, stop: StopRequest, say: Say, threads: Callable[[RunRequest], Numerics]
 ) -> Iterator[Joint]:
-    """Pin this process, open the data and, in a job of workers, agree with the others.
+    """Pin this process, agree with the other workers, if any, and open devices and data.
 
-    The chief opens the data before the others can reach it, so that a manifest
-    that has to be made is made once.
+    Devices come before the data: TensorFlow takes them only before its first
+    operation, and a new manifest needs some. The chief opens the data before
+    the others, so that a manifest is made once.
 
     Args:
         request: What to run; its cluster says whether there are others.
@@ -53,17 +59,20 @@ def joined(
         threads: The recipe's numerics with resolved thread counts.
 
     Raises:
-        UsageError: a worker has other code, recipe, data or options.
-        HarnessError: data cannot be opened, or a port is in use.
+        UsageError: a worker has other code, recipe, options or data.
+        HarnessError: data cannot be opened, devices or a port are missing.
     """
     if request.cluster is None:
-        yield Joint(Alone(stop), *_prepared(request, threads(request), say))
+        numerics = threads(request)
+        devices = _pinned_devices(request, numerics)
+        yield Joint(Alone(stop), numerics, devices, _checked_data(request, say))
         return
     kind = FollowerCrew if request.cluster.worker else ChiefCrew
     crew: ChiefCrew | FollowerCrew = kind(request.cluster, stop, say)
     try:
-        numerics, data = _assembled(crew, request, threads, say)
-        yield Joint(crew, numerics, data)
+        numerics = _agreed(crew, request, threads, say)
+        devices = _pinned_devices(request, numerics)
+        yield Joint(crew, numerics, devices, _same_data(crew, request, say))
         crew.meet("end")
     except HarnessError as error:
         crew.close(error.exit_code, error.found)
@@ -74,52 +83,75 @@ def joined(
     crew.close(0, "")
 
 
-def _assembled(
+def _agreed(
     crew: ChiefCrew | FollowerCrew,
     request: RunRequest,
     threads: Callable[[RunRequest], Numerics],
     say: Say,
-) -> tuple[Numerics, "DataSet"]:
+) -> Numerics:
+    place = f"worker {crew.cluster.worker} of {crew.cluster.workers}"
     if isinstance(crew, ChiefCrew):
-        numerics, data = _prepared(request, threads(request), say)
-        say(f"worker 0 of {crew.cluster.workers}: waiting for the others")
-        counts = {
-            "intra_op_threads": numerics.intra_op_threads,
-            "inter_op_threads": numerics.inter_op_threads,
-        }
-        crew.assemble(counts, identity(request, data))
-        return numerics, data
-    say(f"worker {crew.cluster.worker} of {crew.cluster.workers}: waiting for worker 0")
+        numerics = threads(request)
+        say(f"{place}: waiting for the others")
+        counts = {key: getattr(numerics, key) for key in THREADS}
+        crew.assemble(counts, identity(request))
+        return numerics
+    say(f"{place}: waiting for worker 0")
     plan = crew.assemble()
-    counts = {key: plan[key] for key in ("intra_op_threads", "inter_op_threads")}
-    numerics = resolved(request.recipe.numerics).model_copy(update=counts)
-    numerics, data = _prepared(request, numerics)
-    crew.agree(identity(request, data))
-    return numerics, data
+    counts = {key: plan[key] for key in THREADS}
+    crew.agree(identity(request))
+    return resolved(request.recipe.numerics).model_copy(update=counts)
 
 
-def _prepared(
-    request: RunRequest, numerics: Numerics, say: Say | None = None
-) -> tuple[Numerics, "DataSet"]:
-    """Pin the process, look at machine and folder, then open the data; `say` None looks not."""
+def _pinned_devices(request: RunRequest, numerics: Numerics) -> "Devices":
     set_import_flags(numerics)
     pin_runtime(numerics, request.recipe.precision)
-    from harness.data.opening import open_dataset
+    from harness.training.devices import open_devices, parse_devices
+
+    devices = open_devices(parse_devices(request.devices), request.cluster)
+    devices.check_batch(request.recipe.batch)
+    return devices
+
+
+def _checked_data(request: RunRequest, say: Say) -> "DataSet":
+    """Look at machine and folder, then open the data."""
     from harness.workflows.before_run import check_before_run
 
-    if say is not None:
-        check_before_run(request, say)
-
-    return numerics, open_dataset(request.data, manifests=request.runs / "datasets")
+    check_before_run(request, say)
+    return _data(request)
 
 
-def identity(request: RunRequest, data: "DataSet") -> dict[str, str]:
+def _data(request: RunRequest) -> "DataSet":
+    from harness.data.opening import open_dataset
+
+    return open_dataset(request.data, manifests=request.runs / "datasets")
+
+
+def _same_data(crew: ChiefCrew | FollowerCrew, request: RunRequest, say: Say) -> "DataSet":
+    """The data on every worker, after the chief has opened its own."""
+    if crew.chief:
+        data = _checked_data(request, say)
+        crew.share("data root", data.identity.root_digest)
+    else:
+        root = crew.share("data root")
+        data = _data(request)
+        if data.identity.root_digest != root:
+            raise UsageError(
+                f"worker {crew.cluster.worker} has another data root: {data.identity.root_digest}",
+                where=str(request.data),
+                expected=f"{root}, as worker 0 has",
+                remedy="give every worker the same data",
+            )
+    crew.meet("same data")
+    return data
+
+
+def identity(request: RunRequest) -> dict[str, str]:
     """What must be equal on all workers, by the name that a message gives it."""
     values: dict[str, Any] = {
         "code (sha256 of the package)": code_digest(Path(harness.__file__).parent),
         "recipe digest": request.recipe.digest,
         "numerics": request.recipe.numerics.model_dump_json(),
-        "data root": data.identity.root_digest,
         "--seed": request.seeds,
         "--steps": request.steps,
         "--checkpoint-every": request.checkpoint_every,

@@ -28,6 +28,7 @@ from harness.workflows.workers import Job
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
+    from harness.training.devices import Devices
     from harness.workflows.train_seed import Surroundings
 
 Say = Callable[[str], None]
@@ -109,7 +110,7 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     check_seeds(request.seeds)
     check_init(request)
     with stop_on_signals() as stop, joined(request, stop, say, _threads) as joint:
-        surroundings = _surroundings(request, joint.numerics)
+        surroundings = _surroundings(request, joint.numerics, joint.devices)
         outcomes = [
             _one_seed(request, seed, joint.data, surroundings, joint.job, say)
             for seed in request.seeds
@@ -135,17 +136,14 @@ def _threads(request: RunRequest) -> Numerics:
     return numerics
 
 
-def _surroundings(request: RunRequest, numerics: Numerics) -> "Surroundings":
+def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
     from harness.measure.environment import (
         capture_environment,
         effective_numerics,
         git_state,
     )
-    from harness.training.devices import open_devices, parse_devices
     from harness.workflows.train_seed import Surroundings
 
-    devices = open_devices(parse_devices(request.devices), request.cluster)
-    devices.check_batch(request.recipe.batch)
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     commit, dirty = git_state()
     return Surroundings(

@@ -127,6 +127,7 @@ class Crew:
         self._left: set[int] = set()
         self._stop_text: str | None = None
         self._record_loss: Callable[[str], None] = lambda _text: None
+        self._channels: dict[int, Channel] = {}
         self._leaving = False
 
     def stops(self, done: int) -> bool:
@@ -361,6 +362,7 @@ class FollowerCrew(Crew):
         check_port(self.cluster.host_and_port(self.cluster.worker))
         self._deadline = time.monotonic() + ASSEMBLY_S
         self._channel = connect(self.cluster.host_and_port(0), self._deadline)
+        self._channels = {0: self._channel}
         self._channel.send({"kind": "hello", "worker": self.cluster.worker})
         return _received(self._channel, self._deadline, 0)
 
@@ -418,8 +420,9 @@ class FollowerCrew(Crew):
     def close(self, code: int, text: str) -> None:
         """Say goodbye to the chief and close."""
         self._leaving = True
-        self._channel.send({"kind": "leaving", "code": code, "text": text})
-        self._channel.close()
+        for channel in self._channels.values():
+            channel.send({"kind": "leaving", "code": code, "text": text})
+            channel.close()
 
 
 def _received(channel: Channel, deadline: float, worker: int) -> Message:
