@@ -39,7 +39,7 @@ SMOKE = Recipe(
     batch=32,
     phases=(
         Phase(epochs=1, rate=Linear(start=1e-4, end=0.05)),
-        Phase(epochs=9, rate=Cosine(start=0.05, alpha=1e-4), reset_momentum=True),
+        Phase(epochs=8, rate=Cosine(start=0.05, alpha=1e-4), reset_momentum=True),
     ),
     optimizer=Optimizer(momentum=0.9, nesterov=True),
     loss=Loss(label_smoothing=0.1, weight_decay=1e-4),
