@@ -1,7 +1,6 @@
 """Open a data set: a prepared folder, or a plain one whose manifest is then made and kept."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,13 @@ from harness.data.manifest import (
     root_digest,
     write_manifest,
 )
-from harness.data.preparing import OnProgress, inspect_source
+from harness.data.preparing import (
+    ImageSource,
+    OnProgress,
+    Preparation,
+    default_workers,
+    remove_parts,
+)
 from harness.data.sources import Source, list_folder
 from harness.data.truths import kind_of, known_truths
 from harness.errors import DataError
@@ -47,23 +52,38 @@ def open_dataset(path: Path, *, manifests: Path) -> DataSet:
 
 
 def build(
-    source: Source,
+    source: ImageSource,
     out: Path,
     *,
     workers: int | None = None,
+    rehash: bool = False,
     on_progress: OnProgress = lambda _: None,
 ) -> Description:
     """Inspect a source and write its manifest and description to `out`.
 
+    Args:
+        source: the images.
+        out: folder for the manifest and converted copies.
+        workers: threads; None takes one per core.
+        rehash: inspect everything anew, whatever an earlier preparation knows.
+        on_progress: called as images are done.
+
     Raises:
         DataError: a file cannot be read, or two images have one id.
+        MachineError: the disk is full.
     """
-    workers = workers or os.cpu_count() or 1
-    rows = inspect_source(source, out, workers=workers, on_progress=on_progress)
+    rows = Preparation(
+        source,
+        out,
+        workers=workers or default_workers(),
+        rehash=rehash,
+        on_progress=on_progress,
+    ).rows()
     _refuse_doubles(rows, source)
     digest = root_digest(rows)
-    truths = known_truths(rows, source.classes)
-    kind = kind_of(digest, source.classes, truths)
+    classes = source.classes
+    truths = known_truths(rows, classes)
+    kind = kind_of(digest, classes, truths)
     decisions = dict(zip(*np.unique(rows["decision"].to_numpy(), return_counts=True), strict=True))
     description = Description(
         identity=DataIdentity(
@@ -72,8 +92,8 @@ def build(
             root_digest=digest,
             train_images=int(pc.sum(pc.equal(rows["split"], "train")).as_py()),
             val_images=int(pc.sum(pc.equal(rows["split"], "val")).as_py()),
-            classes=source.classes,
-            class_order="wordnet" if source.classes == class_orders().wnids else "folder",
+            classes=classes,
+            class_order="wordnet" if classes == class_orders().wnids else "folder",
         ),
         source=source.kind,
         images_root=str(source.root),
@@ -81,9 +101,10 @@ def build(
         converted=int(decisions.get("converted", 0)),
         refused=int(decisions.get("refused", 0)),
         turned=int(pc.sum(pc.greater(rows["source_orientation"], 1)).as_py() or 0),
-        truths=truths,
+        truths=truths + tuple(getattr(source, "truths", ())),
     )
     write_manifest(rows, description, out)
+    remove_parts(out)
     return description
 
 
@@ -107,6 +128,13 @@ def load(folder: Path) -> DataSet:
         class_order=identity.class_order,
         identity=identity,
     )
+
+
+def refused_images(folder: Path, limit: int) -> tuple[tuple[str, str], ...]:
+    """Id and reason of the first refused images of a prepared folder."""
+    rows = read_manifest(folder, ["id", "decision", "reason"])
+    refused = rows.filter(pc.equal(rows["decision"], "refused")).slice(0, limit)
+    return tuple((row["id"], row["reason"]) for row in refused.to_pylist())
 
 
 def _split(rows: pa.Table, name: str, description: Description, folder: Path) -> Split:
@@ -156,7 +184,7 @@ def _refuse_unreadable(rows: pa.Table, folder: Path) -> None:
         )
 
 
-def _refuse_doubles(rows: pa.Table, source: Source) -> None:
+def _refuse_doubles(rows: pa.Table, source: ImageSource) -> None:
     ids = rows["id"]
     if pc.count_distinct(ids).as_py() == len(ids):
         return

@@ -1,65 +1,283 @@
-"""From a listed source to a manifest: inspect every file once, in parallel, resumably."""
+"""From a source to a manifest's rows: inspect every file once, in parallel, resumably."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harness.data.inspection import Inspection, inspect
-from harness.data.manifest import SCHEMA
-from harness.data.sources import Source, SourceImage
-from harness.errors import DataError
+from harness.data.manifest import MANIFEST, SCHEMA, replace_durably
+from harness.data.sources import SourceImage
+from harness.errors import DataError, MachineError
 
-PART_ROWS = 5_000
+PART_ROWS = 2_000
+PARTS = ".parts"
+PENDING_PER_WORKER = 16
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a preparation is."""
+    """How far a preparation is; `images_total` is None while it cannot be known."""
 
     images: int
-    images_total: int
-    bytes: int
+    images_total: int | None
+    bytes_done: int
     bytes_total: int
 
 
 OnProgress = Callable[[Progress], None]
+Item = tuple[SourceImage, bytes | None]
 
 
-def inspect_source(source: Source, out: Path, *, workers: int, on_progress: OnProgress) -> pa.Table:
-    """Inspect every image of a source.
+class ImageSource(Protocol):
+    """What the preparation needs to know of a source."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of source, recorded."""
+
+    @property
+    def root(self) -> Path:
+        """Folder that paths are relative to."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes in label order."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to be read."""
+
+    @property
+    def count(self) -> int | None:
+        """Number of images, where known."""
+
+    def items(self, on_bytes: Callable[[int], None]) -> Iterator[Item]:
+        """Images, with their bytes where they are not files yet."""
+
+
+class Preparation:
+    """Rows of a source, those of an earlier, interrupted preparation included.
 
     Args:
-        source: the listed images.
-        out: folder for converted copies.
+        source: the images.
+        out: folder for parts and converted copies.
         workers: threads; reading and hashing release the interpreter's lock.
-        on_progress: called from the calling thread after each part.
-
-    Returns:
-        The manifest's rows, sorted by id.
+        rehash: inspect everything anew, whatever is known.
+        on_progress: called from the calling thread.
     """
-    labels = {name: label for label, name in enumerate(source.classes)}
-    total = sum(image.size_bytes for image in source.images)
-    parts: list[pa.Table] = []
-    done = done_bytes = 0
-    with ThreadPoolExecutor(workers) as pool:
-        for chunk in _chunks(source.images, PART_ROWS):
-            rows = list(pool.map(lambda i: _row(i, labels[i.class_name], source.root, out), chunk))
-            parts.append(pa.Table.from_pylist(rows, SCHEMA))
-            done += len(chunk)
-            done_bytes += sum(image.size_bytes for image in chunk)
-            on_progress(Progress(done, len(source.images), done_bytes, total))
-    return pa.concat_tables(parts).sort_by("id").combine_chunks()
+
+    def __init__(
+        self,
+        source: ImageSource,
+        out: Path,
+        *,
+        workers: int,
+        rehash: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> None:
+        self.source = source
+        self.out = out
+        self.workers = workers
+        self.on_progress = on_progress
+        self.labels = {name: label for label, name in enumerate(source.classes)}
+        self.images = self.bytes_done = 0
+        self.earlier = SCHEMA.empty_table() if rehash else earlier_rows(out)
+        self.known = _row_of(self.earlier)
+        self.kept: list[int] = []
+
+    def rows(self) -> pa.Table:
+        """Inspect what is not known yet; rows sorted by id.
+
+        Raises:
+            DataError: a file cannot be read.
+            MachineError: the disk is full.
+        """
+        parts = [SCHEMA.empty_table()]
+        fresh: list[dict[str, Any]] = []
+        for row in self._inspected():
+            fresh.append(row)
+            if len(fresh) == PART_ROWS:
+                parts.append(write_part(fresh, self.out))
+                fresh = []
+        parts.append(pa.Table.from_pylist(fresh, SCHEMA))
+        parts.append(self.earlier.take(pa.array(self.kept, pa.int64())))
+        return pa.concat_tables(parts).sort_by("id").combine_chunks()
+
+    def _inspected(self) -> Iterator[dict[str, Any]]:
+        pool = ThreadPoolExecutor(self.workers)
+        pending: deque[Future[dict[str, Any]]] = deque()
+        try:
+            for item in self._unknown():
+                pending.append(pool.submit(self._inspect, *item))
+                if len(pending) >= PENDING_PER_WORKER * self.workers:
+                    yield self._finished(pending.popleft())
+            while pending:
+                yield self._finished(pending.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _unknown(self) -> Iterator[Item]:
+        """Items that no earlier row describes; the others' rows are kept."""
+        for image, raw in self.source.items(self._read):
+            place = self.known.get(image.path)
+            if place is not None and self._unchanged(image, raw, place):
+                self.kept.append(place)
+                self._count(image, raw)
+            else:
+                yield image, raw
+
+    def _unchanged(self, image: SourceImage, raw: bytes | None, place: int) -> bool:
+        row = {name: self.earlier[name][place].as_py() for name in _IDENTITY}
+        if (row["id"], row["bytes"], row["label"]) != (
+            image.id,
+            image.size_bytes,
+            self.labels[image.class_name],
+        ):
+            return False
+        mtime_ns = image.mtime_ns if raw is None else _mtime_ns(self.source.root / image.path)
+        return bool(mtime_ns == row["mtime_ns"])
+
+    def _inspect(self, image: SourceImage, raw: bytes | None) -> dict[str, Any]:
+        path = self.source.root / image.path
+        mtime_ns = image.mtime_ns
+        if raw is None:
+            raw = _read_file(path, image)
+        else:
+            write_file(path, raw)
+            mtime_ns = path.stat().st_mtime_ns
+        facts = inspect(raw)
+        return {
+            "id": image.id,
+            "split": image.split,
+            "class": image.class_name,
+            "label": self.labels[image.class_name],
+            "path": image.path,
+            "bytes": facts.size_bytes,
+            "mtime_ns": mtime_ns,
+            "converted": self._keep_converted(image, facts),
+            **{name: getattr(facts, name) for name in _FACTS},
+        }
+
+    def _keep_converted(self, image: SourceImage, facts: Inspection) -> str | None:
+        if facts.converted is None:
+            return None
+        relative = f"converted/{image.id}.png"
+        write_file(self.out / relative, facts.converted)
+        return relative
+
+    def _finished(self, future: "Future[dict[str, Any]]") -> dict[str, Any]:
+        row = future.result()
+        self.images += 1
+        if self.source.count is not None:
+            self.bytes_done += row["bytes"]
+        self._report()
+        return row
+
+    def _count(self, image: SourceImage, raw: bytes | None) -> None:
+        self.images += 1
+        if raw is None:
+            self.bytes_done += image.size_bytes
+        self._report()
+
+    def _read(self, size: int) -> None:
+        self.bytes_done += size
+
+    def _report(self) -> None:
+        self.on_progress(
+            Progress(self.images, self.source.count, self.bytes_done, self.source.size_bytes)
+        )
 
 
-def _row(image: SourceImage, label: int, root: Path, out: Path) -> dict[str, Any]:
-    path = root / image.path
+_FACTS = ("sha256", "encoding", "colour_model", "width", "height", "orientation",
+          "source_orientation", "decision", "reason", "farmhash64")  # fmt: skip
+_IDENTITY = ("id", "bytes", "label", "mtime_ns")
+
+
+def earlier_rows(out: Path) -> pa.Table:
+    """Rows of a finished manifest and of parts that an interrupted preparation left."""
+    files = [out / MANIFEST, *sorted((out / PARTS).glob("part-*.parquet"))]
+    tables = [SCHEMA.empty_table()]
+    for file in files:
+        try:
+            table = pq.read_table(file) if file.exists() else None
+        except (OSError, pa.ArrowInvalid):
+            continue  # a damaged part is worth nothing: its images are inspected again
+        if table is not None and table.schema.remove_metadata() == SCHEMA:
+            tables.append(table)
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def write_part(rows: list[dict[str, Any]], out: Path) -> pa.Table:
+    """Keep finished rows, so that an interrupted preparation goes on behind them."""
+    folder = out / PARTS
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    number = len(list(folder.glob("part-*.parquet")))
+    temporary = folder / ".part.tmp"
+    pq.write_table(table, temporary)
+    replace_durably(temporary, folder / f"part-{number:05d}.parquet")
+    return table
+
+
+def remove_parts(out: Path) -> None:
+    """Remove the parts once the manifest is written."""
+    for part in chain((out / PARTS).glob("*"), (out / PARTS).glob(".part.tmp")):
+        part.unlink(missing_ok=True)
+    if (out / PARTS).exists():
+        (out / PARTS).rmdir()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write under a temporary name and rename; on an error nothing half-written is left.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        raw = path.read_bytes()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise MachineError(
+            "the disk is full" if full else f"cannot write: {error.strerror}",
+            where=str(path),
+            expected=f"room for {len(content):,} bytes and the right to write",
+            remedy="free space, then run the same command again: it continues",
+        ) from error
+
+
+def default_workers() -> int:
+    """One thread per core that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _row_of(rows: pa.Table) -> dict[str, int]:
+    """Place of each path's last row."""
+    return {path: place for place, path in enumerate(rows["path"].to_pylist())}
+
+
+def _mtime_ns(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _read_file(path: Path, image: SourceImage) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"cannot read an image of the class {image.class_name}: {error.strerror}",
@@ -67,37 +285,3 @@ def _row(image: SourceImage, label: int, root: Path, out: Path) -> dict[str, Any
             expected="a readable file",
             remedy="check the file's permissions and the disk",
         ) from error
-    facts = inspect(raw)
-    return {
-        "id": image.id,
-        "split": image.split,
-        "class": image.class_name,
-        "label": label,
-        "path": image.path,
-        "bytes": facts.size_bytes,
-        "mtime_ns": image.mtime_ns,
-        "converted": _keep_converted(image, facts, out),
-        **{name: getattr(facts, name) for name in _FACTS},
-    }
-
-
-_FACTS = ("sha256", "encoding", "colour_model", "width", "height", "orientation",
-          "source_orientation", "decision", "reason", "farmhash64")  # fmt: skip
-
-
-def _keep_converted(image: SourceImage, facts: Inspection, out: Path) -> str | None:
-    if facts.converted is None:
-        return None
-    relative = f"converted/{image.id}.png"
-    path = out / relative
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(facts.converted)
-    temporary.replace(path)
-    return relative
-
-
-def _chunks(images: Iterable[SourceImage], size: int) -> Iterator[list[SourceImage]]:
-    iterator = iter(images)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

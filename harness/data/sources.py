@@ -1,6 +1,7 @@
 """Where images come from, as a plain list of what is to be inspected."""
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,20 @@ class Source:
     root: Path
     images: tuple[SourceImage, ...]
     classes: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all images."""
+        return sum(image.size_bytes for image in self.images)
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    def items(self, _on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, None]]:
+        """Every image, without its bytes: they are read where they lie."""
+        return ((image, None) for image in self.images)
 
 
 def list_folder(root: Path) -> Source:

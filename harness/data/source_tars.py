@@ -1,0 +1,253 @@
+"""ILSVRC's two tar files, streamed once: hashed, taken apart and never copied as tars.
+
+`ILSVRC2012_img_train.tar` holds 1,000 tars, one per WordNet id;
+`ILSVRC2012_img_val.tar` holds the validation images flat.
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from harness.data.manifest import Truth
+from harness.data.sources import EXTENSIONS, SourceImage, SplitName
+from harness.errors import DataError
+
+READ_BYTES = 1 << 20
+END_OF_ARCHIVE = b"\0" * 1024
+
+
+@dataclass(frozen=True)
+class PublishedTar:
+    """The published size and md5 of a tar."""
+
+    size_bytes: int
+    md5: str
+
+
+TRAIN_TAR = "ILSVRC2012_img_train.tar"
+VAL_TAR = "ILSVRC2012_img_val.tar"
+PUBLISHED = {
+    TRAIN_TAR: PublishedTar(147_897_477_120, "1d675b47d978889d74fa0da5fadfb00e"),
+    VAL_TAR: PublishedTar(6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
+}
+"""Sizes: tensorflow-datasets' checksums; md5: torchvision's ImageNet class (see the docs)."""
+
+
+@dataclass
+class TarSource:
+    """Both tars; `truths` fills as they are read.
+
+    Attributes:
+        root: where the images are unpacked.
+        folder: where the tars lie.
+        labels: WordNet id of each validation image by its name without extension.
+        published: sizes and md5 sums to compare with.
+    """
+
+    root: Path
+    folder: Path
+    labels: dict[str, str]
+    published: dict[str, PublishedTar] = field(default_factory=lambda: PUBLISHED)
+    kind: str = "tars"
+    truths: list[Truth] = field(default_factory=list)
+
+    count: int | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of both tars."""
+        return sum((self.folder / name).stat().st_size for name in (TRAIN_TAR, VAL_TAR))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """WordNet ids of the inner tars, sorted; reads only their headers."""
+        path = self.folder / TRAIN_TAR
+        with reading(path), tarfile.open(path) as tar:
+            return tuple(sorted(checked_name(m, path).removesuffix(".tar") for m in _files(tar)))
+
+    def items(self, on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, bytes]]:
+        """Every image with its bytes, validation first (a wrong label file shows early).
+
+        Raises:
+            DataError: a tar is cut short, has another md5 than published for its
+                size, or holds paths that leave the target.
+        """
+        classes = set(self.classes)
+        for member, raw in self._stream(VAL_TAR, on_bytes):
+            name = checked_name(member, self.folder / VAL_TAR)
+            yield _image("val", self._label(name, classes), name, len(raw)), raw
+        for member, raw in self._stream(TRAIN_TAR, on_bytes):
+            inner = self.folder / TRAIN_TAR / member.name
+            wnid = checked_name(member, self.folder / TRAIN_TAR).removesuffix(".tar")
+            for image, content in _inner(raw, inner):
+                yield _image("train", wnid, checked_name(image, inner), len(content)), content
+
+    def _stream(
+        self, name: str, on_bytes: Callable[[int], None]
+    ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+        path = self.folder / name
+        with reading(path), path.open("rb") as file:
+            hashed = HashedFile(file, on_bytes)
+            with tarfile.open(None, "r|", cast("IO[bytes]", hashed), READ_BYTES) as tar:
+                for member in _files(tar):
+                    yield member, _content(tar, member)
+            hashed.drain()
+        _check_end(path)
+        self.truths += compare_tar(path, hashed.md5.hexdigest(), self.published.get(name))
+
+    def _label(self, name: str, classes: set[str]) -> str:
+        label = self.labels.get(name.split(".", maxsplit=1)[0])
+        if label in classes:
+            return label
+        raise DataError(
+            f"the image {name} has "
+            + (f"the class {label}, which is not in {TRAIN_TAR}" if label else "no label"),
+            where=str(self.folder / VAL_TAR),
+            expected="a label of one of the training tar's classes",
+            remedy="give the right label file with --val-labels",
+        )
+
+
+class HashedFile:
+    """A file that is hashed as it is read, for `tarfile`'s stream mode."""
+
+    def __init__(self, file: IO[bytes], on_bytes: Callable[[int], None]) -> None:
+        self.file = file
+        self.md5 = hashlib.md5(usedforsecurity=False)  # the published sums are md5
+        self.on_bytes = on_bytes
+
+    def read(self, size: int) -> bytes:
+        """Read and hash."""
+        block = self.file.read(size)
+        self.md5.update(block)
+        self.on_bytes(len(block))
+        return block
+
+    def drain(self) -> None:
+        """Read what follows the end of the archive: it belongs to the published sum."""
+        while self.read(READ_BYTES):
+            pass
+
+
+class reading:  # noqa: N801 - used like a function, as contextlib's own are
+    """Turn the errors of a damaged or unreadable tar into one that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate.
+
+        Raises:
+            DataError: for errors of the tar.
+        """
+        if isinstance(error, tarfile.TarError | OSError):
+            raise DataError(
+                f"the tar cannot be read to its end: {error}",
+                where=str(self.path),
+                expected="a complete, readable tar file",
+                remedy="download it again and compare its md5 sum",
+            ) from error
+
+
+def checked_name(member: tarfile.TarInfo, tar: Path) -> str:
+    """The file name of a member.
+
+    Raises:
+        DataError: its path would leave the target.
+    """
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name or not path.name:
+        raise DataError(
+            f"the tar holds the path {member.name!r}, which leaves the target folder",
+            where=str(tar),
+            expected="plain file names",
+            remedy="this is not ILSVRC's file; do not trust it",
+        )
+    return path.name
+
+
+def compare_tar(path: Path, md5: str, published: PublishedTar | None) -> list[Truth]:
+    """Compare with the published size and sum.
+
+    A tar of another size is another tar, and says so. A tar of the published
+    size with another sum is damaged.
+
+    Raises:
+        DataError: the size is the published one and the md5 is not.
+    """
+    if published is None:
+        return []
+    size = path.stat().st_size
+    if size == published.size_bytes and md5 != published.md5:
+        raise DataError(
+            f"the md5 sum is {md5}",
+            where=str(path),
+            expected=f"{published.md5}, as published",
+            remedy="the file is damaged: download it again",
+        )
+    return [
+        Truth(
+            fact=f"bytes of {path.name}",
+            expected=f"{published.size_bytes:,}",
+            found=f"{size:,}",
+            holds=size == published.size_bytes,
+        ),
+        Truth(
+            fact=f"md5 of {path.name}",
+            expected=published.md5,
+            found=md5,
+            holds=md5 == published.md5,
+        ),
+    ]
+
+
+def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    for member in tar:
+        if member.isdir():
+            continue
+        if not member.isfile():
+            raise tarfile.TarError(f"{member.name!r} is no plain file")
+        yield member
+
+
+def _inner(raw: bytes, path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    if not raw.endswith(END_OF_ARCHIVE):
+        raise tarfile.ReadError(f"{path.name} is cut short")
+    with reading(path), tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
+        for member in _files(tar):
+            yield member, _content(tar, member)
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file: IO[Any] | None = tar.extractfile(member)
+    content = file.read() if file else b""
+    if len(content) != member.size:
+        raise tarfile.ReadError(f"{member.name} is cut short")
+    return bytes(content)
+
+
+def _check_end(path: Path) -> None:
+    """A tar ends with two empty blocks; a cut at a file's boundary is told only by them."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - len(END_OF_ARCHIVE), 0))
+        if file.read() != END_OF_ARCHIVE:
+            raise DataError(
+                "the tar has no end mark: it is cut short",
+                where=str(path),
+                expected="two empty blocks of 512 bytes at the end",
+                remedy="download it again and compare its md5 sum",
+            )
+
+
+def _image(split: SplitName, class_name: str, name: str, size: int) -> SourceImage:
+    if PurePosixPath(name).suffix.lower() not in EXTENSIONS:
+        raise tarfile.TarError(f"{name} is no image by its name")
+    return SourceImage(split, class_name, f"{split}/{class_name}/{name}", size, 0)
