@@ -118,7 +118,8 @@ def write_bundle(
 def check_name(name: str, where: str) -> None:
     """Raise `RecordError` for a member name that could lead out of a folder."""
     parts = PurePosixPath(name).parts
-    plain = bool(parts) and name == "/".join(parts) and not name.startswith("/") and "\\" not in name
+    plain = bool(parts) and name == "/".join(parts) and not name.startswith("/")
+    plain = plain and "\\" not in name
     if not plain or ".." in parts or ":" in name or not name.isprintable() or not name.isascii():
         raise RecordError(
             f"the member name {name!r} is not allowed",
