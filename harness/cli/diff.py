@@ -1,0 +1,41 @@
+"""`harness diff`."""
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option
+
+
+@click.command("diff")
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option("--data-a", type=click.Path(path_type=Path), help="Data of RUN_A, if it moved.")
+@click.option("--data-b", type=click.Path(path_type=Path), help="Data of RUN_B, if it moved.")
+@click.option(
+    "--no-replay",
+    is_flag=True,
+    help="Compare the journals only; names no tensor and needs no data.",
+)
+@json_option
+def command(
+    run_a: Path,
+    run_b: Path,
+    data_a: Path | None,
+    data_b: Path | None,
+    no_replay: bool,
+    as_json: bool,
+) -> None:
+    """Find the first step at which two runs part, what parted first, and why.
+
+    The step is computed again in both runs, each in a process with its own
+    threads and flags. Exit codes: 0 all common steps are equal, 1 the runs
+    part, 2 wrong input.
+    """
+    from harness.workflows.diff import DiffRequest, diff, text_of
+
+    request = DiffRequest(run_a, run_b, data_a, data_b, replay=not no_replay)
+    divergence = diff(request, say=lambda text: click.echo(text, err=True))
+    click.echo(divergence.model_dump_json(indent=2) if as_json else text_of(divergence))
+    if not divergence.equal:
+        raise SystemExit(1)
