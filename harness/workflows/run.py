@@ -1,7 +1,6 @@
 """`harness run`: every seed of a recipe, trained, evaluated and recorded."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from harness.numerics.pins import resolved
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.schema import EffectiveNumerics, Evaluation
+from harness.workflows.disk import disk_errors
 from harness.workflows.joining import joined
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import (
@@ -109,7 +109,11 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     """
     check_seeds(request.seeds)
     check_init(request)
-    with stop_on_signals() as stop, joined(request, stop, say, _threads) as joint:
+    with (
+        stop_on_signals() as stop,
+        disk_errors(request.runs),
+        joined(request, stop, say, _threads) as joint,
+    ):
         surroundings = _surroundings(request, joint.numerics, joint.devices)
         outcomes = [
             _one_seed(request, seed, joint.data, surroundings, joint.job, say)
@@ -166,7 +170,7 @@ def _one_seed(
     folder = run_folder(request.runs, request.recipe, seed)
     if not job.chief:
         return _followed(request, seed, data, folder, surroundings, job)
-    with locked(folder), _disk_errors(folder):
+    with locked(folder), disk_errors(folder.path):
         journal = existing_journal(folder)
         if journal is not None:
             check_same_run(journal, request.recipe, data.identity.root_digest, seed)
@@ -226,16 +230,6 @@ def _trained(
     if finished:
         log_network(request, run_.state.model, read_journal(folder.journal), say)
     return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
-
-
-@contextmanager
-def _disk_errors(folder: RunFolder) -> Iterator[None]:
-    from harness.workflows.failures import disk_error
-
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, folder.path) from error
 
 
 def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:

@@ -43,8 +43,9 @@ from harness.training.state import (
 )
 from harness.training.step import build_step
 from harness.workflows.comparable import comparable_steps
+from harness.workflows.disk import disk_error
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
-from harness.workflows.failures import device_errors, disk_error
+from harness.workflows.failures import device_errors
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder
