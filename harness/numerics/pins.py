@@ -8,6 +8,7 @@ import os
 import sys
 
 from harness.errors import MachineError
+from harness.numerics.quiet import import_tensorflow
 from harness.recipes.recipe import Numerics, Precision
 
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
@@ -42,7 +43,9 @@ def set_import_flags(numerics: Numerics) -> None:
             remedy=f"start the command with {ONEDNN_VARIABLE}={wanted}",
         )
     os.environ[ONEDNN_VARIABLE] = wanted
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Kernels report choices such as "oneDNN supports uint8 only with AVX-512" as errors; what
+    # really fails is raised.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def pin_runtime(numerics: Numerics, precision: Precision) -> None:
@@ -51,6 +54,7 @@ def pin_runtime(numerics: Numerics, precision: Precision) -> None:
     Raises:
         MachineError: TensorFlow's runtime already runs with other thread counts.
     """
+    import_tensorflow()
     import tensorflow as tf
 
     threading = tf.config.threading

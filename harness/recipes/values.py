@@ -14,7 +14,9 @@ class Frozen(BaseModel):
     Python's JSON reads back.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
+    )
 
 
 def canonical_json(value: Any) -> str:

@@ -3,19 +3,12 @@
 from collections.abc import Callable
 
 from harness.training.checkpoint import list_checkpoints
-from harness.workflows.data_shape import check_imagenet_shape, data_shape
+from harness.workflows.data_shape import GET_IMAGENET, check_imagenet_shape, data_shape
 from harness.workflows.preflight import preflight
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import existing_journal, run_folder
 
 Say = Callable[[str], None]
-
-GET_IMAGENET = (
-    "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
-    "(6,744,924,160 bytes) from image-net.org (an account is needed), run "
-    "`harness prepare --source FOLDER_OF_TARS --out DIR`, then give the command again with "
-    "IMAGENET_DIR=DIR"
-)
 
 
 def check_before_run(request: RunRequest, say: Say) -> None:

@@ -9,6 +9,13 @@ from harness.data.sources import list_folder
 from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
 from harness.errors import DataError
 
+GET_IMAGENET = (
+    "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
+    "(6,744,924,160 bytes) from image-net.org (an account is needed), run "
+    "`harness prepare --source FOLDER_OF_TARS --out DIR`, then give the command again with "
+    "IMAGENET_DIR=DIR"
+)
+
 
 @dataclass(frozen=True)
 class DataShape:

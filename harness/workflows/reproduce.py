@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.baselines.loading import baselines_folder, load_target
 from harness.baselines.schema import PublishedTarget
 from harness.errors import BaselineError, UsageError
-from harness.workflows.before_run import GET_IMAGENET
+from harness.workflows.data_shape import GET_IMAGENET
 
 
 def target() -> PublishedTarget:
