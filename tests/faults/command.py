@@ -30,6 +30,7 @@ PHASES = (
     },
 )
 POLL_S = 0.005
+DRIVERS = Path(__file__).with_name("drivers.py")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Command:
         runs: Folder of the runs.
         seed: The run's seed.
         extra: Further options.
-        driver: A Python file that plants a fault and then calls the command line.
+        fault: One of `drivers.FAULTS`, planted in the process before the command line.
+        prefix: Words before the interpreter, such as a limit on file sizes.
         environment: Variables besides those of this process.
     """
 
@@ -58,16 +60,17 @@ class Command:
     runs: Path
     seed: int = 1
     extra: tuple[str, ...] = ("--no-tracking",)
-    driver: Path | None = None
+    fault: str | None = None
+    prefix: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def words(self) -> list[str]:
         settings = (*SETTINGS, f"phases={json.dumps(PHASES)}")
-        start = [str(self.driver)] if self.driver else ["-m", "harness"]
+        start = [str(DRIVERS), self.fault] if self.fault else ["-m", "harness"]
         options = [word for setting in settings for word in ("--set", setting)]
         return [
-            sys.executable, *start, "run", "smoke", "--data", str(self.data),
+            *self.prefix, sys.executable, *start, "run", "smoke", "--data", str(self.data),
             "--runs", str(self.runs), "--seed", str(self.seed),
             "--checkpoint-every", str(CHECKPOINT_EVERY), *options, *self.extra,
         ]  # fmt: skip

@@ -69,10 +69,27 @@ class Reference:
     command: Command
     bits: Bits
 
-    def copy(self, runs: Path) -> Command:
-        """A copy of the finished run, to be damaged."""
-        shutil.copytree(self.command.runs, runs)
-        return Command(self.command.data, runs)
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that `--steps` stopped after step 14; its checkpoints are of steps 10, 12 and 14."""
+
+    command: Command
+    bits: Bits
+
+    def copy(self, place: Path) -> Command:
+        """A copy of the run, to be damaged."""
+        shutil.copytree(self.command.runs, place / "runs")
+        return Command(self.command.data, place / "runs")
+
+
+@pytest.fixture(scope="session")
+def stopped(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    runs = tmp_path_factory.mktemp("stopped") / "runs"
+    ended = Command(digits, runs, extra=("--no-tracking", "--steps", "14")).finish()
+    assert ended.exit_code == 0, ended.stderr
+    command = Command(digits, runs)
+    return Stopped(command, bits_of(command.journal()))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,124 @@
+"""Signals, a second process, memory, the clock and numbers that are none."""
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults.command import (
+    Command,
+    Ended,
+    bits_of,
+    check_counted_once,
+    kill,
+    wait_for_step,
+)
+from tests.faults.conftest import Reference, Row, Stopped
+
+
+def goes_on_equal(
+    command: Command, uninterrupted: Reference, table: list[Row], row: tuple[str, str, str]
+) -> None:
+    ended = command.finish()
+    equal = ended.exit_code == 0 and bits_of(command.journal()) == uninterrupted.bits
+    table.append(Row(*row, equal, ended.exit_code))
+    assert ended.exit_code == 0, ended.stderr
+    check_counted_once(command.journal())
+    assert bits_of(command.journal()) == uninterrupted.bits
+
+
+def check_preempted(command: Command, ended: Ended, name: str) -> int:
+    assert ended.exit_code == 75, ended.stderr
+    assert "go on with the same command" in ended.stderr
+    journal = command.journal()
+    last = journal.events[-1]
+    assert (last.event, last.reason, last.detail) == ("interrupted", "signal", f"received {name}")
+    assert last.step == journal.last_step == journal.checkpoints[-1].step
+    return last.step
+
+
+def test_sigterm_and_a_second_process(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = stopped.copy(tmp_path)
+    first = command.start()
+    assert wait_for_step(command, first, 15)
+    # Held still, so that it cannot end while the second process starts.
+    first.send_signal(signal.SIGSTOP)
+    second = command.finish()
+    first.send_signal(signal.SIGCONT)
+    assert second.exit_code == 2, second.stderr
+    assert f"another process is training this run: process {first.pid} on " in second.stderr
+    table.append(Row("second process", "step 15", "refused, first named", None, second.exit_code))
+    step = check_preempted(command, kill(first, signal.SIGTERM), "SIGTERM")
+    table.append(Row("SIGTERM", f"step {step}", "checkpoint written", None, 75))
+    goes_on_equal(command, uninterrupted, table, ("SIGTERM", f"step {step}", "went on"))
+
+
+@pytest.mark.slow
+def test_interrupt_from_the_keyboard(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = stopped.copy(tmp_path)
+    process = command.start()
+    assert wait_for_step(command, process, 15)
+    step = check_preempted(command, kill(process, signal.SIGINT), "SIGINT")
+    table.append(Row("SIGINT", f"step {step}", "checkpoint written", None, 75))
+    goes_on_equal(command, uninterrupted, table, ("SIGINT", f"step {step}", "went on"))
+
+
+@pytest.mark.slow
+def test_signal_while_evaluating(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = stopped.copy(tmp_path)
+    process = command.start()
+    assert wait_for_step(command, process, 40)
+    step = check_preempted(command, kill(process, signal.SIGTERM), "SIGTERM")
+    assert step == 40
+    assert command.journal().finished is None
+    table.append(Row("SIGTERM", "final evaluation", "evaluation left out", None, 75))
+    goes_on_equal(command, uninterrupted, table, ("SIGTERM", "final evaluation", "went on"))
+
+
+@pytest.mark.slow
+def test_out_of_memory(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = stopped.copy(tmp_path)
+    ended = replace(command, fault="out_of_memory").finish()
+    assert ended.exit_code == 2
+    assert "the device ran out of memory" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    last = command.journal().events[-1]
+    assert (last.event, last.reason) == ("interrupted", "error")
+    table.append(Row("ResourceExhaustedError", "step 28", "told", None, ended.exit_code))
+    goes_on_equal(command, uninterrupted, table, ("ResourceExhaustedError", "step 28", "went on"))
+
+
+@pytest.mark.slow
+def test_numbers_that_are_none(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
+    command = replace(stopped.copy(tmp_path), fault="nan_gradients")
+    for attempt in ("NaN gradients", "the same command again"):
+        ended = command.finish()
+        assert ended.exit_code == 4, ended.stderr
+        finished = command.journal().finished
+        assert finished is not None
+        assert finished.status == "diverged"
+        assert "step 27 is not finite" in finished.detail
+        assert "last good checkpoint: step-0000000027" in finished.detail
+        table.append(Row(attempt, "step 27", "diverged", None, ended.exit_code))
+
+
+@pytest.mark.slow
+def test_clock_jumping_back(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    command = replace(stopped.copy(tmp_path), fault="clock_jumping_back")
+    goes_on_equal(command, uninterrupted, table, ("clock jumping back", "always", "no effect"))
+    journal = command.journal()
+    times = [event.time_s for event in journal.events]
+    assert times != sorted(times)
+    assert all(time_s >= 0 for window in journal.steps for time_s in window.step_time_s)
+    assert all(e.duration_s >= 0 for e in journal.evaluations)
