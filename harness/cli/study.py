@@ -1,0 +1,98 @@
+"""`harness study`."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from harness.cli.options import json_option, runs_option, tracking_option
+from harness.recipes.catalogue import find_recipe
+from harness.recipes.settings import with_settings
+
+
+@click.command("study", context_settings={"ignore_unknown_options": False})
+@click.argument("recipe")
+@click.option("--seeds", required=True, help="Seeds such as 0-9 or 1,3,5-7: one job each.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="As for `harness run`."
+)
+@runs_option
+@click.option(
+    "--executor", type=click.Choice(["local", "slurm"]), default="local", show_default=True
+)
+@click.option(
+    "--at-once", type=click.IntRange(min=1), help="Most jobs at a time. Default: 1 locally."
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `harness run`.")
+@click.option("--steps", type=click.IntRange(min=1), help="Stop each seed after so many steps.")
+@click.option("--devices", default="1", show_default=True, help="As for `harness run`.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0.1),
+    default=120.0,
+    show_default=True,
+    help="Time limit of a job.",
+)
+@click.option(
+    "--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of a job."
+)
+@click.option("--cores", type=click.IntRange(min=1), help="Cores of a job.")
+@click.option("--memory-gib", type=click.FloatRange(min=0.5), help="Memory of a job.")
+@click.option("--partition", help="Slurm's partition.")
+@click.option("--no-tracking", is_flag=True, help="Send nothing to MLflow.")
+@tracking_option
+@json_option
+def command(
+    recipe: str,
+    seeds: str,
+    data: Path,
+    runs: Path,
+    executor: Literal["local", "slurm"],
+    at_once: int | None,
+    settings: tuple[str, ...],
+    steps: int | None,
+    devices: str,
+    hours: float,
+    gpus: int,
+    cores: int | None,
+    memory_gib: float | None,
+    partition: str | None,
+    no_tracking: bool,
+    tracking_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Train RECIPE once for each seed, each in a job of its own, and judge all.
+
+    Jobs write their journals only; this process alone writes to the tracker.
+    A job that is preempted goes into the queue again and continues exactly.
+    Exit codes: those of `harness verdict`, once every seed is done; else that
+    of the first seed that is not.
+    """
+    from harness.verdict.text import judgement_text
+    from harness.workflows.study import StudyRequest, parse_seeds, run_study
+    from harness.workflows.study_jobs import Resources
+    from harness.workflows.verdict import verdict
+
+    options = ("--devices", devices, *(("--steps", str(steps)) if steps else ()))
+    request = StudyRequest(
+        recipe=with_settings(find_recipe(recipe), settings),
+        recipe_name=recipe,
+        settings=settings,
+        data=data,
+        seeds=parse_seeds(seeds),
+        runs=runs,
+        options=options,
+        executor=executor,
+        resources=Resources(hours, gpus, cores, memory_gib, partition),
+        at_once=at_once or (1 if executor == "local" else None),
+        tracking_uri=tracking_uri,
+        tracking=not no_tracking,
+    )
+    report = run_study(request, say=lambda text: click.echo(text, err=True))
+    if report.exit_code or steps:
+        click.echo(json.dumps(report.document(), indent=2) if as_json else str(report.folder))
+        raise SystemExit(report.exit_code)
+    judgement = verdict([report.folder])
+    click.echo(judgement.model_dump_json(indent=2) if as_json else judgement_text(judgement))
+    raise SystemExit(judgement.exit_code)

@@ -1,0 +1,209 @@
+"""`harness study`: many seeds as many jobs, one journal each, one answer from all journals."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, UsageError
+from harness.recipes.recipe import Recipe
+from harness.record.journal import FILE_NAME
+from harness.workflows.run_folder import existing_journal, run_folder, study_folder, write_json
+from harness.workflows.study_jobs import (
+    PREEMPTED,
+    ExecutorName,
+    Resources,
+    SeedJob,
+    open_executor,
+)
+from harness.workflows.sync import sync
+
+STUDY_FILE = "study.json"
+POLL_S = 2.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """One `harness study`.
+
+    Attributes:
+        recipe: With `--set` applied; it names the study's folder.
+        recipe_name: As the jobs are to find it.
+        settings: `--set` as given.
+        data: The data set.
+        seeds: One job each.
+        runs: Where the study's folder goes.
+        options: Further words for each `harness run`.
+        executor: Where jobs run.
+        resources: Of each job.
+        at_once: Most jobs at a time; None is no limit.
+        requeues: How often a preempted seed is started again.
+        tracking_uri: MLflow's; None is SQLite within `runs`.
+        tracking: Whether finished seeds are sent to MLflow, by this process alone.
+    """
+
+    recipe: Recipe
+    recipe_name: str
+    settings: tuple[str, ...]
+    data: Path
+    seeds: tuple[int, ...]
+    runs: Path
+    options: tuple[str, ...] = ()
+    executor: ExecutorName = "local"
+    resources: Resources = field(default_factory=Resources)
+    at_once: int | None = None
+    requeues: int = 10
+    tracking_uri: str | None = None
+    tracking: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return study_folder(self.runs, self.recipe)
+
+    def arguments(self, seed: int) -> tuple[str, ...]:
+        """The words of a seed's `harness run`; jobs never write to the tracker."""
+        words = ["run", self.recipe_name, "--data", str(self.data.resolve())]
+        words += ["--runs", str(self.runs.resolve()), "--seed", str(seed), "--no-tracking"]
+        for setting in self.settings:
+            words += ["--set", setting]
+        return (*words, *self.options)
+
+
+@dataclass
+class StudyReport:
+    """How the jobs ended: exit code of each seed, and how often it was requeued."""
+
+    folder: Path
+    exit_codes: dict[int, int] = field(default_factory=dict)
+    requeued: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every seed is done, else the first other code."""
+        return next((code for code in self.exit_codes.values() if code), 0)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-like data."""
+        return {
+            "study": str(self.folder),
+            "exit_codes": {str(seed): code for seed, code in self.exit_codes.items()},
+            "requeued": {str(seed): count for seed, count in self.requeued.items()},
+        }
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read `0-9` or `1,3,5-7`.
+
+    Raises:
+        UsageError: it is neither, or a seed occurs twice.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
+            raise UsageError(
+                f"--seeds {text} is no list of seeds",
+                expected="numbers and ranges such as 0-9 or 1,3,5-7",
+                remedy="correct it",
+            )
+        seeds += range(int(low), int(high or low) + 1)
+    if len(set(seeds)) != len(seeds):
+        raise UsageError(
+            f"--seeds {text} names a seed twice",
+            expected="each seed once: the same seed gives the same bits",
+            remedy="drop the repetition",
+        )
+    return tuple(seeds)
+
+
+def run_study(
+    request: StudyRequest, say: Say = lambda _text: None, *, pause_s: float = POLL_S
+) -> StudyReport:
+    """Start a job for each seed that is not done, wait for all, requeue what was preempted.
+
+    Args:
+        request: What to run and where.
+        say: Messages for a person.
+        pause_s: Between two looks at the jobs.
+
+    Raises:
+        UsageError: submitit is not installed.
+        MachineError: Slurm was asked for and is not here.
+    """
+    request.folder.mkdir(parents=True, exist_ok=True)
+    executor = open_executor(request.executor, request.folder / "jobs", request.resources)
+    report = StudyReport(request.folder)
+    waiting = [seed for seed in request.seeds if not _is_done(request, seed)]
+    report.exit_codes = {seed: 0 for seed in request.seeds if seed not in waiting}
+    running: dict[int, Any] = {}
+    _write_study(request, running)
+    while waiting or running:
+        while waiting and (request.at_once is None or len(running) < request.at_once):
+            seed = waiting.pop(0)
+            running[seed] = executor.submit(SeedJob(request.arguments(seed)))
+            say(f"seed {seed}: job {running[seed].job_id}, output in {running[seed].paths.stderr}")
+            _write_study(request, running)
+        for seed in [s for s, job in running.items() if job.done()]:
+            code = _exit_code(running.pop(seed), say)
+            if code == PREEMPTED and report.requeued.get(seed, 0) < request.requeues:
+                report.requeued[seed] = report.requeued.get(seed, 0) + 1
+                waiting.append(seed)
+                say(f"seed {seed}: preempted, goes into the queue again")
+                continue
+            report.exit_codes[seed] = code
+            say(f"seed {seed}: ended with exit code {code}")
+            _send_to_tracker(request, seed, say)
+        if running:
+            time.sleep(pause_s)
+    _write_study(request, running)
+    return report
+
+
+def _is_done(request: StudyRequest, seed: int) -> bool:
+    journal = existing_journal(run_folder(request.runs, request.recipe, seed))
+    return journal is not None and journal.finished is not None
+
+
+def _exit_code(job: Any, say: Say) -> int:
+    """What the seed's process returned; 1 where the job itself was lost."""
+    error = job.exception()
+    if error is None:
+        return int(job.result())
+    say(f"job {job.job_id} was lost: {str(error).splitlines()[0]}")
+    return 1
+
+
+def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:
+    folder = run_folder(request.runs, request.recipe, seed).path
+    if not request.tracking or not (folder / FILE_NAME).exists():
+        return
+    try:
+        sync((folder,), tracking_uri=request.tracking_uri, study=request.folder.name)
+    except HarnessError as error:
+        say(f"seed {seed}: not sent to MLflow; later: harness sync {folder}\n{error}")
+
+
+def _write_study(request: StudyRequest, running: dict[int, Any]) -> None:
+    write_json(
+        request.folder / STUDY_FILE,
+        {
+            "recipe": request.recipe_name,
+            "settings": list(request.settings),
+            "seeds": list(request.seeds),
+            "executor": request.executor,
+            "jobs": {str(seed): str(job.job_id) for seed, job in running.items()},
+        },
+    )
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """`study.json`, or nothing where the seeds were started one by one."""
+    path = folder / STUDY_FILE
+    if not path.exists():
+        return {}
+    document = json.loads(path.read_bytes())
+    return document if isinstance(document, dict) else {}
