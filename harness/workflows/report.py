@@ -37,7 +37,8 @@ class ReportRequest:
         paths: Runs or studies; see `find_runs`.
         target: A target file; None takes those in `baselines/`.
         data: The runs' data folder, for pictures; None leaves them out.
-        contact_sheet: A PNG or JPEG of augmented training images.
+        contact_sheet: A PNG or JPEG of augmented training images; None takes the
+            one that the first run kept.
         baselines: Folder of targets and baselines; None takes the harness' own.
     """
 
@@ -71,7 +72,7 @@ def report(request: ReportRequest) -> Report:
             certificates=_certificates(folders, records),
             mistakes=found,
             pictures=pictures,
-            contact_sheet=_contact_sheet(request.contact_sheet),
+            contact_sheet=_contact_sheet(request.contact_sheet or _kept_sheet(folders)),
             no_pictures=no_pictures,
         ),
     )
@@ -222,6 +223,12 @@ def _thumbnail(root: Path, image_id: str) -> bytes | None:
     except (OSError, Image.DecompressionBombError):
         return None
     return stream.getvalue()
+
+
+def _kept_sheet(folders: Sequence[Path]) -> Path | None:
+    """The picture that the first run made of its first batch."""
+    path = folders[0] / "contact-sheet.png"
+    return path if path.is_file() else None
 
 
 def _contact_sheet(path: Path | None) -> Picture | None:

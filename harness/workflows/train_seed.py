@@ -42,6 +42,7 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import build_step
+from harness.workflows import contact_sheet
 from harness.workflows.comparable import comparable_steps
 from harness.workflows.disk import disk_error
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
@@ -308,7 +309,7 @@ class SeedRun:
         ):
             return train(
                 step_function,
-                batches,
+                self._pictured(batches, first),
                 self.recipe.phases,
                 plan,
                 hooks,
@@ -336,6 +337,12 @@ class SeedRun:
 
         with closing(replica_batches(self.surroundings.devices, make)) as batches:
             yield batches
+
+    def _pictured(self, batches: Iterator[Any], first: int) -> Iterator[Any]:
+        if first or not self.job.chief:
+            return batches
+        path = self.folder.path / contact_sheet.FILE_NAME
+        return contact_sheet.with_contact_sheet(batches, path, self.recipe.normalisation)
 
     def _window(self, window: Window) -> None:
         if window.first_step < self.recorded_step:

@@ -1,0 +1,61 @@
+"""A picture of the first training images, after augmentation: it says more than settings."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from harness.recipes.protocol import Normalisation
+
+FILE_NAME = "contact-sheet.png"
+COLUMNS = 8
+IMAGES = 32
+LARGEST_TILE = 112
+
+
+def with_contact_sheet(
+    batches: Iterator[Any], path: Path, normalisation: Normalisation
+) -> Iterator[Any]:
+    """The same batches; a picture of the first one is written to `path` if none is there.
+
+    Batches that are spread over replicas are passed on without a picture.
+    """
+    if path.exists():
+        return batches
+    first = next(batches, None)
+    if first is None:
+        return batches
+    if hasattr(first["image"], "numpy"):
+        _write(contact_sheet(first["image"][:IMAGES].numpy(), normalisation), path)
+    return itertools.chain([first], batches)
+
+
+def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Image:
+    """Images side by side, normalisation undone.
+
+    Args:
+        images: float32 [n, size, size, 3], as the network sees them.
+        normalisation: How they were made.
+    """
+    pixels = (images * np.float32(normalisation.std) + np.float32(normalisation.mean)) * (
+        normalisation.scale
+    )
+    if normalisation.channels == "bgr":
+        pixels = pixels[..., ::-1]
+    tiles = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    size = min(tiles.shape[1], LARGEST_TILE)
+    rows = -(-len(tiles) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * size, rows * size), "white")
+    for place, tile in enumerate(tiles):
+        small = Image.fromarray(tile).resize((size, size), Image.Resampling.BILINEAR)
+        sheet.paste(small, (place % COLUMNS * size, place // COLUMNS * size))
+    return sheet
+
+
+def _write(sheet: Image.Image, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    sheet.save(temporary, "PNG")
+    temporary.replace(path)
