@@ -83,6 +83,15 @@ def normalise(planes: list[tf.Tensor], normalisation: Normalisation) -> list[tf.
     ]
 
 
+def normalise_image(image: tf.Tensor, normalisation: Normalisation) -> tf.Tensor:
+    """Normalise [..., 3] RGB in [0, 255]; the result's channels are in the order `channels`."""
+    ordered = image[..., ::-1] if normalisation.channels == "bgr" else image
+    scale = normalisation.scale
+    mean = tf.constant([mean * scale for mean in normalisation.mean])
+    factor = tf.constant([1 / (std * scale) for std in normalisation.std])
+    return (ordered - mean) * factor
+
+
 def augment_colours(
     planes: list[tf.Tensor], draws: list[tf.Tensor], augmentation: Augmentation
 ) -> list[tf.Tensor]:

@@ -21,12 +21,12 @@ from harness.data.preparing import (
     ImageSource,
     OnProgress,
     Preparation,
-    default_workers,
     remove_parts,
 )
 from harness.data.sources import Source, list_folder
 from harness.data.truths import kind_of, known_truths
 from harness.errors import DataError
+from harness.measure.machine import usable_cores
 from harness.record.schema import DataIdentity
 
 
@@ -75,7 +75,7 @@ def build(
     rows = Preparation(
         source,
         out,
-        workers=workers or default_workers(),
+        workers=workers or usable_cores(),
         rehash=rehash,
         on_progress=on_progress,
     ).rows()

@@ -6,7 +6,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from harness.data.colour import colour_step, normalise
+from harness.data.colour import colour_step, normalise_image
 from harness.data.dataset import Split
 from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.data.order import Positions, image_index, order_seeds
@@ -14,10 +14,12 @@ from harness.data.reading import decode_upright, read_checked
 from harness.data.rendering import crop_planes, one_resize_planes
 from harness.data.resizing import resize_short_side
 from harness.errors import RecipeError
+from harness.measure.machine import usable_cores
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 
 PREFETCHED_BATCHES = 2
+CALLS_PER_CORE = 2
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,34 @@ def training_batches(
         RecipeError: the crop does not fit into the smallest scaled image.
     """
     positions = Positions(len(split), batch, first_step, last_step, *shard)
+    load = training_example(split, positions, augmentation, image_size, seed)
+    colours = colour_step(augmentation, normalisation)
+
+    def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        image = colours(element["image"], colour_draws(element.pop("draws"), augmentation))
+        return {**element, "image": image}
+
+    dataset = parallel(tf.data.Dataset.range(positions.count), load)
+    return (
+        dataset.batch(positions.per_worker, drop_remainder=True)
+        .map(finish)
+        .prefetch(PREFETCHED_BATCHES)
+    )
+
+
+def training_example(
+    split: Split, positions: Positions, augmentation: Augmentation, image_size: int, seed: int
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """A function from this worker's nth example to its crop, label, index and draws.
+
+    The image is float32 [S, 3, S] (x, channel, y) before the colour step; the
+    draws are the example's float64 [11].
+    """
     tensors = SplitTensors.of(split)
     keys = tf.constant(order_seeds(seed, positions.passes))
     first_pass, _ = positions.passes
     key = augmentation_key(seed)
     crop = crop_function(augmentation, image_size)
-    colours = colour_step(augmentation, normalisation)
 
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
         number = positions.global_number(nth)
@@ -99,17 +123,10 @@ def training_batches(
         u = uniforms(key, pass_number, index)
         size_stored = (tensors.heights[index], tensors.widths[index])
         turn = tensors.orientations[index]
-        draws = geometry_draws(u, augmentation)
-        planes = crop(tensors.read(index), size_stored, turn, draws)
+        planes = crop(tensors.read(index), size_stored, turn, geometry_draws(u, augmentation))
         return {"image": planes, "label": tensors.labels[index], "index": index, "draws": u}
 
-    def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = colours(element["image"], colour_draws(element.pop("draws"), augmentation))
-        return {**element, "image": image}
-
-    dataset = tf.data.Dataset.range(positions.count)
-    dataset = _parallel(dataset, load).batch(positions.per_worker, drop_remainder=True)
-    return dataset.map(finish).prefetch(PREFETCHED_BATCHES)
+    return load
 
 
 def crop_function(augmentation: Augmentation, size: int) -> Callable[..., tf.Tensor]:
@@ -162,16 +179,17 @@ def evaluation_batches(
         number = positions.global_number(nth)
         index = tf.minimum(number, images - 1)
         image = decode_upright(tensors.read(index), tensors.orientations[index], protocol.decoder)
-        crops = evaluation_crops(image, protocol)
-        planes = normalise(tf.unstack(crops[..., ::-1], axis=-1), protocol.normalisation)
+        size = protocol.crop_size or 0
+        image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
+        # Normalised before it is cut: ten crops hold six times the image's pixels.
         return {
-            "image": tf.stack(planes, axis=-1),
+            "image": cut_crops(normalise_image(image, protocol.normalisation), protocol),
             "label": tensors.labels[index],
             "index": index,
             "mask": number < images,
         }
 
-    dataset = _parallel(tf.data.Dataset.range(positions.count), load)
+    dataset = parallel(tf.data.Dataset.range(positions.count), load)
     return dataset.batch(positions.per_worker, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
 
 
@@ -179,6 +197,22 @@ def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
     """The protocol's crops of a whole image, float32 [crops, size, size, 3] RGB."""
     size = protocol.crop_size or 0
     image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
+    return cut_crops(image, protocol)
+
+
+def cut_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
+    """Cut the protocol's crops out of a resized image.
+
+    Center, or the corners and the center; then the same of the mirrored image.
+
+    Args:
+        image: [height, width, 3].
+        protocol: which crops.
+
+    Returns:
+        [crops, size, size, 3].
+    """
+    size = protocol.crop_size or 0
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     center = ((height - size) // 2, (width - size) // 2)
     if protocol.crops == "center":
@@ -195,7 +229,17 @@ def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
     return tf.stack(crops)
 
 
-def _parallel(
+def parallel(
     dataset: tf.data.Dataset, load: Callable[[tf.Tensor], dict[str, tf.Tensor]]
 ) -> tf.data.Dataset:
-    return dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    """Map in order with a pinned number of calls at once: nothing is tuned while it runs."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    calls = parallel_calls()
+    return dataset.map(load, num_parallel_calls=calls, deterministic=True).with_options(options)
+
+
+def parallel_calls() -> int:
+    """Examples being made at once: two per usable core, so that one can wait for the disk."""
+    return CALLS_PER_CORE * usable_cores()

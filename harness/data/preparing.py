@@ -1,7 +1,6 @@
 """From a source to a manifest's rows: inspect every file once, in parallel, resumably."""
 
 import errno
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -256,11 +255,6 @@ def write_file(path: Path, content: bytes) -> None:
             expected=f"room for {len(content):,} bytes and the right to write",
             remedy="free space, then run the same command again: it continues",
         ) from error
-
-
-def default_workers() -> int:
-    """One thread per core that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _row_of(rows: pa.Table) -> dict[str, int]:

@@ -1,0 +1,52 @@
+"""`harness bench input`: how fast the input pipeline is, and how fast it could be."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="A prepared data set or any folder of JPEG files.",
+)
+@click.option("--recipe", default="apm5-resnet50", show_default=True, help="Whose augmentation.")
+@click.option(
+    "--against",
+    type=click.Choice(["reference"]),
+    help="Measure the reference's way too, in alternation (needs OpenCV).",
+)
+@click.option("--rounds", type=click.IntRange(1), default=6, show_default=True)
+@click.option(
+    "--images-per-round", type=click.IntRange(1), default=1_024, show_default=True,
+    help="Images of each way in each round.",
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    data: Path,
+    recipe: str,
+    against: str | None,
+    rounds: int,
+    images_per_round: int,
+    batch: int,
+    as_json: bool,
+) -> None:
+    """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
+    from harness.recipes.catalogue import find_recipe
+    from harness.workflows.bench_input import bench_input, render
+
+    chosen = find_recipe(recipe)
+    result = bench_input(
+        data,
+        augmentation=chosen.augmentation,
+        against_reference=against == "reference",
+        rounds=rounds,
+        images_per_round=images_per_round,
+        image_size=chosen.model.image_size,
+        batch=batch,
+    )
+    click.echo(json.dumps(result.as_json(), indent=2) if as_json else render(result))

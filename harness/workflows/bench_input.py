@@ -1,0 +1,324 @@
+"""Throughput of the input pipeline, with its ceiling and the reference's way beside it.
+
+Everything is measured in alternation within one process: machines drift by
+10 to 15 % within minutes, so ratios are taken round by round.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from harness.data import opencv_reference as reference
+from harness.data.dataset import Split
+from harness.data.draws import COUNT, colour_draws, geometry_draws
+from harness.data.loose_files import loose_split
+from harness.data.manifest import DESCRIPTION
+from harness.data.opening import load
+from harness.data.order import Positions
+from harness.data.pipeline import (
+    PREFETCHED_BATCHES,
+    evaluation_batches,
+    parallel,
+    parallel_calls,
+    training_batches,
+    training_example,
+)
+from harness.data.reading import DCT, read_checked
+from harness.measure.machine import usable_cores
+from harness.recipes.protocol import APM5_NORMALISATION, Protocol, ten_crop
+from harness.recipes.recipe import Augmentation
+
+ENDLESS_STEPS = 1_000_000
+WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
+"""Batches thrown away at the start of a round: those that were made while others ran."""
+FIRST_WARM_UP_IMAGES = 1_024
+"""Images before the first round: renderers for all window sizes are compiled meanwhile."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Median, lowest and highest of the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rounds: list[float]) -> "Rate":
+        """Summarise the rounds."""
+        return cls(statistics.median(rounds), min(rounds), max(rounds))
+
+
+@dataclass(frozen=True)
+class InputBench:
+    """The result; rates in images/s, ratios round by round.
+
+    Attributes:
+        images_per_s: the whole training pipeline.
+        bare_decode_images_per_s: reading and fully decoding the same files.
+        share_of_bare_decode: the per-image path up to the crop over bare decoding.
+        ratio_vs_reference: training pipeline over the reference's way, or None.
+        evaluation_ratio_vs_reference: the same for ten crops, or None.
+        one_resize_ratio_vs_reference: the same with `geometry: one_resize`, or None.
+        ways: every way and stage that was measured.
+        rounds: alternations.
+        images: files in use.
+        batch: images a batch.
+        cores: cores that this process may use.
+        parallel_calls: examples made at once.
+    """
+
+    images_per_s: Rate
+    images_per_s_per_core: float
+    bare_decode_images_per_s: Rate
+    share_of_bare_decode: Rate
+    ratio_vs_reference: Rate | None
+    evaluation_ratio_vs_reference: Rate | None
+    one_resize_ratio_vs_reference: Rate | None
+    ways: dict[str, Rate]
+    rounds: int
+    images: int
+    batch: int
+    cores: int
+    parallel_calls: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is measured: files, augmentation, protocol and sizes."""
+
+    split: Split
+    augmentation: Augmentation
+    protocol: Protocol
+    image_size: int
+    batch: int
+
+
+def bench_input(
+    data: Path,
+    *,
+    augmentation: Augmentation,
+    against_reference: bool = False,
+    rounds: int = 6,
+    images_per_round: int = 1_024,
+    image_size: int = 224,
+    batch: int = 64,
+    only: tuple[str, ...] = (),
+    now: Callable[[], float] = time.perf_counter,
+) -> InputBench:
+    """Measure the input pipeline on a prepared data set or any folder of JPEG files.
+
+    Args:
+        data: the folder.
+        augmentation: of the recipe to be measured.
+        against_reference: measure the reference's way (OpenCV) too.
+        rounds: alternations between the ways.
+        images_per_round: images of each way in each round.
+        image_size: side of the crops.
+        batch: images a batch.
+        only: names of optional ways to keep; empty keeps all.
+        now: the clock, seconds.
+
+    Raises:
+        DataError: there are no usable images.
+        UsageError: OpenCV is missing where the reference's way is asked for.
+    """
+    split = load(data).train if (data / DESCRIPTION).exists() else loose_split(data)
+    workload = Workload(split, augmentation, ten_crop(), image_size, batch)
+    datasets = own_ways(workload)
+    if against_reference:
+        datasets |= reference_ways(workload)
+    required = {"bare decode", "up to the crop", "pipeline", "reference"}
+    datasets = {n: d for n, d in datasets.items() if not only or n in only or n in required}
+    measured = alternate(datasets, rounds, max(images_per_round // batch, 1), batch, now)
+    return _result(measured, workload, rounds)
+
+
+def own_ways(work: Workload) -> dict[str, tf.data.Dataset]:
+    """The pipeline and its stages, each as an endless data set of batches."""
+    positions = Positions(len(work.split), work.batch, 0, ENDLESS_STEPS)
+    example = partial(training_example, work.split, positions)
+
+    def crop_only(nth: tf.Tensor) -> tf.Tensor:
+        # One pixel of the finished crop: all of it is computed, nothing is copied into a batch.
+        return load_crop(nth)["image"][0, 0, 0]
+
+    load_crop = example(work.augmentation, work.image_size, 0)
+    training = partial(
+        training_batches,
+        work.split,
+        normalisation=APM5_NORMALISATION,
+        image_size=work.image_size,
+        seed=0,
+        batch=work.batch,
+        first_step=0,
+        last_step=ENDLESS_STEPS,
+    )
+    fast = work.augmentation.model_copy(update={"geometry": "one_resize"})
+    return {
+        "read and check": _files(work, _check_only),
+        "bare decode": _files(work, _decode_only),
+        "up to the crop": _batched(
+            parallel(tf.data.Dataset.range(positions.count), crop_only), work
+        ),
+        "pipeline": training(augmentation=work.augmentation),
+        "one_resize": training(augmentation=fast),
+        "evaluation, ten crops": evaluation_batches(
+            work.split, work.protocol, images_per_batch=_evaluated(work)
+        ).repeat(),
+    }
+
+
+def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
+    """The same work done the reference's way: OpenCV on one image at a time, in Python."""
+    reference.opencv()
+    uniforms = tf.constant(np.random.default_rng(0).random((len(work.split), COUNT)))
+    draws = geometry_draws(uniforms, work.augmentation), colour_draws(uniforms, work.augmentation)
+    size = work.image_size
+    training = reference.in_a_python_op(
+        lambda path, geometry, colours: reference.training_image(
+            path, geometry, colours, size, APM5_NORMALISATION
+        ),
+        [size, size, 3],
+    )
+    evaluation = reference.in_a_python_op(
+        lambda path: reference.evaluation_image(path, work.protocol), [10, size, size, 3]
+    )
+    paths = list(work.split.paths)
+    return {
+        "reference": _tuned((paths, *draws), training, work.batch),
+        "reference evaluation, ten crops": _tuned((paths,), evaluation, _evaluated(work)),
+    }
+
+
+def alternate(
+    datasets: dict[str, tf.data.Dataset],
+    rounds: int,
+    batches: int,
+    batch: int,
+    now: Callable[[], float],
+) -> dict[str, list[float]]:
+    """Images/s of each way in each round."""
+    iterators = {name: iter(dataset) for name, dataset in datasets.items()}
+    sizes = {name: _batch_size(name, batch) for name in datasets}
+    for iterator in iterators.values():
+        _drop(iterator, FIRST_WARM_UP_IMAGES // batch)
+    measured: dict[str, list[float]] = {name: [] for name in datasets}
+    for _ in range(rounds):
+        for name, iterator in iterators.items():
+            _drop(iterator, WARM_UP_BATCHES)
+            scaled = max(batches * batch // sizes[name], 1)
+            start_s = now()
+            _drop(iterator, scaled)
+            measured[name].append(scaled * sizes[name] / (now() - start_s))
+    return measured
+
+
+def render(bench: InputBench) -> str:
+    """The result as a plain table."""
+    settings = (
+        f"{bench.images:,} images, batch {bench.batch}, {bench.cores} cores, "
+        f"{bench.parallel_calls} calls at once, {bench.rounds} alternations"
+    )
+    lines = [
+        settings,
+        f"{'way':32} {'images/s':>9} {'low':>7} {'high':>7} {'per core':>9}",
+    ]
+    for name, rate in bench.ways.items():
+        lines.append(
+            f"{name:32} {rate.median:9,.0f} {rate.low:7,.0f} {rate.high:7,.0f} "
+            f"{rate.median / bench.cores:9,.0f}"
+        )
+    ratios = {
+        "share of bare decode": bench.share_of_bare_decode,
+        "pipeline / reference": bench.ratio_vs_reference,
+        "one_resize / reference": bench.one_resize_ratio_vs_reference,
+        "evaluation / reference": bench.evaluation_ratio_vs_reference,
+    }
+    for name, ratio in ratios.items():
+        if ratio is not None:
+            lines.append(f"{name:32} {ratio.median:9.2f} {ratio.low:7.2f} {ratio.high:7.2f}")
+    return "\n".join(lines)
+
+
+def _result(measured: dict[str, list[float]], work: Workload, rounds: int) -> InputBench:
+    def ratio(way: str, of: str) -> Rate | None:
+        if way not in measured or of not in measured:
+            return None
+        pairs = zip(measured[way], measured[of], strict=True)
+        return Rate.of([a / b for a, b in pairs])
+
+    ways = {name: Rate.of(values) for name, values in measured.items()}
+    share = ratio("up to the crop", "bare decode")
+    if share is None:
+        raise ValueError("both are always measured")
+    cores = usable_cores()
+    return InputBench(
+        images_per_s=ways["pipeline"],
+        images_per_s_per_core=ways["pipeline"].median / cores,
+        bare_decode_images_per_s=ways["bare decode"],
+        share_of_bare_decode=share,
+        ratio_vs_reference=ratio("pipeline", "reference"),
+        evaluation_ratio_vs_reference=ratio(
+            "evaluation, ten crops", "reference evaluation, ten crops"
+        ),
+        one_resize_ratio_vs_reference=ratio("one_resize", "reference"),
+        ways=ways,
+        rounds=rounds,
+        images=len(work.split),
+        batch=work.batch,
+        cores=cores,
+        parallel_calls=parallel_calls(),
+    )
+
+
+def _files(work: Workload, use: Callable[..., tf.Tensor]) -> tf.data.Dataset:
+    """One scalar per file from a function of its path, id and fingerprint."""
+    columns = (list(work.split.paths), list(work.split.ids), work.split.farmhash64)
+    files = tf.data.Dataset.from_tensor_slices(columns).repeat()
+    return _batched(files.map(use, num_parallel_calls=parallel_calls(), deterministic=True), work)
+
+
+def _check_only(path: tf.Tensor, image_id: tf.Tensor, farmhash64: tf.Tensor) -> tf.Tensor:
+    return tf.strings.length(read_checked(path, image_id, farmhash64))
+
+
+def _decode_only(path: tf.Tensor, _id: tf.Tensor, _farmhash64: tf.Tensor) -> tf.Tensor:
+    raw = tf.io.read_file(path)
+    image = tf.io.decode_jpeg(raw, channels=3, dct_method=DCT["jpeg_integer_accurate"])
+    return image[0, 0, 0]
+
+
+def _batched(dataset: tf.data.Dataset, work: Workload) -> tf.data.Dataset:
+    return dataset.batch(work.batch, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+
+
+def _tuned(columns: tuple[Any, ...], function: Any, batch: int) -> tf.data.Dataset:
+    """As the reference has it: parallel calls left to TensorFlow."""
+    dataset = tf.data.Dataset.from_tensor_slices(columns).repeat()
+    made = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return made.batch(batch, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+
+
+def _evaluated(work: Workload) -> int:
+    return max(work.batch // 8, 1)
+
+
+def _batch_size(name: str, batch: int) -> int:
+    return max(batch // 8, 1) if "evaluation" in name else batch
+
+
+def _drop(iterator: Iterator[Any], batches: int) -> None:
+    for _ in range(batches):
+        next(iterator)
