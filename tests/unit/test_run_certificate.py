@@ -1,0 +1,150 @@
+"""Comparing steps, naming what parted, and drawing segments that nobody could choose."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from harness.record.certificate import Level, Part, Segment, StepDifference
+from harness.workflows.certificate import (
+    StepRecord,
+    audit_chances,
+    drawn_segments,
+    exact_level,
+    first_difference,
+    lowest,
+    parted,
+    records_of,
+    tolerant_level,
+)
+from harness.workflows.certificate_text import statement_of
+from tests.record_samples import SampleRun, windows
+
+SAME = StepRecord(
+    learning_rate=0.1, batch="b" * 16, loss=1.5, gradient_norm=2.0, fingerprint="f" * 16
+)
+OTHER = "0" * 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({}, None),
+        ({"learning_rate": 0.2}, "learning rate"),
+        ({"learning_rate": 0.2, "fingerprint": OTHER, "loss": 1.0}, "learning rate"),
+        ({"fingerprint": OTHER, "batch": OTHER, "loss": 1.0}, "batch"),
+        ({"fingerprint": OTHER, "loss": 1.0, "gradient_norm": 3.0}, "loss"),
+        ({"fingerprint": OTHER, "gradient_norm": 3.0}, "gradients"),
+        ({"fingerprint": OTHER}, "gradients or weights"),
+        ({"fingerprint": OTHER, "batch": None, "loss": 1.0}, "loss"),
+    ],
+)
+def test_what_parts_first(changes: dict[str, object], part: Part | None) -> None:
+    assert parted(SAME, replace(SAME, **changes)) == part
+
+
+def test_losses_that_are_no_numbers_are_equal_to_each_other() -> None:
+    one = replace(SAME, loss=math.nan, fingerprint=OTHER)
+    assert parted(one, replace(SAME, loss=math.nan)) == "gradients or weights"
+
+
+def test_the_first_of_several_differences() -> None:
+    expected = dict.fromkeys(range(10), SAME)
+    found = dict.fromkeys(range(3, 8), SAME)
+    assert first_difference(expected, found) is None
+    found |= {5: replace(SAME, fingerprint=OTHER, loss=1.0), 7: replace(SAME, fingerprint=OTHER)}
+    difference = first_difference(expected, found)
+    assert difference == StepDifference(step=5, part="loss", found="1.0", expected="1.5")
+
+
+@pytest.mark.parametrize(
+    ("part", "level"),
+    [
+        (None, "step"),
+        ("batch", "none"),
+        ("learning rate", "data"),
+        ("loss", "data"),
+        ("gradients", "forward"),
+        ("gradients or weights", "forward"),
+    ],
+)
+def test_exact_levels(part: Part | None, level: Level) -> None:
+    difference = StepDifference(step=1, part=part, found="a", expected="b") if part else None
+    assert exact_level(difference) == level
+
+
+@pytest.mark.parametrize(
+    ("losses", "batches", "level"),
+    [
+        ((1.0001, 1.4999), "equal", "step"),
+        ((1.0001, 1.4), "equal", "forward"),
+        ((1.1, 1.5), "equal", "data"),
+        ((1.1, 1.5), "other", "none"),
+        ((1.0, 1.5), "other", "step"),
+    ],
+)
+def test_levels_within_a_tolerance(losses: tuple[float, float], batches: str, level: Level) -> None:
+    expected = {0: replace(SAME, loss=1.0), 1: SAME}
+    batch = SAME.batch if batches == "equal" else OTHER
+    found = {
+        step: replace(SAME, loss=loss, batch=batch, fingerprint=OTHER)
+        for step, loss in enumerate(losses)
+    }
+    assert tolerant_level(expected, found, 1e-3) == level
+
+
+def test_records_of_an_event() -> None:
+    (window, *_) = windows(SampleRun())
+    records = records_of(0, window)
+    assert list(records) == list(window.step)
+    assert records[7].loss == window.loss[7]
+    assert records[7].batch is None
+
+
+def test_a_draw_depends_on_journal_and_nonce_alone() -> None:
+    segments = [(i, i + 1) for i in range(24)]
+    drawn = drawn_segments("a" * 64, "word", 4, segments)
+    assert drawn == drawn_segments("a" * 64, "word", 4, segments)
+    assert drawn == sorted(set(drawn))
+    assert len(drawn) == 4
+    assert drawn != drawn_segments("a" * 64, "other", 4, segments)
+    assert drawn != drawn_segments("b" * 64, "word", 4, segments)
+
+
+def test_every_segment_is_drawn_about_equally_often() -> None:
+    segments = [(i, i + 1) for i in range(10)]
+    counts = Counter(
+        segment
+        for nonce in range(2000)
+        for segment in drawn_segments("a" * 64, str(nonce), 3, segments)
+    )
+    # 2000 x 3 / 10 = 600 each; five standard deviations are 103.
+    assert all(abs(counts[segment] - 600) < 103 for segment in segments)
+
+
+def test_chances_of_equal_segments() -> None:
+    one, ten = audit_chances([(i * 10, i * 10 + 10) for i in range(100)], 22)
+    assert (one.altered_segments, ten.altered_segments) == (1, 10)
+    assert one.chance == pytest.approx(0.22)
+    missed = math.prod((90 - i) / (100 - i) for i in range(22))
+    assert ten.chance == pytest.approx(1 - missed)
+
+
+def test_the_lowest_level() -> None:
+    assert lowest(["step", "data", "forward"]) == "data"
+
+
+def test_a_difference_is_told_with_step_and_tensor() -> None:
+    segment = Segment(
+        first_step=12,
+        end_step=15,
+        level="data",
+        difference=StepDifference(step=13, part="loss", found="1.0", expected="1.5"),
+        altered_state=("weights/conv0/kernel",),
+    )
+    text = statement_of((segment,), "data", agrees=False, exact=True, audit=None)
+    assert "weights/conv0/kernel differs" in text
+    assert "first differing step is 13, in its loss: 1.0 here, 1.5 in the journal" in text
+    assert "weaker" not in text
+    assert "weaker" in statement_of((segment,), "data", agrees=False, exact=False, audit=None)

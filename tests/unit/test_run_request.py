@@ -1,0 +1,106 @@
+"""What a request is refused for, the lock of a run, and signals as requests."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError, RecordError, RunLockedError, UsageError
+from harness.recipes.smoke import SMOKE
+from harness.record.journal import JournalWriter, read_journal
+from harness.workflows.disk import disk_errors
+from harness.workflows.request import check_seeds
+from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
+from harness.workflows.stopping import stop_on_signals
+from tests.record_samples import SampleRun, started, write_run
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((), "no seed was given"),
+        ((1, 2, 1), "seed 1 was given more than once"),
+        ((-1,), "seed -1 is out of range"),
+        ((2**31,), "out of range"),
+    ],
+)
+def test_seeds_that_are_refused(seeds: tuple[int, ...], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        check_seeds(seeds)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1, 2, 3), (2**31 - 1,)])
+def test_seeds_that_are_taken(seeds: tuple[int, ...]) -> None:
+    check_seeds(seeds)
+
+
+def test_a_locked_run_names_its_holder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "seed-1")
+    with locked(folder):
+        me = f"process {os.getpid()} on {socket.gethostname()}"
+        with pytest.raises(RunLockedError, match=me), locked(folder):
+            pass
+    with locked(folder):
+        pass
+
+
+def test_a_run_that_cannot_have_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UsageError, match="cannot be written"),
+        locked(RunFolder(tmp_path / "file" / "seed-1")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("key", "root", "seed"), [("data root", "e" * 64, 1), ("seed", "d" * 64, 2)]
+)
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, key: str, root: str, seed: int) -> None:
+    journal = read_journal(write_run(tmp_path / "seed-1", SampleRun()))
+    check_same_run(journal, SMOKE, "d" * 64, 1)
+    with pytest.raises(RecordError, match=f"another {key}"):
+        check_same_run(journal, SMOKE, root, seed)
+
+
+def test_a_journal_without_an_event_is_no_run_yet(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert existing_journal(folder) is None
+    folder.journal.write_bytes(b'{"event": "run_sta')
+    assert existing_journal(folder) is None
+    with JournalWriter(folder.journal) as writer:
+        writer.append(started(SampleRun()))
+    found = existing_journal(folder)
+    assert found is not None
+    assert found.started.seed == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_request(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with stop_on_signals() as stop:
+        assert not stop.requested()
+        signal.raise_signal(number)
+        assert stop.requested()
+        assert stop.signal_name == number.name
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    with stop_on_signals():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(28, "the disk is full"), (27, "the disk is full"), (30, "a file cannot be written")],
+)
+def test_disk_errors_in_words(number: int, words: str, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=words) as error, disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert error.value.exit_code == 2
+    assert os.strerror(number) in str(error.value)
