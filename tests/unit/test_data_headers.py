@@ -1,0 +1,88 @@
+"""What a header says, against Pillow; damaged headers are refused, never crash."""
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from harness.data.inspection import inspect
+from harness.data.jpeg_header import BadHeaderError, read_jpeg_header
+from tests.parity.generated_images import jpeg_bytes, picture
+
+IMAGE = picture(23, 37)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_read(orientation: int) -> None:
+    assert read_jpeg_header(jpeg_bytes(IMAGE, orientation=orientation)).orientation == orientation
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+def test_orientation_in_both_byte_orders(byte_order: str) -> None:
+    exif = Image.Exif()
+    exif.endian = byte_order
+    exif[0x0112] = 8
+    assert read_jpeg_header(jpeg_bytes(IMAGE, exif=exif.tobytes())).orientation == 8
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "model", "process"),
+    [
+        ("RGB", {}, "ycbcr", 0),
+        ("RGB", {"progressive": True}, "ycbcr", 2),
+        ("RGB", {"keep_rgb": True}, "rgb", 0),
+        ("L", {}, "grey", 0),
+        ("CMYK", {}, "cmyk", 0),
+    ],
+)
+def test_facts_of_each_kind(mode: str, options: dict[str, bool], model: str, process: int) -> None:
+    header = read_jpeg_header(jpeg_bytes(IMAGE.convert(mode), **options))
+    assert (header.width, header.height, header.precision) == (37, 23, 8)
+    assert (header.colour_model, header.process) == (model, process)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cut=st.integers(0, 700), flips=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255))))
+def test_damaged_headers_raise_one_error_only(cut: int, flips: list[tuple[int, int]]) -> None:
+    raw = bytearray(jpeg_bytes(IMAGE, orientation=6))
+    for at, value in flips:
+        if at < len(raw):
+            raw[at] = value
+    damaged = bytes(raw[: max(len(raw) - cut, 0)])
+    try:
+        header = read_jpeg_header(damaged)
+    except BadHeaderError:
+        return
+    assert 1 <= header.orientation <= 8
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "empty"),
+        (b"\xff\xd8", "cut short"),
+        (jpeg_bytes(IMAGE)[:-40], "cut short"),
+        (b"GIF89a nonsense", "no image"),
+        (b"\x89PNG\r\n\x1a\n rest", "damaged|no image"),
+    ],
+)
+def test_unusable_bytes_are_refused_with_a_reason(raw: bytes, reason: str) -> None:
+    import re
+
+    facts = inspect(raw)
+    assert facts.decision == "refused"
+    assert re.search(reason, facts.reason)
+
+
+def test_animations_are_refused() -> None:
+    buffer = io.BytesIO()
+    frames = [picture(9, 9, n) for n in range(2)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    assert inspect(buffer.getvalue()).reason == "the image has more than one frame"
+
+
+def test_trailing_zeros_do_not_make_a_file_truncated() -> None:
+    assert inspect(jpeg_bytes(IMAGE) + b"\0" * 20).decision == "as_is"
+    assert inspect(jpeg_bytes(IMAGE) + b"\0" * 500).decision == "as_is"
