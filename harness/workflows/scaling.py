@@ -1,0 +1,237 @@
+"""`harness bench scaling`: what several workers yield here, and a plan for other hardware."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MachineError, UsageError
+from harness.recipes.recipe import Recipe
+from harness.recipes.settings import with_settings
+from harness.workflows.scaling_plan import (
+    Check,
+    Network,
+    Plan,
+    checks_of,
+    hardware_of,
+    payload_of,
+    plan_on,
+)
+from harness.workflows.scaling_worker import READY, Answer, Question
+from harness.workflows.worker_launch import free_addresses
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Workers of one job beside as many independent processes, one thread each.
+
+    Attributes:
+        workers: How many.
+        batch_per_worker: Images of each worker's step.
+        apart: Answers of the independent processes.
+        together: Answers of the job's workers.
+    """
+
+    workers: int
+    batch_per_worker: int
+    apart: tuple[Answer, ...]
+    together: tuple[Answer, ...]
+
+    @property
+    def apart_images_per_s(self) -> float:
+        """All independent processes together."""
+        return sum(self.batch_per_worker / answer.step_s for answer in self.apart)
+
+    @property
+    def together_images_per_s(self) -> float:
+        """The job."""
+        step_s = max(answer.step_s for answer in self.together)
+        return self.workers * self.batch_per_worker / step_s
+
+    @property
+    def efficiency(self) -> float:
+        """The job's fraction of the independent processes' rate."""
+        return self.together_images_per_s / self.apart_images_per_s
+
+    @property
+    def losses_s(self) -> dict[str, float]:
+        """What a step of the job takes longer, by cause.
+
+        Input: more waiting for batches. Reduction: as timed alone. Waiting: the
+        rest, which is workers waiting for each other.
+        """
+        apart_s = _mean([answer.step_s for answer in self.apart])
+        longer_s = _mean([answer.step_s for answer in self.together]) - apart_s
+        input_s = _mean([a.data_wait_s for a in self.together]) - _mean(
+            [a.data_wait_s for a in self.apart]
+        )
+        reduction_s = _mean([answer.reduction_s for answer in self.together])
+        return {
+            "input": input_s,
+            "reduction": reduction_s,
+            "waiting": longer_s - input_s - reduction_s,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-like data."""
+        return {
+            **asdict(self),
+            "apart_images_per_s": self.apart_images_per_s,
+            "together_images_per_s": self.together_images_per_s,
+            "efficiency": self.efficiency,
+            "losses_s": self.losses_s,
+        }
+
+    def text(self) -> str:
+        """For a person."""
+        losses = ", ".join(f"{name} {1000 * s:+.1f} ms" for name, s in self.losses_s.items())
+        return (
+            f"{self.workers} workers, batch {self.batch_per_worker} each, one thread each\n"
+            f"  apart     {self.apart_images_per_s:8.1f} images/s\n"
+            f"  together  {self.together_images_per_s:8.1f} images/s   "
+            f"efficiency {100 * self.efficiency:.1f} %\n"
+            f"  a step is longer by: {losses}"
+        )
+
+
+def measure_scaling(
+    recipe: Recipe, data: Path, *, workers: int, batch: int, warm_up: int, steps: int
+) -> Measured:
+    """Time `workers` processes apart, then as one job; each on its own share of the cores.
+
+    Args:
+        recipe: Network and data processing.
+        data: A prepared folder.
+        workers: At least 2.
+        batch: Images of each worker's step.
+        warm_up: Steps before the measurement, compilation included.
+        steps: Steps of the measurement.
+
+    Raises:
+        UsageError: fewer than two workers.
+        MachineError: a process of the measurement failed.
+    """
+    if workers < 2:
+        raise UsageError(
+            f"{workers} worker cannot be compared with itself",
+            expected="--workers 2 or more",
+            remedy="give --workers",
+        )
+    threads = ("numerics.intra_op_threads=1", "numerics.inter_op_threads=1")
+    alone = with_settings(recipe, (*threads, f"batch={batch}")).model_dump_json()
+    joint = with_settings(recipe, (*threads, f"batch={batch * workers}")).model_dump_json()
+    folder = str(data.resolve())
+    apart = _ask([Question(alone, folder, warm_up, steps, (), w) for w in range(workers)])
+    addresses = free_addresses(workers)
+    together = _ask([Question(joint, folder, warm_up, steps, addresses, w) for w in range(workers)])
+    return Measured(workers, batch, apart, together)
+
+
+def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
+    """Put each question to a process; all begin to measure at the same moment."""
+    cores = sorted(os.sched_getaffinity(0))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "harness.workflows.scaling_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in questions
+    ]
+    try:
+        for i, (process, question) in enumerate(zip(processes, questions, strict=True)):
+            share = cores[i :: len(questions)] or [cores[i % len(cores)]]
+            os.sched_setaffinity(process.pid, share)
+            _tell(process, question.text())
+        for process in processes:
+            _hear(process, READY)
+        for process in processes:
+            _tell(process, "")
+        answers = tuple(Answer(**json.loads(_hear(process))) for process in processes)
+        for process in processes:
+            _tell(process, "")
+            process.wait()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    return answers
+
+
+def _tell(process: "subprocess.Popen[str]", line: str) -> None:
+    if process.stdin is not None:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+
+def _hear(process: "subprocess.Popen[str]", expected: str | None = None) -> str:
+    line = process.stdout.readline().strip() if process.stdout is not None else ""
+    if not line or (expected is not None and line != expected):
+        raise MachineError(
+            f"a process of the measurement ended early (it said {line!r})",
+            expected="an answer from each",
+            remedy="check that `harness run` works on this machine with the same --workers",
+        )
+    return line
+
+
+def plan_scaling(
+    recipe: Recipe,
+    network: Network,
+    *,
+    hardware: tuple[str, ...],
+    images: int,
+    up_to: int,
+) -> tuple[tuple[Plan, ...], tuple[Check, ...]]:
+    """Plan a recipe on the published hardware of its network.
+
+    Args:
+        recipe: What to plan.
+        network: What the user says of links and input.
+        hardware: Names of rows with one device; none takes all of the network's.
+        images: Training images.
+        up_to: Most devices; powers of two up to there.
+
+    Raises:
+        UsageError: a name that no row has, or no row for the network at all.
+    """
+    from harness.baselines.loading import load_baselines
+    from harness.models.catalogue import describe
+
+    depth = "".join(c for c in recipe.model.name.split("-v")[0] if c.isdigit())
+    of_network = [r for r in load_baselines().throughput if r.network == f"resnet{depth[-3:]}"]
+    known = hardware_of(r for r in of_network)
+    chosen = tuple(h for h in known if not hardware or h.alone.name in hardware)
+    missing = sorted(set(hardware) - {h.alone.name for h in known})
+    if missing or not chosen:
+        raise UsageError(
+            f"there is no published hardware {', '.join(missing) or 'for ' + recipe.model.name}",
+            expected="one of " + ", ".join(h.alone.name for h in known),
+            remedy="see `harness list baselines`",
+        )
+    size = describe(recipe.model.name)
+    payload = payload_of(size.trainable, size.moving)
+    counts = [2**i for i in range(up_to.bit_length()) if 2**i <= up_to]
+    plans = tuple(
+        plan_on(
+            one,
+            network,
+            recipe,
+            fitted_bytes=payload,
+            recipe_bytes=payload,
+            images=images,
+            counts=counts,
+        )
+        for one in chosen
+    )
+    return plans, checks_of(chosen, network, payload)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

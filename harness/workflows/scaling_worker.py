@@ -1,0 +1,173 @@
+"""One process of a scaling measurement: real pipeline, real step, then the reduction alone.
+
+Run as `python -m harness.workflows.scaling_worker`; the question comes on
+standard input as one JSON line, the answer goes to standard output as another.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+from harness.recipes.recipe import Recipe
+from harness.training.cluster import Cluster
+
+READY = "ready"
+PROBES = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to measure.
+
+    Attributes:
+        recipe: Recipe as JSON; its batch is the global one.
+        data: A prepared folder.
+        warm_up: Steps before the measurement.
+        steps: Steps of the measurement.
+        addresses: The job's workers; none for a process alone.
+        worker: This process's number.
+    """
+
+    recipe: str
+    data: str
+    warm_up: int
+    steps: int
+    addresses: tuple[str, ...] = ()
+    worker: int = 0
+
+    def text(self) -> str:
+        """As one line."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Medians over the measured steps, in seconds.
+
+    Attributes:
+        step_s: A whole step.
+        data_wait_s: Its part spent waiting for the batch.
+        reduction_s: One reduction of as many bytes as a step reduces.
+        small_reduction_s: One reduction of a single number: latency alone.
+        payload_bytes: Bytes that a step reduces.
+        total_s: All measured steps together.
+    """
+
+    step_s: float
+    data_wait_s: float
+    reduction_s: float
+    small_reduction_s: float
+    payload_bytes: int
+    total_s: float
+
+
+def main() -> None:
+    """Measure, once the parent says so."""
+    document = json.loads(sys.stdin.readline())
+    document["addresses"] = tuple(document["addresses"])
+    answer = measure(Question(**document), _wait_for_parent)
+    print(json.dumps(asdict(answer)), flush=True)  # the answer
+    sys.stdin.readline()  # stays until all have answered: a job ends together
+
+
+def _wait_for_parent() -> None:
+    print(READY, flush=True)  # told to the parent
+    sys.stdin.readline()
+
+
+def measure(question: Question, wait: Callable[[], None]) -> Answer:
+    """Build the recipe's network, warm up, wait for the others, and measure."""
+    recipe = Recipe.model_validate_json(question.recipe)
+    numerics = resolved(recipe.numerics)
+    set_import_flags(numerics)
+    pin_runtime(numerics, recipe.precision)
+
+    from harness.data.opening import open_dataset
+    from harness.data.pipeline import training_batches
+    from harness.models.build import build_model
+    from harness.training.devices import ONE_DEVICE, open_devices, replica_batches
+    from harness.training.state import create_state
+    from harness.training.step import build_step
+
+    addresses = question.addresses
+    cluster = Cluster(addresses, question.worker) if len(addresses) > 1 else None
+    devices = open_devices(ONE_DEVICE, cluster)
+    data = open_dataset(Path(question.data), manifests=Path(question.data).parent)
+    with devices.strategy.scope():
+        model = build_model(recipe.model, classes=len(data.classes), seed=0)
+        state = create_state(model, float16=False)
+    batches = replica_batches(
+        devices,
+        lambda shard: training_batches(
+            data.train,
+            augmentation=recipe.augmentation,
+            normalisation=recipe.normalisation,
+            image_size=recipe.model.image_size,
+            seed=question.worker if cluster is None else 0,
+            batch=recipe.batch,
+            first_step=0,
+            last_step=question.warm_up + question.steps,
+            shard=shard,
+        ),
+    )
+    step = build_step(state, recipe, devices.strategy)
+    _timed_steps(step, batches, question.warm_up)
+    wait()
+    begin = time.perf_counter()
+    step_s, wait_s = _timed_steps(step, batches, question.steps)
+    total_s = time.perf_counter() - begin
+    elements = sum(int(v.shape.num_elements()) for v in state.trainable)
+    return Answer(
+        step_s=_median(step_s),
+        data_wait_s=_median(wait_s),
+        reduction_s=_reduction_s(devices, elements),
+        small_reduction_s=_reduction_s(devices, 1),
+        payload_bytes=4 * elements,
+        total_s=total_s,
+    )
+
+
+def _timed_steps(step: Any, batches: Iterator[Any], count: int) -> tuple[list[float], list[float]]:
+    import tensorflow as tf
+
+    steps, waits = [], []
+    for _ in range(count):
+        begin = time.perf_counter()
+        batch = next(batches)
+        waits.append(time.perf_counter() - begin)
+        step(batch["image"], batch["label"], tf.constant(1e-4)).loss.numpy()
+        steps.append(time.perf_counter() - begin)
+    return steps, waits
+
+
+def _reduction_s(devices: Any, elements: int) -> float:
+    import tensorflow as tf
+
+    if devices.replicas == 1:
+        return 0.0
+
+    def reduce() -> Any:
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.zeros([elements]))[0]
+
+    run = tf.function(lambda: devices.strategy.run(reduce))
+    times = []
+    for _ in range(PROBES + 1):
+        begin = time.perf_counter()
+        devices.strategy.experimental_local_results(run())[0].numpy()
+        times.append(time.perf_counter() - begin)
+    return _median(times[1:])
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+if __name__ == "__main__":
+    main()
