@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import json_option
+from harness.errors import UsageError
 
 
 @click.command("verdict")
@@ -14,17 +15,93 @@ from harness.cli.options import json_option
     type=click.Path(path_type=Path, dir_okay=False),
     help="A target file. Default: the one in baselines/ that speaks about these runs.",
 )
+@click.option(
+    "--baseline",
+    help="For a folder of `harness evaluate`: the published row to hold it against, by name.",
+)
+@click.option(
+    "--draw",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --baseline: the record of a random draw of images (JSON).",
+)
+@click.option(
+    "--throughput", is_flag=True, help="Judge the speed of one run instead of the accuracy."
+)
+@click.option(
+    "--earlier",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="With --throughput: an earlier run to compare with, once or more.",
+)
 @json_option
-def command(paths: tuple[Path, ...], target: Path | None, as_json: bool) -> None:
+def command(
+    paths: tuple[Path, ...],
+    target: Path | None,
+    baseline: str | None,
+    draw: Path | None,
+    throughput: bool,
+    earlier: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Say whether RUN... reproduced their target.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
-    all its seeds. Exit codes: 0 reproduced, exceeds, or no target for this
-    data; 1 not reproduced; 2 wrong input; 3 inconclusive.
+    all its seeds; with --baseline, a folder that `harness evaluate` wrote. Exit
+    codes: 0 reproduced, exceeds, or no target for this data; 1 not reproduced;
+    2 wrong input; 3 inconclusive. With --throughput: 1 slower than an earlier
+    run, 3 cannot tell.
     """
+    _check_options(paths, target, baseline, draw, throughput=throughput, earlier=earlier)
+    if throughput:
+        text, document, code = _throughput(paths[0], earlier)
+    elif baseline is not None:
+        text, document, code = _evaluation(paths[0], baseline, draw)
+    else:
+        text, document, code = _accuracy(paths, target)
+    click.echo(document if as_json else text)
+    raise SystemExit(code)
+
+
+def _accuracy(paths: tuple[Path, ...], target: Path | None) -> tuple[str, str, int]:
     from harness.verdict.text import judgement_text
     from harness.workflows.verdict import verdict
 
     judgement = verdict(paths, target=target)
-    click.echo(judgement.model_dump_json(indent=2) if as_json else judgement_text(judgement))
-    raise SystemExit(judgement.exit_code)
+    document = judgement.model_dump_json(indent=2)
+    return judgement_text(judgement), document, judgement.exit_code
+
+
+def _throughput(run: Path, earlier: tuple[Path, ...]) -> tuple[str, str, int]:
+    from harness.workflows.throughput import throughput, throughput_text
+
+    answer = throughput(run, earlier)
+    return throughput_text(answer), answer.model_dump_json(indent=2), answer.exit_code
+
+
+def _evaluation(folder: Path, baseline: str, draw: Path | None) -> tuple[str, str, int]:
+    from harness.verdict.imported import evaluation_text
+    from harness.workflows.judge_evaluation import judge_evaluation_folder
+
+    answer = judge_evaluation_folder(folder, baseline, draw=draw)
+    return evaluation_text(answer), answer.model_dump_json(indent=2), answer.exit_code
+
+
+def _check_options(
+    paths: tuple[Path, ...],
+    target: Path | None,
+    baseline: str | None,
+    draw: Path | None,
+    *,
+    throughput: bool,
+    earlier: tuple[Path, ...],
+) -> None:
+    modes = sum((throughput, baseline is not None, target is not None))
+    alone = throughput or baseline is not None
+    lonely = (draw is not None and baseline is None) or (bool(earlier) and not throughput)
+    if modes > 1 or lonely or (alone and len(paths) != 1):
+        raise UsageError(
+            "the options do not go together",
+            expected="RUN... [--target FILE], or RUN --throughput [--earlier RUN], "
+            "or FOLDER --baseline NAME [--draw FILE]",
+            remedy="see `harness verdict --help`",
+        )

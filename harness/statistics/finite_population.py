@@ -6,10 +6,9 @@ of them were drawn.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import stats
 
 from harness.errors import StatisticsError
@@ -49,11 +48,27 @@ def simple_draw_interval(correct: int, drawn: int, population: int, confidence: 
             f"{drawn} images drawn of {population}", expected="at most the whole set"
         )
     half = (1 - confidence) / 2
-    right = np.arange(correct, population - (drawn - correct) + 1)
-    at_least = stats.hypergeom.sf(correct - 1, population, right, drawn)
-    at_most = stats.hypergeom.cdf(correct, population, right, drawn)
-    kept = right[(at_least > half) & (at_most > half)]
-    return Interval(kept[0] / population, kept[-1] / population, confidence)
+    first, last = correct, population - (drawn - correct)
+    low = _smallest(
+        first, last, lambda right: stats.hypergeom.sf(correct - 1, population, right, drawn) > half
+    )
+    beyond = _smallest(
+        first,
+        last + 1,
+        lambda right: stats.hypergeom.cdf(correct, population, right, drawn) <= half,
+    )
+    return Interval(low / population, (beyond - 1) / population, confidence)
+
+
+def _smallest(first: int, last: int, holds: Callable[[int], bool]) -> int:
+    """The smallest number from `first` for which a monotone condition holds, at most `last`."""
+    while first < last:
+        middle = (first + last) // 2
+        if holds(middle):
+            last = middle
+        else:
+            first = middle + 1
+    return first
 
 
 def stratified_estimate(strata: Sequence[Stratum]) -> tuple[float, float]:

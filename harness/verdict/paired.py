@@ -115,7 +115,7 @@ def comparison_text(found: PairedComparison) -> str:
         "images": f"{found.images:,}",
         "top-1": accuracies,
         "second - first": f"{points(found.difference)} points, {level} {span(found.interval)}",
-        "right in one only": f"{found.first_only:,} in the first, {found.second_only:,} in the other",
+        "right in one only": f"{found.first_only:,} and {found.second_only:,}",
         "McNemar, exact": f"p = {found.p_value:.4g}",
         "churn": f"{percent(found.churn)} of the images get another class",
     }

@@ -1,12 +1,13 @@
 """`harness plan`: what a study could answer and what it would cost."""
 
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from harness.baselines.loading import load_baselines
 from harness.errors import RecordError
 from harness.recipes.catalogue import find_recipe
-from harness.record.journal import read_journal
+from harness.record.columns import COMPILED, read_columns
 from harness.verdict.planning import StudyPlan, plan_study, published_rates
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
@@ -58,17 +59,14 @@ def measured_rate(run: Path) -> float:
     Raises:
         RecordError: the journal has no such steps.
     """
-    times: list[float] = []
-    images: list[int] = []
-    for window in read_journal(run).steps:
-        kept = [i for i, step in enumerate(window.step) if step not in window.compiled]
-        times += [window.step_time_s[i] for i in kept]
-        images += [window.images[i] for i in kept]
-    if not times:
+    columns = read_columns(run, ("step_time_s", "images", COMPILED))
+    kept = columns[COMPILED] == 0
+    times, images = columns["step_time_s"][kept], columns["images"][kept]
+    if not len(times):
         raise RecordError(
             "the run has no steps to take a rate from",
             where=str(run),
             expected="a run with recorded steps beyond the compiled ones",
             remedy="name another run, or give --images-per-s",
         )
-    return median(images) / median(times)
+    return float(np.median(images) / np.median(times))

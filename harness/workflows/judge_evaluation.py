@@ -1,0 +1,152 @@
+"""`harness verdict --baseline`: a folder of `harness evaluate` against a published row."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from harness.baselines.loading import load_baselines
+from harness.baselines.schema import AccuracyRow
+from harness.errors import RecordError, UsageError
+from harness.recipes.protocol import Protocol
+from harness.record.predictions import read_predictions
+from harness.verdict.imported import (
+    Draw,
+    EvaluationAnswer,
+    EvaluationFacts,
+    drawn_numbers,
+    judge_evaluation,
+)
+
+DOCUMENT = "evaluation.json"
+_VALIDATION_NUMBER = re.compile(r"ILSVRC2012_val_(\d{8})")
+
+
+def judge_evaluation_folder(
+    folder: Path, baseline: str, *, draw: Path | None = None
+) -> EvaluationAnswer:
+    """Judge the evaluation of the baseline's protocol in a folder.
+
+    Args:
+        folder: Written by `harness evaluate`.
+        baseline: Name of a published row.
+        draw: Record of a random draw, as JSON; its image count must fit.
+
+    Raises:
+        UsageError: no such row, or no evaluation.
+        RecordError: files that are missing, damaged or do not fit each other.
+    """
+    row = _row(baseline)
+    document = _read_json(folder / DOCUMENT)
+    try:
+        facts = [_facts(document, entry, folder) for entry in document["evaluations"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise RecordError(
+            f"the document is malformed: {error}",
+            where=str(folder / DOCUMENT),
+            expected="as written by `harness evaluate`",
+            remedy="evaluate again",
+        ) from error
+    if not facts:
+        raise UsageError("the folder holds no evaluation", where=str(folder))
+    nearest, entry = min(
+        zip(facts, document["evaluations"], strict=True),
+        key=lambda pair: len(row.protocol.differences(pair[0].protocol)),
+    )
+    record = _draw(draw, nearest, folder / entry["predictions_file"]) if draw else None
+    return judge_evaluation(nearest, row, record)
+
+
+def _row(name: str) -> AccuracyRow:
+    rows = {row.name: row for row in load_baselines().accuracy}
+    if name in rows:
+        return rows[name]
+    near = difflib.get_close_matches(name, rows, n=3, cutoff=0.3)
+    raise UsageError(
+        f"there is no published row named {name!r}",
+        expected=f"such as {', '.join(near)}" if near else "a name of `harness list baselines`",
+        remedy="see `harness list baselines`",
+    )
+
+
+def _facts(document: dict[str, Any], entry: dict[str, Any], folder: Path) -> EvaluationFacts:
+    predictions = read_predictions(folder / entry["predictions_file"])
+    labels = predictions.column("label").to_numpy()
+    first = predictions.column("top5_class").combine_chunks().flatten().to_numpy().reshape(-1, 5)
+    right = first[:, 0] == labels
+    if len(labels) != entry["images"] or int(right.sum()) != entry["top1_correct"]:
+        raise RecordError(
+            f"{len(labels):,} predictions with {int(right.sum()):,} right, the document says "
+            f"{entry['images']:,} with {entry['top1_correct']:,}",
+            where=str(folder / entry["predictions_file"]),
+            expected="the predictions that the document was made from",
+            remedy="evaluate again",
+        )
+    present, counts = np.unique(labels, return_counts=True)
+    return EvaluationFacts(
+        model=document["model"],
+        protocol=Protocol.model_validate_json(json.dumps(entry["protocol"])),
+        images=entry["images"],
+        images_in_split=entry["images_in_split"],
+        top1_correct=entry["top1_correct"],
+        classes=len(document["data"]["classes"]),
+        data_kind=document["data"]["kind"],
+        correct_by_label={int(x): int(right[labels == x].sum()) for x in present},
+        images_by_label={int(x): int(n) for x, n in zip(present, counts, strict=True)},
+    )
+
+
+def _draw(path: Path, facts: EvaluationFacts, predictions: Path) -> Draw:
+    try:
+        draw = Draw.model_validate_json(json.dumps(_read_json(path)))
+    except ValidationError as error:
+        raise RecordError(
+            f"the record of the draw is malformed: {error.errors()[0]['msg']}",
+            where=str(path),
+            expected="kind (simple or stratified), seed, images and population",
+            remedy="write it when the images are drawn",
+        ) from error
+    if draw.images != facts.images:
+        raise RecordError(
+            f"the draw took {draw.images:,} images, {facts.images:,} were evaluated",
+            where=str(path),
+            expected="all drawn images evaluated",
+            remedy="evaluate every image of the draw",
+        )
+    if draw.kind == "simple":
+        _refuse_other_images(draw, predictions, path)
+    return draw
+
+
+def _refuse_other_images(draw: Draw, predictions: Path, path: Path) -> None:
+    """A simple draw follows from its record: the images must be those."""
+    ids = read_predictions(predictions).column("image_id").to_pylist()
+    numbers = {int(found[1]) for i in ids if (found := _VALIDATION_NUMBER.search(i))}
+    wanted = drawn_numbers(draw)
+    if numbers != wanted:
+        raise RecordError(
+            f"{len(wanted - numbers):,} of the {draw.images:,} images that seed {draw.seed} draws "
+            "were not evaluated",
+            where=f"{path} and {predictions}",
+            expected="the first images of the seed's permutation of 1 to the population",
+            remedy="draw with `harness.verdict.imported.drawn_numbers` and evaluate those",
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            f"cannot read the file: {error}",
+            where=str(path),
+            expected="a JSON object",
+            remedy="name a folder that `harness evaluate` wrote",
+        ) from error
+    if not isinstance(found, dict):
+        raise RecordError("the file is no JSON object", where=str(path), expected="an object")
+    return found

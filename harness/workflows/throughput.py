@@ -1,0 +1,89 @@
+"""`harness verdict --throughput`: how fast a run was, beside published and earlier speeds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.baselines.loading import load_baselines
+from harness.recipes.values import Frozen
+from harness.record.columns import COMPILED, read_columns
+from harness.record.run_folders import find_runs
+from harness.record.summary import read_summary
+from harness.verdict.text import table
+from harness.verdict.throughput import (
+    SPEED_EXIT_CODES,
+    Speed,
+    SpeedComparison,
+    compare_with_run,
+    fitting_rows,
+    speed_of,
+)
+
+
+class ThroughputAnswer(Frozen):
+    """The speed of one run and everything it was held against."""
+
+    run: str
+    images_per_s: float
+    device: str
+    earlier: tuple[SpeedComparison, ...]
+    published: tuple[SpeedComparison, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when slower than an earlier run, 3 when one cannot be told, else 0."""
+        codes = {SPEED_EXIT_CODES[comparison.word] for comparison in self.earlier}
+        return next((code for code in (1, 3) if code in codes), 0)
+
+
+def throughput(run: Path, earlier: Sequence[Path] = ()) -> ThroughputAnswer:
+    """Compare a run's speed with published rows of its network and with earlier runs.
+
+    Raises:
+        RecordError: a journal that is missing, damaged, or has no steps.
+        UsageError: `run` means more than one run.
+    """
+    speed = read_speed(run)
+    others = [read_speed(path) for path in find_runs(earlier)] if earlier else []
+    return ThroughputAnswer(
+        run=speed.run,
+        images_per_s=speed.images_per_s,
+        device=", ".join(speed.started.numerics.devices),
+        earlier=tuple(compare_with_run(speed, other) for other in others),
+        published=fitting_rows(speed, load_baselines().throughput),
+    )
+
+
+def read_speed(run: Path) -> Speed:
+    """The speed of a run's folder. Raises `RecordError` as `throughput` does."""
+    columns = read_columns(run, ("step_time_s", "images", COMPILED))
+    started = read_summary(run).started
+    return speed_of(str(run), started, columns["step_time_s"], columns["images"], columns[COMPILED])
+
+
+def throughput_text(answer: ThroughputAnswer) -> str:
+    """For a terminal: the run, earlier runs, comparable rows, and why the others are not."""
+    lines = [f"{answer.run}", f"  {answer.images_per_s:,.1f} images/s on {answer.device}", ""]
+    if answer.earlier:
+        lines += [*_rows("earlier run", answer.earlier), ""]
+    comparable = [row for row in answer.published if not row.differs]
+    if comparable:
+        lines += [*_rows("published", comparable), ""]
+    rest = [row for row in answer.published if row.differs]
+    if rest:
+        lines += [f"{len(rest)} published rows of this network are incomparable; nearest:"]
+        lines += [f"  {row.other}: differs in {', '.join(row.differs)}" for row in rest[:3]]
+    return "\n".join(lines)
+
+
+def _rows(title: str, rows: Sequence[SpeedComparison]) -> list[str]:
+    cells = [
+        (
+            row.other,
+            f"{row.other_images_per_s:,.1f}",
+            "-" if row.ratio is None else f"{row.ratio:.3f}",
+            "-" if row.interval is None else f"[{row.interval.low:.3f}, {row.interval.high:.3f}]",
+            row.word.replace("_", " ") + (f": {', '.join(row.differs)}" if row.differs else ""),
+        )
+        for row in rows
+    ]
+    return table((title, "images/s", "ours / that", "95 % interval", "answer"), cells)
