@@ -1,11 +1,13 @@
 """Signals, a second process, memory, the clock and numbers that are none."""
 
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.training.checkpoint import STATE_FILE, folder_name
 from tests.faults.command import (
     Command,
     Ended,
@@ -122,3 +124,27 @@ def test_clock_jumping_back(
     assert times != sorted(times)
     assert all(time_s >= 0 for window in journal.steps for time_s in window.step_time_s)
     assert all(e.duration_s >= 0 for e in journal.evaluations)
+
+
+@pytest.mark.slow
+def test_other_numerics(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
+    """Refused with the keys that differ; accepted, the steps computed again may have other bits."""
+    without = ("--no-tracking", "--set", "numerics.onednn=false")
+    command = replace(stopped.copy(tmp_path), extra=without)
+    tear_latest(command)
+    ended = command.finish()
+    assert ended.exit_code == 2, ended.stderr
+    assert "other numerics; they differ in: onednn" in ended.stderr
+    assert "--accept-numerics" in ended.stderr
+    table.append(Row("other numerics", "after step 14", "refused, key named", None, 2))
+    ended = replace(command, extra=(*without, "--accept-numerics")).finish()
+    assert ended.exit_code == 0, ended.stderr
+    check_counted_once(command.journal())
+    (resumed,) = [e for e in command.journal().interruptions if e.event == "resumed"]
+    assert (resumed.step, resumed.accepted_numerics, resumed.numerics.onednn) == (12, True, False)
+    table.append(Row("other numerics", "--accept-numerics", "went on", None, ended.exit_code))
+
+
+def tear_latest(command: Command) -> None:
+    state = command.folder / "checkpoints" / folder_name(14) / STATE_FILE
+    os.truncate(state, state.stat().st_size // 2)
