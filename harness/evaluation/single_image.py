@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
-from harness.data.colour import normalise
+from harness.data.colour import normalise_image
 from harness.data.inspection import inspect
-from harness.data.pipeline import evaluation_crops
+from harness.data.pipeline import cut_crops
 from harness.data.reading import decode_upright
 from harness.data.resizing import resize_short_side
 from harness.errors import DataError
@@ -145,14 +145,12 @@ class Classifier:
         )
 
     def _crops(self, image: Any) -> Any:
-        return self._normalised(evaluation_crops(image, self.protocol))[tf.newaxis]
+        side, size = self.protocol.short_sides[0], self.protocol.crop_size or 1
+        return cut_crops(self._scaled(image, side, size), self.protocol)[tf.newaxis]
 
     def _scales(self, image: Any) -> Any:
-        return tuple(
-            self._normalised(resize_short_side(image, side, self.protocol))[tf.newaxis]
-            for side in self.protocol.short_sides
-        )
+        return tuple(self._scaled(image, side, 1)[tf.newaxis] for side in self.protocol.short_sides)
 
-    def _normalised(self, pixels: Any) -> Any:
-        planes = tf.unstack(pixels[..., ::-1], axis=-1)
-        return tf.stack(normalise(planes, self.protocol.normalisation), axis=-1)
+    def _scaled(self, image: Any, short_side: int, at_least: int) -> Any:
+        resized = resize_short_side(image, short_side, self.protocol, at_least=at_least)
+        return normalise_image(resized, self.protocol.normalisation)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.data.colour import normalise
+from harness.data.colour import normalise_image
 from harness.data.dataset import Split
 from harness.data.pipeline import PREFETCHED_BATCHES, SplitTensors
 from harness.data.reading import decode_upright
@@ -74,9 +74,7 @@ def whole_image_batches(
 
 
 def _scaled(image: tf.Tensor, short_side: int, protocol: Protocol) -> tf.Tensor:
-    resized = resize_short_side(image, short_side, protocol)
-    planes = normalise(tf.unstack(resized[..., ::-1], axis=-1), protocol.normalisation)
-    return tf.stack(planes, axis=-1)
+    return normalise_image(resize_short_side(image, short_side, protocol), protocol.normalisation)
 
 
 def images_at_once(crops_per_batch: int, protocol: Protocol) -> int:
