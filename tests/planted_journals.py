@@ -1,6 +1,7 @@
 """Journals of runs that never happened, planted so that each verdict has its case."""
 
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -199,3 +200,50 @@ def smoke_runs(*correct: int) -> list[Planted]:
         Planted(seed, recipe=smoke, data=DIGITS, correct={"ten_crop": right, "center_crop": right})
         for seed, right in enumerate(correct, start=1)
     ]
+
+
+EXAMPLES = Path(__file__).parent / "data" / "journals"
+WORD_OF_EXAMPLE = {
+    "reproduced": "reproduced",
+    "below-the-margin": "not_reproduced",
+    "a-declared-seed-diverged": "not_reproduced",
+    "above-the-margin": "exceeds",
+    "crosses-the-lower-limit": "inconclusive",
+    "two-seeds": "inconclusive",
+    "copies-of-one-run": "inconclusive",
+    "another-protocol": "inconclusive",
+    "changed-by-set": "inconclusive",
+    "smoke-reached": "reproduced",
+    "smoke-missed": "not_reproduced",
+    "smoke-on-other-data": "no_target",
+}
+
+
+def examples() -> dict[str, list[Planted]]:
+    """A study of 20-step runs for each outcome."""
+    good = imagenet_runs(77.60, 77.70, 77.80)
+    fruit = DIGITS.model_copy(update={"root_digest": "9" * 64, "kind": "other", "name": "fruit"})
+    studies = {
+        "reproduced": good,
+        "below-the-margin": imagenet_runs(76.70, 76.80, 76.90),
+        "a-declared-seed-diverged": [good[0], replace(good[1], status="diverged"), good[2]],
+        "above-the-margin": imagenet_runs(78.70, 78.80, 78.90),
+        "crosses-the-lower-limit": imagenet_runs(77.10, 77.14, 77.18),
+        "two-seeds": good[:2],
+        "copies-of-one-run": [*good[:2], replace(good[2], marks_of=1)],
+        "another-protocol": [replace(run, correct={"center_crop": 38_000}) for run in good],
+        "changed-by-set": [replace(run, deviations=("batch=64",)) for run in good],
+        "smoke-reached": smoke_runs(350, 352),
+        "smoke-missed": smoke_runs(350, 340),
+        "smoke-on-other-data": [replace(run, data=fruit) for run in smoke_runs(300, 310)],
+    }
+    return {
+        name: [replace(run, steps=20, steps_total=20) for run in runs]
+        for name, runs in studies.items()
+    }
+
+
+if __name__ == "__main__":
+    shutil.rmtree(EXAMPLES, ignore_errors=True)
+    for name, runs in examples().items():
+        study(EXAMPLES / name, runs)
