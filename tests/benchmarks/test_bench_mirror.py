@@ -1,0 +1,80 @@
+"""What the mirror costs a training, and how fast journals reach SQLite.
+
+Costs are counted in processor time of the whole process, the mirror's thread
+included: an upper bound on what it can take from a training, which does not
+depend on what else the machine does.
+"""
+
+import time
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.record.journal import JournalWriter, read_journal
+from harness.record.mlflow_mirror import default_tracking_uri, open_mirror, sync_run
+from tests.record_samples import SampleRun, started, windows, write_run
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
+)
+STEP_S = 0.1
+WINDOW_S = 100 * STEP_S
+LIMIT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One migrated database for all: migrating takes seconds."""
+    return default_tracking_uri(tmp_path_factory.mktemp("store"))
+
+
+@pytest.mark.parametrize(
+    "every_step",
+    [
+        pytest.param(False, id="windows"),
+        pytest.param(True, id="every_step", marks=pytest.mark.slow),
+    ],
+)
+def test_mirroring_costs_little_at_ten_steps_a_second(
+    benchmark: BenchmarkFixture, tmp_path: Path, uri: str, *, every_step: bool
+) -> None:
+    """Processor time for a window of 100 steps against the 10 s that it lasts.
+
+    By windows, which is the way unless asked otherwise, it is under 1 %. What
+    every step costs is stored with the benchmark.
+    """
+    seeds = iter(range(1, 100))
+
+    def cost_s() -> float:
+        run = SampleRun(seed=next(seeds), steps=2000)
+        folder = tmp_path / "study" / f"seed-{run.seed}"
+        folder.mkdir(parents=True)
+        events = [started(run), *windows(run)]
+        with JournalWriter(folder / "journal.jsonl") as journal:
+            for event in events:
+                journal.append(event)
+        begun = time.process_time()
+        mirror = open_mirror(
+            tracking_uri=uri, run_dir=folder, study=tmp_path.name, every_step=every_step
+        )
+        for event in events:
+            mirror.publish(event)
+        outcome = mirror.close(LIMIT_S)
+        assert outcome.complete, outcome.reason
+        return (time.process_time() - begun) / (len(events) - 1)
+
+    cost_s()  # imports MLflow and migrates the database
+    share = benchmark.pedantic(cost_s, rounds=1) / WINDOW_S
+    benchmark.extra_info["share_of_the_training"] = share
+    assert every_step or share < 0.01
+
+
+def test_a_journal_reaches_sqlite(benchmark: BenchmarkFixture, tmp_path: Path, uri: str) -> None:
+    """20,000 steps as windows: read, turned into rows and written."""
+    folder = write_run(tmp_path / "study" / "seed-1", SampleRun(seed=500, steps=20_000))
+
+    def send() -> bool:
+        return sync_run(read_journal(folder), tracking_uri=uri, study="s").complete
+
+    assert benchmark.pedantic(send, rounds=1)
