@@ -1,0 +1,166 @@
+"""`harness bench`: how fast, and how near the machine's limit."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+
+from harness.cli.lazy import LazyGroup
+from harness.cli.options import json_option
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class Benchmarks(LazyGroup):
+    """The benchmarks; that of the input has a module of its own."""
+
+    lazy: ClassVar[dict[str, str]] = {"input": "harness.cli.bench_input:command"}
+
+
+@click.group("bench", cls=Benchmarks, context_settings=CONTEXT)
+def command() -> None:
+    """Measure throughput beside its ceiling."""
+
+
+model_option = click.option(
+    "--model", default="apm5-resnet50-v2", show_default=True, help="A name of `list models`."
+)
+batch_option = click.option(
+    "--batch", type=click.IntRange(1), default=32, show_default=True, help="Images a step."
+)
+size_option = click.option(
+    "--image-size", type=click.IntRange(8), default=224, show_default=True, help="Pixels."
+)
+data_option = click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A data set. Default: generated photographs.",
+)
+
+
+@command.command("step")
+@model_option
+@batch_option
+@size_option
+@click.option(
+    "--against",
+    type=click.Choice(["reference", "keras-fit", "nothing"]),
+    default="nothing",
+    show_default=True,
+    help="Measure other ways to take the step, each in a process of its own, in rotated order.",
+)
+@click.option("--layers", is_flag=True, help="The roofline of each layer instead.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--steps", type=click.IntRange(1), default=2, show_default=True, help="Counted steps a process."
+)
+@click.option(
+    "--compute",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of ours.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads. Default: one a core.")
+@json_option
+def step(
+    model: str,
+    batch: int,
+    image_size: int,
+    against: str,
+    layers: bool,
+    rounds: int,
+    steps: int,
+    compute: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure a training step: images/s, share of the GEMM peak, ratios with intervals."""
+    if layers:
+        _pin()
+        from harness.workflows.bench_layers import bench_layers
+
+        _print(bench_layers(model, image_size, batch), as_json)
+        return
+    from harness.workflows.bench_step import bench_step
+
+    result = bench_step(
+        model=model,
+        image_size=image_size,
+        batch=batch,
+        against=against,
+        rounds=rounds,
+        steps=steps,
+        compute=compute,
+        threads=threads,
+        say=lambda text: click.echo(text, err=True),
+    )
+    _print(result, as_json)
+
+
+@command.command("evaluate")
+@model_option
+@click.option(
+    "--protocol",
+    type=click.Choice(["center_crop", "ten_crop"]),
+    default="ten_crop",
+    show_default=True,
+)
+@data_option
+@click.option(
+    "--crops-per-batch", type=click.IntRange(1), default=60, show_default=True,
+    help="Crops that go through the network at once.",
+)  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@json_option
+def evaluate(
+    model: str, protocol: str, data: Path | None, crops_per_batch: int, rounds: int, as_json: bool
+) -> None:
+    """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
+    _pin()
+    from harness.recipes.protocol import center_crop, ten_crop
+    from harness.workflows.bench_evaluate import bench_evaluate
+
+    result = bench_evaluate(
+        model=model,
+        protocol=ten_crop() if protocol == "ten_crop" else center_crop(),
+        data=data,
+        crops_per_batch=crops_per_batch,
+        rounds=rounds,
+    )
+    _print(result, as_json)
+
+
+@command.command("all")
+@model_option
+@batch_option
+@size_option
+@data_option
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@json_option
+def everything(
+    model: str, batch: int, image_size: int, data: Path | None, rounds: int, as_json: bool
+) -> None:
+    """Measure input, step and evaluation, and name the bottleneck."""
+    from harness.workflows.bench_step import bench_step
+
+    measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
+    _pin()
+    from harness.workflows.bench_all import bench_rest
+
+    _print(bench_rest(measured, data=data, rounds=rounds), as_json)
+
+
+def _pin() -> None:
+    """Pin this process as a run of the reference's recipe is pinned."""
+    from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+    from harness.recipes.recipe import Numerics, Precision
+
+    numerics = resolved(Numerics())
+    set_import_flags(numerics)
+    pin_runtime(numerics, Precision())
+
+
+def _print(result: Any, as_json: bool) -> None:
+    click.echo(json.dumps(result.document(), indent=2) if as_json else result.text())

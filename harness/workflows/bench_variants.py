@@ -1,0 +1,165 @@
+"""The steps that `harness bench step` compares, on the same random images."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from harness.errors import UsageError
+from harness.measure.operations import multiply_adds
+from harness.models.build import build_model
+from harness.numerics.pins import pin_runtime, resolved
+from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Model, Numerics, Precision, Recipe
+from harness.training.state import create_state
+from harness.training.step import build_step
+from harness.workflows.bench_worker import Job
+from harness.workflows.reference_step import build_reference_step
+
+RATE = 0.01
+Now = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A step that can be repeated.
+
+    Attributes:
+        run: So many steps, each finished before the next is timed; seconds of each.
+        multiply_adds: Of one image's forward pass.
+    """
+
+    run: Callable[[int, Now], tuple[float, ...]]
+    multiply_adds: int
+
+
+def recipe_of(job: Job) -> Recipe:
+    """The reference's recipe with the job's network, batch and arithmetic."""
+    base = APM5_RESNET50
+    threads = job.threads if job.threads is not None else "auto"
+    return base.model_copy(
+        update={
+            "batch": job.batch,
+            "model": Model(name=job.model, image_size=job.image_size),
+            "precision": Precision.model_validate({"compute": job.compute}),
+            "numerics": base.numerics.model_copy(
+                update={
+                    "xla": job.xla,
+                    "intra_op_threads": threads,
+                    "inter_op_threads": threads,
+                }
+            ),
+        }
+    )
+
+
+def pin(job: Job, recipe: Recipe) -> Numerics:
+    """Pin this process as a run of the recipe would; the reference pins no determinism."""
+    ours = job.variant.startswith(("ours", "plain"))
+    numerics = resolved(recipe.numerics).model_copy(
+        update={"op_determinism": ours and recipe.numerics.op_determinism}
+    )
+    pin_runtime(numerics, recipe.precision)
+    return numerics
+
+
+def build_variant(job: Job, recipe: Recipe) -> Variant:
+    """The job's step.
+
+    Raises:
+        UsageError: no such variant.
+    """
+    image = tf.random.stateless_normal((job.batch, job.image_size, job.image_size, 3), (0, 0))
+    label = tf.random.stateless_uniform((job.batch,), (0, 1), 0, job.classes, tf.int32)
+    if job.variant == "keras-fit":
+        return _keras_fit(job, image, label)
+    model = build_model(recipe.model, classes=job.classes, seed=0, precision=recipe.precision)
+    if job.variant == "plain-keras":
+        model = with_plain_batch_norm(model)
+    counted = multiply_adds(model, job.image_size)
+    if job.variant.startswith("reference"):
+        step = build_reference_step(model, job.classes, RATE)
+        return Variant(_repeated(partial(step, image, label)), counted)
+    if job.variant in {"ours", "plain-keras"}:
+        return Variant(_repeated(_our_step(recipe, model, image, label)), counted)
+    raise UsageError(f"there is no variant {job.variant} of a step")
+
+
+def _our_step(
+    recipe: Recipe, model: keras.Model, image: tf.Tensor, label: tf.Tensor
+) -> Callable[[], Any]:
+    state = create_state(model, float16=recipe.precision.compute == "float16")
+    step = build_step(state, recipe, tf.distribute.get_strategy())
+    rate = tf.constant(RATE)
+
+    def run() -> Any:
+        # On an asynchronous device a step is finished when its loss can be read.
+        return step(image, label, rate).loss.numpy()
+
+    return run
+
+
+def _repeated(step: Callable[[], Any]) -> Callable[[int, Now], tuple[float, ...]]:
+    def run(steps: int, now: Now) -> tuple[float, ...]:
+        times = []
+        for _ in range(steps):
+            begun = now()
+            step()
+            times.append(now() - begun)
+        return tuple(times)
+
+    return run
+
+
+def with_plain_batch_norm(model: keras.Model) -> keras.Model:
+    """The same network with the layer of Keras 3 in place of the fused one."""
+
+    def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return keras.layers.BatchNormalization.from_config(layer.get_config())
+        return layer.__class__.from_config(layer.get_config())
+
+    clone = keras.models.clone_model(model, clone_function=plain)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+class _StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+    def __init__(self, now: Now) -> None:
+        super().__init__()
+        self.now = now
+        self.marks: list[float] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin the first step."""
+        del logs
+        self.marks.append(self.now())
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """End a step and begin the next."""
+        del batch, logs
+        self.marks.append(self.now())
+
+
+def _keras_fit(job: Job, image: tf.Tensor, label: tf.Tensor) -> Variant:
+    """`keras.applications.ResNet50V2` under `Model.fit`, as a user would write it."""
+    shape = (job.image_size, job.image_size, 3)
+    model = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=job.classes)
+    model.compile(
+        optimizer=keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+
+    def run(steps: int, now: Now = time.perf_counter) -> tuple[float, ...]:
+        clock = _StepClock(now)
+        batches = tf.data.Dataset.from_tensors((image, label)).repeat(steps)
+        model.fit(batches, verbose=0, callbacks=[clock])
+        return tuple(b - a for a, b in zip(clock.marks, clock.marks[1:], strict=False))
+
+    return Variant(run, multiply_adds(model, job.image_size))

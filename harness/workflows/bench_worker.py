@@ -1,0 +1,162 @@
+"""One measurement in a process of its own: flags of TensorFlow bind at its import.
+
+`python -m harness.workflows.bench_worker` reads a JSON job from standard input
+and prints a JSON result as its last line.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from pydantic import Field
+
+from harness.errors import MachineError
+from harness.recipes.values import Frozen
+
+LONGEST_S = 600
+GEMM_S = 1.0
+
+
+class Job(Frozen):
+    """What a worker measures.
+
+    Attributes:
+        variant: `reference`, `reference-onednn`, `plain-keras`, `ours`,
+            `ours-keras-network` or `keras-fit`.
+        model: Name in the catalogue.
+        image_size: Pixels.
+        batch: Images a step.
+        classes: Classes of the network.
+        warmup: Steps before the clock counts, the compiling one included.
+        steps: Steps that count.
+        compute: Arithmetic of the step.
+        xla: Whether ours compiles the step with XLA.
+        threads: Threads within and between operations; None is one a core.
+    """
+
+    variant: str
+    model: str
+    image_size: int = Field(ge=8)
+    batch: int = Field(ge=1)
+    classes: int = Field(default=1000, ge=2)
+    warmup: int = Field(default=2, ge=1)
+    steps: int = Field(default=3, ge=1)
+    compute: str = "float32"
+    xla: bool = False
+    threads: int | None = None
+
+
+class Measured(Frozen):
+    """What a worker found.
+
+    Attributes:
+        variant: The job's.
+        step_time_s: Of each counted step.
+        images_per_s: Over all of them.
+        compile_s: Of the first step.
+        gemm_flops_per_s: The better of a measurement before and one after the steps.
+        flops_per_image: Counted; forward and both gradients.
+        onednn: Whether oneDNN was in force.
+        numerics_digest: Of the process's effective numerics.
+        joules_per_image: Where the machine tells it.
+    """
+
+    variant: str
+    step_time_s: tuple[float, ...]
+    images_per_s: float
+    compile_s: float
+    gemm_flops_per_s: float
+    flops_per_image: float
+    onednn: bool
+    numerics_digest: str
+    joules_per_image: float | None = None
+
+    @property
+    def share_of_gemm_peak(self) -> float:
+        """Counted operations a second over those of a matrix product."""
+        return self.images_per_s * self.flops_per_image / self.gemm_flops_per_s
+
+
+def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
+    """Run a job in a fresh interpreter.
+
+    Raises:
+        MachineError: the process failed or took too long; its last words are told.
+    """
+    environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": onednn_flag(job)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.workflows.bench_worker"],
+            input=job.model_dump_json(),
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(
+            f"{job.variant} took longer than {timeout_s:.0f} s",
+            expected=f"{job.warmup + job.steps} steps of {job.batch} images",
+            remedy="choose a smaller --batch or --image-size",
+        ) from error
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise MachineError(
+            f"the measurement of {job.variant} failed: {last[0]}",
+            expected=f"{job.warmup + job.steps} steps of {job.batch} images",
+            remedy="choose a smaller --batch, or look at the message",
+        )
+    return Measured.model_validate_json(done.stdout.strip().splitlines()[-1])
+
+
+def onednn_flag(job: Job) -> str:
+    """`0` for the reference as shipped: TensorFlow 2.0's wheels held no oneDNN kernels.
+
+    Newer ones switch it on by themselves on some processors, so it is set in words.
+    """
+    return "0" if job.variant == "reference" else "1"
+
+
+def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
+    """Measure a job in this process, whose import flags are set already."""
+    from harness.measure import peaks
+    from harness.measure.energy import EnergyMeter
+    from harness.measure.environment import effective_numerics, onednn_in_force
+    from harness.measure.operations import training_flops
+    from harness.workflows.bench_variants import build_variant, pin, recipe_of
+
+    recipe = recipe_of(job)
+    numerics = pin(job, recipe)
+    variant = build_variant(job, recipe)
+    gemm = [peaks.measure_gemm(seconds=GEMM_S, now=now)]
+    warmup = variant.run(job.warmup, now)
+    meter = EnergyMeter()
+    meter.start()
+    counted = variant.run(job.steps, now)
+    joules = meter.stop()
+    gemm.append(peaks.measure_gemm(seconds=GEMM_S, now=now))
+    images = job.batch * job.steps
+    return Measured(
+        variant=job.variant,
+        step_time_s=counted,
+        images_per_s=images / sum(counted),
+        compile_s=warmup[0],
+        gemm_flops_per_s=max(gemm),
+        flops_per_image=float(training_flops(variant.multiply_adds, 1)),
+        onednn=onednn_in_force(),
+        numerics_digest=effective_numerics(numerics, recipe.precision).digest,
+        joules_per_image=None if joules is None else joules / images,
+    )
+
+
+def main() -> None:
+    """Entry point of the worker process."""
+    job = Job.model_validate_json(sys.stdin.read())
+    sys.stdout.write(measure(job).model_dump_json() + "\n")
+
+
+if __name__ == "__main__":
+    main()
