@@ -24,6 +24,7 @@ class Commands(LazyGroup):
         "run": "harness.cli.run:command",
         "evaluate": "harness.cli.evaluate:command",
         "classify": "harness.cli.classify:command",
+        "export": "harness.cli.export:command",
         "verdict": "harness.cli.verdict:command",
         "compare": "harness.cli.compare:command",
         "report": "harness.cli.report:command",

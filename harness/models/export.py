@@ -35,24 +35,29 @@ def export_weights(
     Raises:
         WeightsError: the suffix is neither.
     """
+    check_suffix(path)
     if path.name.endswith(".weights.h5"):
         temporary = path.with_name(f".{path.name.removesuffix('.weights.h5')}.tmp.weights.h5")
         model.save_weights(temporary)
-    elif path.suffix == ".h5":
+    else:
         temporary = path.with_name(f".{path.name}.tmp")
         table = table_of(model_name, description.classes)
         write_legacy(temporary, table, {v.path: np.asarray(v) for v in model.variables})
-    else:
+    with h5py.File(temporary, "r+") as file:
+        file.attrs[DESCRIPTION_ATTRIBUTE] = description.model_dump_json()
+    _sync(temporary)
+    temporary.replace(path)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise `WeightsError` unless the name is that of a format that can be written."""
+    if path.suffix != ".h5":
         raise WeightsError(
             f"{path.suffix or 'no suffix'} is no format for weights",
             where=str(path),
             expected=".weights.h5 (Keras 3) or .h5 (legacy Keras, as the reference has it)",
             remedy="name the file so",
         )
-    with h5py.File(temporary, "r+") as file:
-        file.attrs[DESCRIPTION_ATTRIBUTE] = description.model_dump_json()
-    _sync(temporary)
-    temporary.replace(path)
 
 
 def write_legacy(

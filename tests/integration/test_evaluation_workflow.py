@@ -22,6 +22,7 @@ from harness.record.journal import JournalWriter
 from harness.record.predictions import read_predictions
 from harness.training.checkpoint import write_checkpoint
 from harness.workflows.evaluate import requested_protocols
+from harness.workflows.export import export
 from harness.workflows.weight_source import Imported, import_weights
 from tests.record_samples import SampleRun, started
 
@@ -102,6 +103,16 @@ def test_pictures_are_named_with_the_runs_classes(run_folder: Path, pictures: Pa
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads(done.stdout)["images"]
     assert {guess["name"] for guess in entry["top5"]} <= set(CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_checkpoint_is_exported_for_others(run_folder: Path, tmp_path: Path) -> None:
+    for name in ("a.h5", "a.weights.h5"):
+        written = export(str(run_folder), tmp_path / name)
+        back = import_weights(str(written.path))
+        assert back.description == import_weights(str(run_folder)).description
+        for path, array in arrays(10).items():
+            np.testing.assert_array_equal(back.weights.arrays[path], array)
 
 
 def test_what_is_wrong_is_said_without_a_traceback(pictures: Path, tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def test_what_is_exported_is_imported_with_its_description(
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_a_name_that_is_no_format_is_refused(model: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"\.pt is no format"):
+        export_weights(model, NAME, DESCRIPTION, tmp_path / "a.pt")
+    assert not list(tmp_path.iterdir())
+
+
 def test_keras_itself_reads_what_is_exported(model: keras.Model, tmp_path: Path) -> None:
     export_weights(model, NAME, DESCRIPTION, tmp_path / "a.weights.h5")
     other = build_model(Model(name=NAME, image_size=32), classes=10, seed=5)
