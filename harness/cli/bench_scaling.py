@@ -15,7 +15,7 @@ from harness.cli.options import json_option
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Time --workers here on this data; without it only the plan is made.",
+    help="Time --workers here on this data; the plan is then made for --on alone.",
 )
 @click.option("--workers", type=click.IntRange(min=2), default=2, show_default=True)
 @click.option(
@@ -104,7 +104,7 @@ def command(
     from harness.measure.scaling import Link
     from harness.recipes.catalogue import find_recipe
     from harness.workflows.scaling import measure_scaling, plan_scaling
-    from harness.workflows.scaling_plan import Network, document
+    from harness.workflows.scaling_plan import Check, Network, Plan, document
 
     recipe = find_recipe(name)
     network = Network(
@@ -112,7 +112,10 @@ def command(
         latency_s=link_latency_us * 1e-6,
         input_images_per_s=input_images_per_s,
     )
-    plans, checks = plan_scaling(recipe, network, hardware=hardware, images=images, up_to=up_to)
+    plans: tuple[Plan, ...] = ()
+    checks: tuple[Check, ...] = ()
+    if data is None or hardware:
+        plans, checks = plan_scaling(recipe, network, hardware=hardware, images=images, up_to=up_to)
     measured = data and measure_scaling(
         recipe, data, workers=workers, batch=batch, warm_up=warm_up, steps=steps
     )
@@ -122,10 +125,9 @@ def command(
         return
     blocks = [measured.text()] if measured else []
     blocks += [plan.text() for plan in plans]
-    blocks += [
+    lines = [
         f"check: {check.row}: published {check.published_images_per_s:,.0f}, "
         f"model {check.predicted_images_per_s:,.0f} images/s ({100 * check.error:+.1f} %)"
         for check in checks
     ]
-    click.echo("\n\n".join(blocks[: len(plans) + bool(measured)]))
-    click.echo("\n".join(["", *blocks[len(plans) + bool(measured) :]]))
+    click.echo("\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])]))

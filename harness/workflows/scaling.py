@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -204,8 +205,9 @@ def plan_scaling(
     from harness.baselines.loading import load_baselines
     from harness.models.catalogue import describe
 
-    depth = "".join(c for c in recipe.model.name.split("-v")[0] if c.isdigit())
-    of_network = [r for r in load_baselines().throughput if r.network == f"resnet{depth[-3:]}"]
+    depth = re.search(r"resnet(\d+)", recipe.model.name)
+    network_name = depth.group(0) if depth else recipe.model.name
+    of_network = [r for r in load_baselines().throughput if r.network == network_name]
     known = hardware_of(r for r in of_network)
     chosen = tuple(h for h in known if not hardware or h.alone.name in hardware)
     missing = sorted(set(hardware) - {h.alone.name for h in known})
