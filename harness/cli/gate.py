@@ -1,0 +1,55 @@
+"""`harness gate`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.options import json_option
+
+
+@click.command("gate")
+@click.argument("base")
+@click.argument("head")
+@click.option(
+    "--smallest-effect",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="A loss must be larger than this fraction of the time.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Keep the recordings here."
+)
+@click.option("--processes", type=click.IntRange(1), default=4, show_default=True)
+@click.option(
+    "--blocks", type=click.IntRange(1), default=6, show_default=True, help="Blocks a process."
+)
+@json_option
+def command(
+    base: str,
+    head: str,
+    smallest_effect: float,
+    out: Path | None,
+    processes: int,
+    blocks: int,
+    as_json: bool,
+) -> None:
+    """Was speed lost between BASE and HEAD, two git revisions or two recordings?
+
+    Exit codes: 0 no loss, 1 a loss, 2 wrong usage, 3 cannot tell, 5 nothing measured.
+    """
+    from harness.verdict.speed import EXIT_CODES
+    from harness.workflows.gate import gate
+
+    answer = gate(
+        base,
+        head,
+        smallest_effect=smallest_effect,
+        out=out,
+        processes=processes,
+        blocks=blocks,
+        say=lambda text: click.echo(text, err=True),
+    )
+    click.echo(json.dumps(answer.document(), indent=2) if as_json else answer.text())
+    raise SystemExit(EXIT_CODES[answer.outcome])
