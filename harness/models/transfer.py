@@ -4,8 +4,11 @@ import keras
 
 from harness.errors import WeightsError
 from harness.models.catalogue import HEADS
+from harness.models.weight_description import known_normalisation
 from harness.models.weight_files import WeightArrays
 from harness.models.weight_matching import compare_shapes
+from harness.recipes.normalisations import normalisation_name
+from harness.recipes.protocol import Normalisation
 
 
 def load_trunk(model: keras.Model, weights: WeightArrays) -> tuple[str, ...]:
@@ -35,6 +38,28 @@ def load_trunk(model: keras.Model, weights: WeightArrays) -> tuple[str, ...]:
     for path, variable in variables.items():
         variable.assign(weights.arrays[path])
     return tuple(v.path for v in model.variables if v.path not in variables)
+
+
+def check_input(weights: WeightArrays, model_name: str, normalisation: Normalisation) -> None:
+    """Refuse to feed imported weights with another normalisation than they were trained with.
+
+    Args:
+        weights: As read.
+        model_name: The network's name in the catalogue.
+        normalisation: The recipe's.
+
+    Raises:
+        WeightsError: the file's normalisation is known and differs.
+    """
+    known = known_normalisation(weights, model_name)
+    if known is not None and known != normalisation:
+        raise WeightsError(
+            f"the recipe feeds {normalisation_name(normalisation)} input",
+            where=weights.source,
+            expected=f"{normalisation_name(known)}, with which the weights were trained",
+            remedy="set the recipe's normalisation and its protocols' with --set, "
+            "or start from weights of the recipe's own normalisation",
+        )
 
 
 def freeze_trunk(model: keras.Model) -> None:

@@ -67,6 +67,20 @@ def describe_weights(
     return known
 
 
+def known_normalisation(weights: WeightArrays, model_name: str) -> Normalisation | None:
+    """The input normalisation that a file states or its source implies; None when unknown.
+
+    Raises:
+        WeightsError: the file's own description is malformed.
+    """
+    own = _own_description(weights)
+    if own is not None:
+        return own.normalisation
+    heads = [weights.arrays.get(f"{head}/kernel") for head in HEADS]
+    classes = next((kernel.shape[-1] for kernel in heads if kernel is not None), 0)
+    return _implied(weights, model_name, classes)[0]
+
+
 def _classes(weights: WeightArrays, model_name: str) -> int:
     describe(model_name)
     for head in HEADS:

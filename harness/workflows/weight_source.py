@@ -75,11 +75,19 @@ def import_weights(
         check_name(model_name)
     if source == IMAGENET:
         return _keras_download(model_name, normalisation, class_order)
-    path = Path(source)
-    if path.is_dir():
-        return _checkpoint(path, model_name, normalisation, class_order)
-    weights = read_weight_file(path)
-    return _fitted(weights, model_name, normalisation, class_order)
+    weights, recipe = read_weights(Path(source))
+    if recipe is not None and model_name is None:
+        model_name = recipe.model.name
+    return _fitted(weights, model_name, normalisation, class_order, recipe)
+
+
+def read_weights(path: Path) -> tuple[WeightArrays, Recipe | None]:
+    """Read a weight file, or the newest checkpoint of a folder with its run's recipe.
+
+    Raises:
+        WeightsError: unreadable, or a folder without a checkpoint.
+    """
+    return _checkpoint(path) if path.is_dir() else (read_weight_file(path), None)
 
 
 def _fitted(
@@ -116,12 +124,7 @@ def _only_fit(weights: WeightArrays) -> str:
     )
 
 
-def _checkpoint(
-    folder: Path,
-    model_name: str | None,
-    normalisation: Normalisation | None,
-    class_order: Order | None,
-) -> Imported:
+def _checkpoint(folder: Path) -> tuple[WeightArrays, Recipe | None]:
     from harness.training.checkpoint import read_checkpoint
 
     folder = _newest(folder)
@@ -139,9 +142,7 @@ def _checkpoint(
         arrays,
         description.model_dump_json() if description else None,
     )
-    if recipe is not None and model_name is None:
-        model_name = recipe.model.name
-    return _fitted(weights, model_name, normalisation, class_order, recipe)
+    return weights, recipe
 
 
 def _newest(folder: Path) -> Path:

@@ -4,8 +4,10 @@ import pytest
 
 from harness.errors import WeightsError
 from harness.models.build import build_model
-from harness.models.transfer import freeze_trunk, load_trunk
+from harness.models.transfer import check_input, freeze_trunk, load_trunk
+from harness.models.weight_description import WeightsDescription
 from harness.models.weight_files import WeightArrays
+from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Model
 
 NAME = "apm5-resnet18-v1"
@@ -43,6 +45,20 @@ def test_a_frozen_trunk_leaves_the_head_to_learn_and_statistics_as_they_are() ->
     images = np.random.RandomState(0).randn(4, 32, 32, 3).astype(np.float32)
     np.testing.assert_array_equal(model(images, training=True), model(images, training=False))
     np.testing.assert_array_equal(model.get_layer("bn").moving_mean, np.zeros(64))
+
+
+def test_input_normalised_otherwise_is_refused_where_it_is_known() -> None:
+    bare = WeightArrays("a.h5", "keras_h5", "", {"fully_connected/kernel": np.zeros((512, 10))})
+    check_input(bare, NAME, NORMALISATIONS["tf"])
+    described = WeightsDescription(
+        normalisation=NORMALISATIONS["apm5"], class_order="folder", classes=10
+    )
+    told = WeightArrays("a.h5", "keras_h5", "", bare.arrays, described.model_dump_json())
+    thousand = {"fully_connected/kernel": np.zeros((512, 1000))}
+    for weights in (told, WeightArrays("a.h5", "legacy_h5", "", thousand)):
+        check_input(weights, "apm5-resnet18-v1", NORMALISATIONS["apm5"])
+        with pytest.raises(WeightsError, match=r"recipe feeds tf input[^$]*expected:   apm5"):
+            check_input(weights, "apm5-resnet18-v1", NORMALISATIONS["tf"])
 
 
 def test_another_trunk_is_refused() -> None:
