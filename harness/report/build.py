@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
 from harness.report import answer, circumstances
 from harness.report.accuracy import Mistake
-from harness.report.circumstances import Certificate
 from harness.report.content import Picture, Report, Section
-from harness.report.learning import Band, learning
+from harness.report.learning import learning
 from harness.report.run_record import RunRecord
 from harness.report.timing import PeakShare, timing
 from harness.report.wording import listed
@@ -31,9 +31,8 @@ class Extras:
     Attributes:
         judgement: None when the runs cannot be judged together.
         not_judged: Why there is no judgement.
-        band: The early-curve band.
         peaks: One for each run, or nothing.
-        certificates: Those that were found.
+        certificates: Those that were found, by name of run.
         mistakes: By name of run and protocol.
         pictures: Media type and bytes by image id.
         contact_sheet: Augmented training images.
@@ -42,9 +41,8 @@ class Extras:
 
     judgement: Judgement | None = None
     not_judged: str = "no verdict was asked for"
-    band: Band | None = None
     peaks: tuple[PeakShare, ...] = ()
-    certificates: tuple[Certificate, ...] = ()
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
     mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
     pictures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     contact_sheet: Picture | None = None
@@ -63,7 +61,7 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         *_judged(extras),
         circumstances.study(runs),
         accuracies.accuracy(runs),
-        learning(runs, extras.band),
+        learning(runs),
         timing(runs, peaks),
         circumstances.determinism(runs, extras.certificates),
         circumstances.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),

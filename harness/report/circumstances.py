@@ -2,11 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.recipes.catalogue import RECIPES
+from harness.record.certificate import Certificate
 from harness.report.content import Picture, Section, Table
 from harness.report.run_record import RunRecord
 from harness.report.wording import MISSING, count, duration, listed, moment, number, plural
@@ -17,19 +17,6 @@ WHAT_IS_COMPARED = (
     "ends the run."
 )
 WHERE_BITS_ARE_EQUAL = "Equal bits are promised on a machine with the same numerics digest."
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A determinism certificate that lies beside a run.
-
-    Attributes:
-        run: Name of the run.
-        facts: Its entries as text.
-    """
-
-    run: str
-    facts: tuple[tuple[str, str], ...]
 
 
 def study(runs: Sequence[RunRecord]) -> Section:
@@ -115,8 +102,13 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
     )
 
 
-def determinism(runs: Sequence[RunRecord], certificates: Sequence[Certificate]) -> Section:
-    """What supports the claim that the runs can be repeated bit for bit."""
+def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificate]) -> Section:
+    """What supports the claim that the runs can be repeated bit for bit.
+
+    Args:
+        runs: At least one.
+        certificates: Those that were found, by name of run.
+    """
     rows = []
     for run in runs:
         numerics = run.started.numerics
@@ -134,18 +126,36 @@ def determinism(runs: Sequence[RunRecord], certificates: Sequence[Certificate]) 
         "numerics",
     )  # fmt: skip
     cells = tuple(tuple(cell or MISSING for cell in row) for row in rows)
-    certified = {one.run for one in certificates}
-    missing = [run.name for run in runs if run.name not in certified]
+    missing = [run.name for run in runs if run.name not in certificates]
     paragraphs = [WHAT_IS_COMPARED]
     if missing:
         paragraphs.append(
             f"No determinism certificate lies beside {listed(missing)}; `harness certify` makes it."
         )
     tables = [Table("Repeatability", columns, cells, frozenset({2}))]
-    tables += [
-        Table(f"Certificate of {one.run}", ("entry", "value"), one.facts) for one in certificates
-    ]
+    for name, certificate in certificates.items():
+        paragraphs.append(f"{name}: {certificate.statement}")
+        tables.append(_certificate(name, certificate))
     return Section("determinism", "Determinism", tuple(paragraphs), tables=tuple(tables))
+
+
+def _certificate(name: str, certificate: Certificate) -> Table:
+    equal = {True: "equal", False: "different", None: "not compared"}
+    rows = (
+        ("agrees", "yes" if certificate.agrees else "no"),
+        ("level", certificate.level.replace("_", " ")),
+        ("compared", "to the bit" if certificate.exact else f"within {certificate.tolerance}"),
+        (
+            "steps replayed",
+            f"{count(certificate.steps_replayed)} of {count(certificate.steps_in_run)}",
+        ),
+        ("final weights", equal[certificate.final_weights_equal]),
+        ("predictions", equal[certificate.predictions_equal]),
+        ("numerics that differ", listed(list(certificate.numerics_differences)) or MISSING),
+        ("sha256 of the journal", certificate.journal_digest),
+        ("made", f"{moment(certificate.time_s)} by version {certificate.harness_version}"),
+    )
+    return Table(f"Certificate of {name}", ("entry", "value"), rows)
 
 
 def environment(runs: Sequence[RunRecord]) -> Section:

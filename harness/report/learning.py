@@ -1,46 +1,26 @@
 """How the runs learned: loss of every step, accuracy of every evaluation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harness.report.content import Drawing, Section, Table
 from harness.report.drawing import SERIES, Size, axes, draw, legend, series_style
+from harness.report.early import Band, early_band, early_checks
 from harness.report.reduction import reduce_curve
 from harness.report.run_record import RunRecord
 from harness.report.wording import MISSING, count, number, percent, plural
 
 
-@dataclass(frozen=True)
-class Band:
-    """A range that a curve is expected to stay in: the early-curve test's.
-
-    Attributes:
-        label: What the band is.
-        step: [n], ascending.
-        low: [n].
-        high: [n].
-    """
-
-    label: str
-    step: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-def learning(runs: Sequence[RunRecord], band: Band | None) -> Section:
+def learning(runs: Sequence[RunRecord]) -> Section:
     """Loss and accuracy curves of all runs, with the band of the early curve if there is one."""
-    paragraphs = [_reading(runs)]
-    if band is None:
-        paragraphs.append(
-            "No early-curve band is drawn: no reference curve was given for this recipe."
-        )
+    band = early_band(runs)
+    paragraphs = [_reading(runs), *([band] if isinstance(band, str) else [])]
     drawings, tables = [], []
     if any(len(run.series) for run in runs):
-        drawings.append(_loss(runs, band))
-        tables.append(_by_epoch(runs))
+        drawings.append(_loss(runs, band if isinstance(band, Band) else None))
+        tables += [early_checks(runs), _by_epoch(runs)]
     if any(run.evaluations for run in runs):
         drawings.append(_accuracy(runs))
         tables.append(_evaluations(runs))

@@ -25,6 +25,7 @@ class StepSeries:
         data_wait_s: float64.
         loss: float64, may hold values that are not finite.
         learning_rate: float64.
+        gradient_norm: float64.
         correct: int64, images whose most probable class was the label.
         images: int64.
         compiled: bool, the step's time holds compilation.
@@ -34,6 +35,7 @@ class StepSeries:
     data_wait_s: np.ndarray
     loss: np.ndarray
     learning_rate: np.ndarray
+    gradient_norm: np.ndarray
     correct: np.ndarray
     images: np.ndarray
     compiled: np.ndarray
@@ -140,6 +142,7 @@ def _series(journal: Journal) -> StepSeries:
         data_wait_s=column("data_wait_s", float),
         loss=column("loss", float),
         learning_rate=column("learning_rate", float),
+        gradient_norm=column("gradient_norm", float),
         correct=column("correct", int),
         images=column("images", int),
         compiled=compiled,

@@ -2,21 +2,23 @@
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.baselines.loading import load_baselines
 from harness.errors import RecordError, UsageError
+from harness.record.certificate import FILE_NAME as CERTIFICATE
+from harness.record.certificate import Certificate
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
 from harness.record.summary import read_summary
 from harness.report.accuracy import Mistake, find_mistakes
 from harness.report.build import NO_PICTURES, Extras, build
-from harness.report.circumstances import Certificate
 from harness.report.content import Picture, Report
 from harness.report.markdown import markdown
 from harness.report.page import html
@@ -26,7 +28,6 @@ from harness.verdict.judgement import Judgement
 from harness.workflows.verdict import verdict
 
 PICTURE_PIXELS = 160
-CERTIFICATE = "certificate.json"
 
 
 @dataclass(frozen=True)
@@ -160,29 +161,22 @@ def _mistakes(
     return found
 
 
-def _certificates(folders: Sequence[Path], records: Sequence[RunRecord]) -> tuple[Certificate, ...]:
-    found = []
+def _certificates(folders: Sequence[Path], records: Sequence[RunRecord]) -> dict[str, Certificate]:
+    found = {}
     for folder, run in zip(folders, records, strict=True):
         path = folder / CERTIFICATE
-        if path.exists():
-            try:
-                document = json.loads(path.read_bytes())
-            except ValueError as error:
-                raise RecordError(
-                    "the certificate is not JSON",
-                    where=str(path),
-                    expected="a file written by `harness certify`",
-                    remedy="certify again, or restore the file from a copy",
-                ) from error
-            entries = document.items() if isinstance(document, dict) else [("value", document)]
-            facts = tuple((str(key), _short(value)) for key, value in entries)
-            found.append(Certificate(run.name, facts))
-    return tuple(found)
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 300 else f"{text[:300]} ..."
+        if not path.exists():
+            continue
+        try:
+            found[run.name] = Certificate.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise RecordError(
+                f"the certificate is malformed: {error.errors()[0]['msg']}",
+                where=str(path),
+                expected="a file written by `harness certify`",
+                remedy="certify again, or restore the file from a copy",
+            ) from error
+    return found
 
 
 def _pictures(

@@ -1,4 +1,3 @@
-import json
 import re
 import subprocess
 import sys
@@ -10,7 +9,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from harness.cli.report import command
+from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
+from harness.record.certificate import Certificate
 from harness.report.content import Report
 from harness.report.markdown import markdown
 from harness.report.page import html
@@ -116,15 +117,30 @@ def test_the_same_runs_give_the_same_bytes(study: Path, content: Report, page: s
 
 def test_a_spike_is_in_the_table_and_the_axis_reaches_it(content: Report) -> None:
     (learning,) = [section for section in content.sections if section.name == "learning"]
-    greatest = [row[5] for row in learning.tables[0].rows]
+    greatest = [row[5] for row in learning.tables[1].rows]
     assert "77.00" in greatest
     assert re.search(r">[78]0</text>", learning.drawings[0].wide)
+
+
+def test_five_runs_give_the_band_of_the_early_curve(tmp_path: Path) -> None:
+    for seed in range(1, 6):
+        write_run(tmp_path / "s" / f"seed-{seed}", SampleRun(seed=seed, evaluates=False))
+    write_run(tmp_path / "s" / "seed-6", SampleRun(seed=6, spike=(100, 900.0), evaluates=False))
+    content = report(ReportRequest((tmp_path / "s",)))
+    learning = next(s for s in content.sections if s.name == "learning")
+    assert "No early-curve band" not in " ".join(learning.paragraphs)
+    assert "expected of a next run" in learning.drawings[0].wide
+    rows = {row[0]: row for row in learning.tables[0].rows}
+    assert rows["seed 6"][1] == "unusual"
+    assert "log mean loss" in rows["seed 6"][4]
+    assert rows["seed 6"][2] == "5 runs"
 
 
 def test_what_is_missing_is_said(content: Report) -> None:
     text = " ".join(p for section in content.sections for p in section.paragraphs)
     for words in (
-        "No early-curve band is drawn", "the share of the machine's peak is unknown",
+        "No early-curve band is drawn: it takes 5 completed runs",
+        "the share of the machine's peak is unknown",
         "No determinism certificate lies beside seed 1 and seed 2", "No contact sheet",
         "No pictures are shown",
     ):  # fmt: skip
@@ -225,7 +241,17 @@ def test_a_report_needs_no_tensorflow(study: Path, tmp_path: Path) -> None:
 
 def test_a_certificate_beside_a_run_is_shown(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
-    (folder / "certificate.json").write_text(json.dumps({"level": "D2", "steps": 20}))
+    certificate = Certificate(
+        statement="240 steps replayed: every replayed step agrees.", level="step", exact=True,
+        agrees=True, run_id="r" * 8, seed=1, recipe_digest="a" * 64, data_root="d" * 64,
+        journal_digest="b" * 64, steps_in_run=240, steps_replayed=240, numerics_differences=(),
+        tolerance=None, segments=(), harness_version="0.1.0", time_s=0.0,
+    )  # fmt: skip
+    (folder / "certificate.json").write_text(certificate.model_dump_json())
     content = report(ReportRequest((folder,)))
     section = next(s for s in content.sections if s.name == "determinism")
-    assert ("level", "D2") in section.tables[1].rows
+    assert "seed 1: 240 steps replayed: every replayed step agrees." in section.paragraphs
+    assert ("level", "step") in section.tables[1].rows
+    (folder / "certificate.json").write_text("{}")
+    with pytest.raises(RecordError, match="certificate"):
+        report(ReportRequest((folder,)))

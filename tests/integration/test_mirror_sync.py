@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from mlflow import MlflowClient
+
+from harness.cli.sync import command
+from harness.errors import RecordError
+from harness.record.mlflow_mirror import default_tracking_uri
+from harness.record.run_folders import find_runs
+from harness.workflows.run_folder import RunFolder, locked
+from tests.record_samples import SampleRun, write_run
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
+)
+
+
+def test_a_study_is_sent_to_the_store_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = tmp_path / "smoke-00000000"
+    write_run(study / "seed-2", SampleRun(seed=2))
+    running = write_run(study / "seed-10", SampleRun(seed=10, ends=False))
+    with (running / "journal.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    with locked(RunFolder(running)):
+        done = CliRunner().invoke(command, [str(study), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    documents = json.loads(done.stdout)
+    assert [one["steps"] for one in documents] == [240, 240]
+    assert "6 bytes of a torn last line left out" in done.stderr
+    client = MlflowClient(default_tracking_uri(tmp_path))
+    statuses = [client.get_run(one["mlflow_run_id"]).info.status for one in documents]
+    assert statuses == ["FINISHED", "RUNNING"]
+
+
+def test_runs_are_found_by_folder_journal_and_study_each_once(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    for seed in (2, 10):
+        write_run(study / f"seed-{seed}", SampleRun(seed=seed, steps=5))
+    first, second = study / "seed-2", study / "seed-10"
+    assert find_runs([study]) == (first, second)
+    assert find_runs([second / "journal.jsonl", study, first]) == (second, first)
+    with pytest.raises(RecordError, match="no run here"):
+        find_runs([tmp_path])

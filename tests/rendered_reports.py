@@ -1,0 +1,85 @@
+"""The committed results under `reports/`: how a study gets there and how it is rendered again."""
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.record.journal import FILE_NAME, read_journal
+from harness.record.run_folders import find_runs
+from harness.report.markdown import markdown
+from harness.report.page import html
+from harness.workflows.bundle import member_name
+from harness.workflows.report import ReportRequest, judge_with, report
+
+REPORTS = Path(__file__).parents[1] / "reports"
+KEPT = ("recipe.json", "environment.json", "certificate.json", "contact-sheet.png")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A study's files as they follow from its journals."""
+
+    page: str
+    text: str
+    judgement: str
+
+    def files(self) -> dict[str, str]:
+        return {
+            "report.html": self.page,
+            "report.md": self.text,
+            "judgement.json": self.judgement,
+        }
+
+
+def studies() -> list[Path]:
+    return sorted(path.parent for path in REPORTS.glob("*/runs"))
+
+
+def render(study: Path) -> Rendered:
+    runs = find_runs(sorted((study / "runs").glob("*")))
+    judgement, why_not = judge_with(runs)
+    text = judgement.model_dump_json(indent=2) if judgement else why_not
+    content = report(ReportRequest(runs))
+    # Where the checkout lies is no part of a result.
+    place = f"{(study / 'runs').resolve()}/"
+    return Rendered(html(content), markdown(content), text.replace(place, "") + "\n")
+
+
+def without_drawings(page: str) -> str:
+    return re.sub(r"<svg .*?</svg>", "<svg>", page, flags=re.DOTALL)
+
+
+def add(name: str, paths: list[Path]) -> Path:
+    """Copy runs, without checkpoints and without predictions of unfinished weights."""
+    study = REPORTS / name
+    for run in find_runs(paths):
+        journal = read_journal(run)
+        finals = [e.predictions_file for e in journal.evaluations if e.final and e.predictions_file]
+        for file in (FILE_NAME, *KEPT, *finals):
+            if (run / file).is_file():
+                target = study / member_name(run, run / file)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(run / file, target)
+    return study
+
+
+def write(study: Path) -> None:
+    for name, text in render(study).files().items():
+        (study / name).write_text(text, encoding="utf-8")
+
+
+def main(words: list[str]) -> None:
+    match words:
+        case ["add", name, *paths] if paths:
+            write(add(name, [Path(path) for path in paths]))
+        case ["render"]:
+            for study in studies():
+                write(study)
+        case _:
+            sys.exit("python -m tests.rendered_reports add NAME RUN... | render")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
