@@ -23,7 +23,7 @@ A fifth of the 1 % that is allowed: blocks of one process are alike, which an
 interval over independent blocks does not know.
 """
 
-RESAMPLES = 1000
+RESAMPLES = 4000
 
 Outcome = Literal["loss", "gain", "no difference", "cannot tell", "nothing measured"]
 EXIT_CODES: dict[Outcome, int] = {

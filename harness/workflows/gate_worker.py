@@ -65,7 +65,11 @@ def _calibration() -> Work:
 
     factor = tf.random.stateless_normal((CALIBRATION_SIZE, CALIBRATION_SIZE), (0, 0))
     product = tf.function(lambda a: tf.linalg.matmul(a, a)[0, 0])
-    return lambda: product(factor).numpy()
+
+    def run() -> Any:
+        return product(factor).numpy()
+
+    return run
 
 
 def _works() -> dict[str, Work]:
@@ -108,7 +112,11 @@ def _step() -> Work:
     state = create_state(_network(), float16=False)
     step = build_step(state, recipe, tf.distribute.get_strategy())
     image, label, rate = _images(), tf.zeros((BATCH,), tf.int32), tf.constant(0.0)
-    return lambda: step(image, label, rate).loss.numpy()
+
+    def run() -> Any:
+        return step(image, label, rate).loss.numpy()
+
+    return run
 
 
 def _forward() -> Work:
@@ -116,7 +124,11 @@ def _forward() -> Work:
 
     network, image = _network(), _images()
     forward = tf.function(lambda batch: network(batch, training=False))
-    return lambda: forward(image)[0, 0].numpy()
+
+    def run() -> Any:
+        return forward(image)[0, 0].numpy()
+
+    return run
 
 
 def _fingerprint() -> Work:
@@ -126,7 +138,11 @@ def _fingerprint() -> Work:
 
     values = tf.random.stateless_normal((1 << 22,), (0, 0))
     mark = tf.function(tensor_fingerprint, jit_compile=True)
-    return lambda: mark(values).numpy()
+
+    def run() -> Any:
+        return mark(values).numpy()
+
+    return run
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""What `harness bench step` makes of its measurements."""
+
+import itertools
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.bench import command
+from harness.errors import UsageError
+from harness.measure.operations import Operation
+from harness.measure.peaks import Peaks
+from harness.workflows.bench_layers import LayerTable, layer_bound
+from harness.workflows.bench_step import AGAINST, bench_step, rotated, spread
+from harness.workflows.bench_worker import Job, Measured, onednn_flag
+
+RATES = {"reference": 2.8, "reference-onednn": 4.3, "plain-keras": 3.7, "ours": 5.0}
+PEAK = 165e9
+FLOPS = 24.5e9
+
+
+class Machine:
+    """Answers with fixed rates and remembers who was asked; each round is slower than the last."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, job: Job) -> Measured:
+        slowness = 1 + 0.2 * (len(self.asked) // 4)
+        self.asked.append(job.variant)
+        wobble = 1 + 0.001 * len(self.asked)
+        rate = RATES[job.variant] / slowness * wobble
+        gemm = (PEAK if onednn_flag(job) == "1" else PEAK / 2) / slowness
+        return Measured(
+            variant=job.variant,
+            step_time_s=(job.batch / rate,),
+            images_per_s=rate,
+            compile_s=1.0,
+            gemm_flops_per_s=gemm,
+            flops_per_image=FLOPS,
+            onednn=onednn_flag(job) == "1",
+            numerics_digest="0",
+        )
+
+
+def compared(machine: Machine, rounds: int = 5) -> dict[str, object]:
+    result = bench_step(
+        model="m", image_size=224, batch=32, against="reference", rounds=rounds, measure=machine
+    )
+    return result.document()
+
+
+def test_ratios_survive_a_machine_that_slows_down() -> None:
+    document = compared(Machine())
+    for name, variant in (
+        ("ratio_vs_reference", "reference"),
+        ("ratio_vs_reference_onednn", "reference-onednn"),
+        ("ratio_vs_plain_keras", "plain-keras"),
+    ):
+        ratio = document[name]
+        assert ratio["median"] == pytest.approx(RATES["ours"] / RATES[variant], rel=0.01)
+        assert ratio["low"] < ratio["median"] < ratio["high"]
+        assert ratio["high"] / ratio["low"] < 1.02
+
+
+def test_shares_are_of_the_best_product_of_their_round() -> None:
+    document = compared(Machine())
+    assert document["share_of_gemm_peak"]["median"] == pytest.approx(
+        RATES["ours"] * FLOPS / PEAK, rel=0.03
+    )
+    variants = document["variants"]
+    assert variants["reference"]["share_of_gemm_peak"]["median"] == pytest.approx(
+        RATES["reference"] * FLOPS / PEAK, rel=0.03
+    )
+    assert [variants[v]["onednn"] for v in AGAINST["reference"]] == [False, True, True, True]
+
+
+def test_every_variant_takes_every_place_in_the_order() -> None:
+    machine = Machine()
+    compared(machine, rounds=4)
+    orders = [machine.asked[i : i + 4] for i in range(0, 16, 4)]
+    assert all(sorted(order) == sorted(AGAINST["reference"]) for order in orders)
+    assert all(len({order[place] for order in orders}) == 4 for place in range(4))
+
+
+def test_rotation_is_a_rotation() -> None:
+    for number in range(6):
+        order = rotated(("a", "b", "c"), number)
+        doubled = list(itertools.chain("abc", "abc"))
+        assert list(order) == doubled[number % 3 : number % 3 + 3]
+
+
+@pytest.mark.parametrize(("against", "rounds"), [("nobody", 5), ("reference", 1)])
+def test_impossible_comparisons_are_refused(against: str, rounds: int) -> None:
+    with pytest.raises(UsageError):
+        bench_step(
+            model="m", image_size=8, batch=1, against=against, rounds=rounds, measure=Machine()
+        )
+
+
+def test_the_table_is_for_a_person() -> None:
+    result = bench_step(
+        model="m", image_size=224, batch=32, against="reference", rounds=3, measure=Machine()
+    )
+    text = result.text()
+    assert "ours" in text
+    assert "energy: unavailable" in text
+    assert text.count("[") == 3
+
+
+def test_the_reference_as_shipped_has_no_onednn_whatever_the_processor() -> None:
+    job = Job(variant="reference", model="m", image_size=8, batch=1)
+    assert onednn_flag(job) == "0"
+    others = ("reference-onednn", "plain-keras", "ours", "keras-fit")
+    assert all(onednn_flag(job.model_copy(update={"variant": v})) == "1" for v in others)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([3.0, 1.0, 2.0], (2.0, 1.0, 3.0)), ([4.0, 2.0], (3.0, 2.0, 4.0))]
+)
+def test_spread(values: list[float], expected: tuple[float, float, float]) -> None:
+    assert spread(values) == expected
+
+
+def test_a_roofline_has_two_sides() -> None:
+    peaks = Peaks(gemm_flops_per_s=100e9, copy_bytes_per_s=10e9, device="CPU")
+    heavy = Operation("heavy", "Conv2D", (3, 3, 64, 64), (56, 56, 64), 10**9, 10**6, 10**5)
+    light = Operation("light", "MatMul", (2048, 1000), (1000,), 2 * 10**6, 10**4, 8 * 10**6)
+    bounds = [layer_bound(op, 1, peaks) for op in (heavy, light)]
+    assert [b.bounded_by for b in bounds] == ["compute", "memory"]
+    assert bounds[0].bound_s == pytest.approx(2e9 / 100e9)
+    assert bounds[1].bound_s == pytest.approx((10**4 + 8 * 10**6) / 10e9)
+    table = LayerTable("m", 1, peaks, tuple(bounds))
+    assert table.document()["layers"][0]["name"] == "heavy"
+    assert "memory" in table.text()
+
+
+def test_help_lists_every_benchmark() -> None:
+    shown = CliRunner().invoke(command, ["--help"]).output
+    assert all(name in shown for name in ("step", "evaluate", "all", "input"))
+
+
+def test_help_of_step_needs_no_tensorflow() -> None:
+    result = CliRunner().invoke(command, ["step", "--help"])
+    assert result.exit_code == 0
+    assert "--against" in result.output
+
+
+def test_the_document_is_json() -> None:
+    assert json.loads(json.dumps(compared(Machine()), allow_nan=False))["benchmark"] == "step"
