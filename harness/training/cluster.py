@@ -128,8 +128,12 @@ def cluster_from_slurm(environ: Mapping[str, str], port: int = SLURM_PORT) -> Cl
     import tensorflow as tf
 
     try:
+        # The resolver pairs tasks with GPUs and drops those without; Slurm binds GPUs itself.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=port, gpus_per_node=0, gpus_per_task=0, auto_set_gpu=False
+            port_base=port,
+            gpus_per_node=int(environ["SLURM_STEP_NUM_TASKS"]),
+            gpus_per_task=1,
+            auto_set_gpu=False,
         )
         addresses = tuple(resolver.cluster_spec().job_tasks("worker"))
         worker = int(environ["SLURM_PROCID"])

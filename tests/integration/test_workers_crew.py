@@ -1,0 +1,193 @@
+"""Chief and workers over real loopback connections, without TensorFlow."""
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError, MachineError, UsageError
+from harness.training.cluster import Cluster
+from harness.workflows import worker_channel
+from harness.workflows.stopping import StopRequest
+from harness.workflows.worker_launch import free_addresses
+from harness.workflows.workers import ChiefCrew, Crew, FollowerCrew, PeerFailedError
+
+IDENTITY = {"code": "c1", "recipe digest": "r1"}
+PLAN = {"intra_op_threads": 1}
+WAIT_S = 20.0
+
+
+@dataclass
+class Side:
+    """One worker of a job under test: what it says, records and ends with."""
+
+    crew: Crew
+    stop: StopRequest
+    said: list[str] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    died: threading.Event = field(default_factory=threading.Event)
+    error: HarnessError | None = None
+    result: Any = None
+
+
+def sides(workers: int) -> list[Side]:
+    addresses = free_addresses(workers)
+    made = []
+    for worker in range(workers):
+        stop = StopRequest()
+        side = Side(None, stop)  # type: ignore[arg-type]
+
+        def die(code: int, side: Side = side) -> None:
+            side.codes.append(code)
+            side.died.set()
+
+        kind = FollowerCrew if worker else ChiefCrew
+        side.crew = kind(Cluster(addresses, worker), stop, side.said.append, die)
+        side.crew.on_loss(side.recorded.append)
+        made.append(side)
+    return made
+
+
+def assemble(side: Side, identity: Mapping[str, str]) -> None:
+    if isinstance(side.crew, ChiefCrew):
+        side.crew.assemble(PLAN, identity)
+        return
+    assert isinstance(side.crew, FollowerCrew)
+    plan = side.crew.assemble()
+    assert plan["intra_op_threads"] == 1
+    side.crew.agree(identity)
+
+
+def each(made: list[Side], act: Callable[[Side], Any]) -> None:
+    """Do something on all workers at once, as their main threads would."""
+
+    def run(side: Side) -> None:
+        try:
+            side.result = act(side)
+        except HarnessError as error:
+            side.error = error
+
+    threads = [threading.Thread(target=run, args=(side,), daemon=True) for side in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def three() -> Any:
+    made = sides(3)
+    each(made, lambda side: assemble(side, IDENTITY))
+    assert [side.error for side in made] == [None] * 3
+    yield made
+    for side in reversed(made):
+        side.crew.close(0, "")  # type: ignore[attr-defined]
+
+
+def test_values_of_the_chief_reach_all(three: list[Side]) -> None:
+    each(three, lambda s: s.crew.share("start", [7, 9] if s.crew.chief else None))  # type: ignore[attr-defined]
+    assert [side.result for side in three] == [[7, 9]] * 3
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_a_signal_at_any_worker_stops_all_after_the_same_step(
+    three: list[Side], asked: int
+) -> None:
+    barrier = threading.Barrier(3)
+
+    def train(side: Side) -> int:
+        for done in range(1, 500):
+            barrier.wait(WAIT_S)
+            if side is three[asked] and done == 20:
+                side.stop.signal_name = "SIGTERM"
+            if side.crew.stops(done):
+                return done
+        return 500
+
+    each(three, train)
+    ends = {side.result for side in three}
+    assert len(ends) == 1
+    assert 20 <= ends.pop() < 500
+    assert {side.crew.stopped_by() for side in three} == {f"SIGTERM at worker {asked}"}
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_worker_ends_all_others_with_75(three: list[Side], lost: int) -> None:
+    for channel in three[lost].crew._channels.values():
+        channel._closed.set()
+        channel._socket.shutdown(socket.SHUT_RDWR)  # as the system does for a killed process
+    for number, side in enumerate(three):
+        if number != lost:
+            assert side.died.wait(WAIT_S)
+            assert side.codes == [75]
+            assert f"worker {lost} at" in side.said[-1]
+            assert "give the same command again" in side.said[-1]
+            assert len(side.recorded) == 1
+
+
+def test_a_silent_worker_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_channel, "SILENCE_S", 0.5)
+    monkeypatch.setattr(worker_channel, "BEAT_S", 30.0)
+    made = sides(2)
+    each(made, lambda side: assemble(side, IDENTITY))
+    assert made[0].died.wait(WAIT_S)
+    assert "silent for 0.5 s" in made[0].said[-1]
+    for side in made:
+        side.crew.close(0, "")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", IDENTITY)
+def test_a_worker_that_differs_is_refused_by_all(key: str) -> None:
+    made = sides(3)
+    each(
+        made,
+        lambda s: assemble(s, {**IDENTITY, key: "other"} if s is made[2] else IDENTITY),
+    )
+    for side in made:
+        assert isinstance(side.error, UsageError)
+        assert f"worker 2 has another {key}: other" in str(side.error)
+        assert side.error.exit_code == 2
+        side.crew.close(2, "")  # type: ignore[attr-defined]
+
+
+def test_an_error_of_one_worker_is_told_by_the_others(three: list[Side]) -> None:
+    three[1].crew.close(2, "the data set is missing")  # type: ignore[attr-defined]
+    each(three[:1], lambda side: side.crew.meet("same data"))  # type: ignore[attr-defined]
+    assert isinstance(three[0].error, PeerFailedError)
+    assert three[0].error.exit_code == 2
+    assert "worker 1 ended with exit code 2: the data set is missing" in str(three[0].error)
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_port_in_use_is_named(worker: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        free = free_addresses(1)[0]
+        addresses = (free, taken) if worker else (taken, free)
+        kind = FollowerCrew if worker else ChiefCrew
+        crew = kind(Cluster(addresses, worker), StopRequest(), lambda _text: None)
+        with pytest.raises(MachineError, match=f"cannot listen at {taken}"):
+            crew.assemble() if worker else crew.assemble(PLAN, IDENTITY)  # type: ignore[call-arg]
+
+
+def test_a_stranger_at_the_port_is_sent_away() -> None:
+    made = sides(2)
+    host, port = made[0].crew.cluster.host_and_port(0)
+    chief = threading.Thread(target=assemble, args=(made[0], IDENTITY), daemon=True)
+    chief.start()
+    stranger = worker_channel.connect((host, port), deadline_s=float("inf"))
+    stranger.send({"kind": "hello", "worker": "me"})
+    assert (stranger.receive(WAIT_S) or {})["kind"] == "refused"
+    assemble(made[1], IDENTITY)
+    chief.join(WAIT_S)
+    assert not chief.is_alive()
+    stranger.close()
+    for side in reversed(made):
+        side.crew.close(0, "")  # type: ignore[attr-defined]
