@@ -1,0 +1,95 @@
+"""Seeds as text, and the state of a study as its journals tell it."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError, UsageError
+from harness.record.journal import JournalWriter
+from harness.record.schema import Interrupted, RunFinished
+from harness.workflows.run_folder import RunFolder, locked, write_json
+from harness.workflows.status import study_status
+from harness.workflows.study import parse_seeds
+from harness.workflows.study_jobs import check_slurm
+from tests.record_samples import EPOCH_S, SampleRun, started, windows
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("3", (3,)), ("0-2", (0, 1, 2)), ("1,5-6, 9", (1, 5, 6, 9)), ("4-4", (4,))],
+)
+def test_seeds_are_read(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1-", "1,,2", "1.5"])
+def test_other_seeds_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no list of seeds"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["1,1", "0-3,2"])
+def test_a_seed_twice_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        parse_seeds(text)
+
+
+def test_slurm_is_missed_by_name(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="no sbatch"):
+        check_slurm({"PATH": str(tmp_path)})
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    check_slurm({"PATH": str(tmp_path)})
+
+
+def test_each_state_of_a_seed_is_told(tmp_path: Path) -> None:
+    study = tmp_path / "smoke-12345678"
+    write_json(study_file(study), {"seeds": [0, 1, 2, 3, 4], "jobs": {"4": "77"}})
+    endings = {
+        0: [RunFinished(time_s=EPOCH_S, step=20, status="completed", weights_fingerprint="0" * 16)],
+        1: [],
+        2: [Interrupted(time_s=EPOCH_S, step=20, reason="worker_lost", detail="worker 1 was lost")],
+        3: [],
+    }
+    for seed, ending in endings.items():
+        with JournalWriter(study / f"seed-{seed}" / "journal.jsonl") as writer:
+            run = SampleRun(seed=seed)
+            for event in (started(run), *windows(run, 0, 20), *ending):
+                writer.append(event)
+    with locked(RunFolder(study / "seed-1")):
+        status = study_status(study)
+    states = {s.seed: s.state for s in status.seeds}
+    assert states == {
+        0: "done", 1: "running", 2: "interrupted", 3: "interrupted", 4: "waiting",
+    }  # fmt: skip
+    by_seed = {s.seed: s for s in status.seeds}
+    assert by_seed[2].detail == "worker 1 was lost"
+    assert by_seed[3].detail == "its process is gone"
+    assert by_seed[4].detail == "job 77"
+    assert by_seed[1].step == 20
+    assert by_seed[1].images_per_s is not None
+    assert "1 of 5 seeds done" in status.text()
+
+
+def study_file(study: Path) -> Path:
+    study.mkdir(parents=True)
+    return study / "study.json"
+
+
+def test_time_left_is_the_median_step_times_the_steps_to_come(tmp_path: Path) -> None:
+    study = tmp_path / "s"
+    with JournalWriter(study / "seed-0" / "journal.jsonl") as writer:
+        run = SampleRun(seed=0)
+        writer.append(started(run))
+        (window,) = windows(run, 0, 11)
+        writer.append(window)
+    (seed,) = study_status(study, is_running=lambda _folder: True).seeds
+    middle = statistics.median(window.step_time_s[1:])  # the first holds compilation
+    assert seed.seconds_left == pytest.approx((240 - 11) * middle)
+    assert seed.images_per_s == pytest.approx(32 / middle)
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no study here"):
+        study_status(tmp_path)
