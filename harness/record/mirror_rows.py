@@ -180,6 +180,8 @@ def start_tags(event: RunStarted) -> dict[str, str]:
         "harness.numerics_digest": event.numerics_digest,
         "harness.data_root_digest": event.data.root_digest,
         "harness.git_dirty": "unknown" if event.git_dirty is None else str(event.git_dirty).lower(),
+        "mlflow.source.name": " ".join(event.command[:3]),
+        "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": event.git_commit or "unknown",
         "mlflow.note.content": f"{notes.title}\n\n{notes.citation}\n\nSeed {event.seed}.",
     }

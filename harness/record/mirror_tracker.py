@@ -84,7 +84,10 @@ class Tracker:
 
         try:
             created = self._client.create_experiment(
-                name, artifact_location=_artifacts_beside(self.tracking_uri)
+                name,
+                artifact_location=_artifacts_beside(self.tracking_uri),
+                # MLflow's page opens on training runs, not on traces of language models.
+                tags={"mlflow.experimentKind": "custom_model_development"},
             )
         except MlflowException:  # another process made it in between
             found = self._client.get_experiment_by_name(name)
