@@ -13,9 +13,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class Benchmarks(LazyGroup):
-    """The benchmarks; that of the input has a module of its own."""
+    """The benchmarks; those of the input and of scaling have modules of their own."""
 
-    lazy: ClassVar[dict[str, str]] = {"input": "harness.cli.bench_input:command"}
+    lazy: ClassVar[dict[str, str]] = {
+        "input": "harness.cli.bench_input:command",
+        "scaling": "harness.cli.bench_scaling:command",
+    }
 
 
 @click.group("bench", cls=Benchmarks, context_settings=CONTEXT)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.baselines import load_baselines
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.models.catalogue import describe, names
 from harness.recipes.catalogue import RECIPES
 from harness.recipes.normalisations import normalisation_name
@@ -73,9 +73,23 @@ def list_models(classes: int = 1_000) -> Listing:
     )
 
 
-def list_baselines() -> Listing:
-    """Published accuracies with protocol, number of runs and source."""
-    rows = load_baselines().accuracy
+def list_baselines(protocol: str | None = None) -> Listing:
+    """Published accuracies with protocol, number of runs and source.
+
+    Args:
+        protocol: Only rows of this protocol.
+
+    Raises:
+        UsageError: no row has a protocol of this name.
+    """
+    every = load_baselines().accuracy
+    rows = [row for row in every if protocol in (None, row.protocol.name)]
+    if not rows:
+        raise UsageError(
+            f"no baseline has the protocol {protocol!r}",
+            expected=", ".join(sorted({row.protocol.name for row in every})),
+            remedy="name one of these, or leave --protocol out",
+        )
     return Listing(
         ("baseline", "model", "protocol", "top-1", "n", "source"),
         tuple(

@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from harness.cli.listing import command
+from harness.errors import UsageError
 from harness.models.catalogue import describe, names
 from harness.recipes.catalogue import RECIPES
 from harness.recipes.protocol import Protocol
@@ -65,3 +66,12 @@ def test_lists_need_no_tensorflow() -> None:
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_baselines_are_filtered_by_protocol() -> None:
+    ten = json.loads(listed("baselines", "--protocol", "ten_crop", "--json"))
+    assert {row["protocol"]["name"] for row in ten} == {"ten_crop"}
+    assert 0 < len(ten) < len(json.loads(listed("baselines", "--json")))
+    result = CliRunner().invoke(command, ["baselines", "--protocol", "eleven_crop"])
+    assert isinstance(result.exception, UsageError)
+    assert "ten_crop" in str(result.exception)
