@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RecipeError
+from harness.recipes.large_batch import SETTING, linearly_scaled
 from harness.recipes.recipe import Recipe
 
 
@@ -15,7 +16,8 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
     Args:
         recipe: Where to start.
         settings: Such as `batch=64` or `phases.1.epochs=3`. Values are JSON;
-            what is not JSON is taken as text.
+            what is not JSON is taken as text. `linear_scaling=1024` sets batch,
+            learning rates and warm-up together, as `large_batch` says.
 
     Raises:
         RecipeError: no such field, or a value it does not take; the field is named.
@@ -25,6 +27,9 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         key, separator, text = setting.partition("=")
         if not separator:
             raise RecipeError(f"{setting!r} is no setting", expected="key=value, such as batch=64")
+        if key.strip() == SETTING:
+            document = linearly_scaled(document, _value(text.strip()))
+            continue
         _replace(document, key.strip(), _value(text.strip()))
     return parse_recipe(document)
 

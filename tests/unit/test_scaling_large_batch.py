@@ -1,0 +1,58 @@
+"""Linear scaling and warm-up as Goyal et al. have them; nothing changes a rate unasked."""
+
+import pytest
+
+from harness.errors import RecipeError
+from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Linear
+from harness.recipes.settings import with_settings
+from harness.recipes.smoke import SMOKE
+from harness.training.schedule import learning_rates
+
+STEPS = 40
+
+
+def rates(recipe: object, steps_per_epoch: int) -> list[float]:
+    total = sum(p.epochs for p in recipe.phases) * steps_per_epoch  # type: ignore[attr-defined]
+    return learning_rates(recipe.phases, steps_per_epoch, 0, total).tolist()  # type: ignore[attr-defined]
+
+
+def test_another_batch_alone_leaves_the_learning_rate() -> None:
+    changed = with_settings(SMOKE, ("batch=64",))
+    assert changed.phases == SMOKE.phases
+    assert changed.digest != SMOKE.digest
+
+
+@pytest.mark.parametrize(("recipe", "factor"), [(SMOKE, 2), (APM5_RESNET50, 8)])
+def test_rates_grow_with_the_batch_after_a_warm_up_of_five_epochs(
+    recipe: object, factor: int
+) -> None:
+    batch = recipe.batch * factor  # type: ignore[attr-defined]
+    scaled = with_settings(recipe, (f"linear_scaling={batch}",))  # type: ignore[arg-type]
+    assert scaled.batch == batch
+    assert sum(p.epochs for p in scaled.phases) == sum(p.epochs for p in recipe.phases)  # type: ignore[attr-defined]
+    warm_up = scaled.phases[0]
+    assert warm_up.epochs == 5
+    assert isinstance(warm_up.rate, Linear)
+    peak = max(rates(recipe, STEPS))
+    assert warm_up.rate.end / warm_up.rate.start == pytest.approx(factor)
+    assert max(rates(scaled, STEPS)) == pytest.approx(peak * factor, rel=1e-5)
+    assert scaled.digest != recipe.digest  # type: ignore[attr-defined]
+
+
+def test_an_epoch_stays_an_epoch() -> None:
+    scaled = with_settings(APM5_RESNET50, (f"linear_scaling={APM5_RESNET50.batch * 8}",))
+    if APM5_RESNET50.steps_per_epoch is not None:
+        assert scaled.steps_per_epoch == round(APM5_RESNET50.steps_per_epoch / 8)
+
+
+@pytest.mark.parametrize("value", ["0", "-8", "many", "1.5", "true"])
+def test_no_batch_is_refused(value: str) -> None:
+    with pytest.raises(RecipeError, match="is no batch"):
+        with_settings(SMOKE, (f"linear_scaling={value}",))
+
+
+def test_a_short_recipe_is_refused() -> None:
+    phase = '{"epochs": 4, "rate": {"kind": "constant", "rate": 0.1}}'
+    with pytest.raises(RecipeError, match="too short"):
+        with_settings(SMOKE, (f"phases=[{phase}]", "linear_scaling=64"))
