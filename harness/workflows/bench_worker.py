@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from harness.errors import MachineError
+from harness.errors import HarnessError, MachineError
 from harness.recipes.values import Frozen
 
 LONGEST_S = 600
@@ -155,7 +155,12 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
 def main() -> None:
     """Entry point of the worker process."""
     job = Job.model_validate_json(sys.stdin.read())
-    sys.stdout.write(measure(job).model_dump_json() + "\n")
+    try:
+        measured = measure(job)
+    except HarnessError as error:
+        sys.stderr.write(f"{error.found}\n")
+        sys.exit(error.exit_code)
+    sys.stdout.write(measured.model_dump_json() + "\n")
 
 
 if __name__ == "__main__":

@@ -58,8 +58,10 @@ def test_training_step(benchmark: BenchmarkFixture, network: Any) -> None:
 
 
 def test_forward(benchmark: BenchmarkFixture, network: Any) -> None:
-    forward = tf.function(lambda batch: network(batch, training=False))
-    image = images()
+    def infer(batch: tf.Tensor) -> tf.Tensor:
+        return network(batch, training=False)
+
+    forward, image = tf.function(infer), images()
     logits = benchmark(warm(lambda: forward(image).numpy()))
     assert logits.shape == (BATCH, 1000)
     benchmark.extra_info["images"] = BATCH

@@ -1,0 +1,43 @@
+"""The gate on real timings of real trees."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MachineError, UsageError
+from harness.verdict.speed import judge_speed
+from harness.workflows import gate_worker
+from harness.workflows.gate import checkout_root, gate, measure_tree
+
+
+def test_a_block_is_two_medians_of_alternating_work() -> None:
+    order: list[str] = []
+    clock = iter(float(i) for i in range(100))
+    work_s, kernel_s = gate_worker.block(
+        lambda: order.append("work"), lambda: order.append("kernel"), lambda: next(clock)
+    )
+    assert (work_s, kernel_s) == (1.0, 1.0)
+    assert order == ["work", "kernel"] * gate_worker.REPETITIONS
+
+
+def test_a_revision_that_does_not_exist_is_named() -> None:
+    if not (Path(gate_worker.__file__).parents[2] / ".git").exists():
+        pytest.skip("the harness does not run from a git checkout here")
+    with pytest.raises(UsageError, match="no-such-revision"):
+        gate("no-such-revision", "HEAD", smallest_effect=0.05)
+
+
+def test_a_tree_without_a_harness_fails_in_words(tmp_path: Path) -> None:
+    package = tmp_path / "harness"
+    package.mkdir()
+    (package / "__init__.py").write_text('raise RuntimeError("broken revision")\n')
+    with pytest.raises(MachineError, match="broken revision"):
+        measure_tree("broken", tmp_path, blocks=1)
+
+
+@pytest.mark.slow
+def test_this_tree_is_measured_whole() -> None:
+    record = measure_tree("here", checkout_root(), blocks=5)
+    assert set(record.benchmarks) == {"step", "forward", "fingerprint"}
+    assert all(len(t.block_s) == 5 for t in record.benchmarks.values())
+    assert judge_speed(record, record).outcome in {"no difference", "cannot tell"}
