@@ -106,10 +106,13 @@ def command(
     done. Exit codes: 0 done, 2 wrong input, 4 training diverged, 75 interrupted
     (give the same command again).
     """
+    from harness.numerics.pins import set_import_flags
     from harness.training.cluster import cluster_from_environment
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
 
+    chosen = with_settings(find_recipe(recipe), settings)
+    set_import_flags(chosen.numerics)  # Slurm's resolver imports TensorFlow
     cluster = cluster_from_environment(os.environ, workers)
     if cluster is None and workers is not None and workers > 1:
         from harness.workflows.worker_launch import launch
@@ -117,7 +120,7 @@ def command(
         raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ))
 
     request = RunRequest(
-        recipe=with_settings(find_recipe(recipe), settings),
+        recipe=chosen,
         settings=settings,
         data=data,
         seeds=seeds,
