@@ -31,6 +31,7 @@ class Commands(LazyGroup):
         "bundle": "harness.cli.bundle:command",
         "verify": "harness.cli.verify:command",
         "sync": "harness.cli.sync:command",
+        "mllog": "harness.cli.mllog:command",
         "certify": "harness.cli.certify:command",
         "diff": "harness.cli.diff:command",
         "bench": "harness.cli.bench:command",

@@ -1,0 +1,32 @@
+"""`harness mllog`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("mllog")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The log to write.",
+)
+def command(run: Path, out: Path) -> None:
+    """Write RUN as an MLPerf-style log (:::MLLOG), open division.
+
+    Needs the extra `mlperf`. The rules of the closed division that a run of
+    this harness cannot meet are printed.
+    """
+    from harness.workflows.compliance_log import (
+        CLOSED_RULES_NOT_MET,
+        RULESET,
+        write_compliance_log,
+    )
+
+    lines = write_compliance_log(run, out)
+    click.echo(f"{out}: {lines} lines, open division, rules {RULESET}")
+    click.echo("not met of the closed division:", err=True)
+    for rule in CLOSED_RULES_NOT_MET:
+        click.echo(f"  {rule}", err=True)
