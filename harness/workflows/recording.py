@@ -14,6 +14,7 @@ from harness.record.schema import (
 )
 from harness.training.checkpoint import Written
 from harness.training.loop import Window
+from harness.workflows.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,18 @@ class Recorder:
                 tensor_fingerprints=written.tensor_fingerprints,
             )
         )
+
+
+def show(window: Window, progress: Progress, steps_per_epoch: int, total_steps: int) -> None:
+    """Bring a display up to date with a window."""
+    time_s = sum(window.step_time_s)
+    epoch_end = (window.end_step // steps_per_epoch + 1) * steps_per_epoch
+    progress.update(
+        step=window.end_step,
+        epoch=window.end_step / steps_per_epoch,
+        loss=sum(window.loss) / len(window.loss),
+        learning_rate=window.learning_rate[-1],
+        images_per_s=sum(window.images) / time_s,
+        data_wait_share=sum(window.data_wait_s) / time_s,
+        next_evaluation=min(epoch_end, total_steps),
+    )

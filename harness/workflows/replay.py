@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import DataSet
-from harness.data.pipeline import training_batches
 from harness.errors import CheckpointError, UsageError
 from harness.models.build import build_model
 from harness.models.transfer import freeze_trunk
@@ -19,7 +18,7 @@ from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
 from harness.record.journal import Journal
 from harness.training.checkpoint import folder_name, read_checkpoint
-from harness.training.devices import Devices, Shard, replica_batches
+from harness.training.devices import Devices
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import (
@@ -30,6 +29,7 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import StepFunction, build_detailed_step, build_step
+from harness.workflows.batches import recipe_batches
 from harness.workflows.failures import device_errors
 
 
@@ -201,20 +201,10 @@ class Replay:
         return tuple((ids[number], array_fingerprint(image)) for number, image in pairs)
 
     def _batches(self, first: int, end: int) -> Any:
-        def make(shard: Shard) -> tf.data.Dataset:
-            return training_batches(
-                self.data.train,
-                augmentation=self.recipe.augmentation,
-                normalisation=self.recipe.normalisation,
-                image_size=self.recipe.model.image_size,
-                seed=self.journal.started.seed,
-                batch=self.recipe.batch,
-                first_step=first,
-                last_step=end,
-                shard=shard,
-            )
-
-        return replica_batches(self.devices, make)
+        seed = self.journal.started.seed
+        return recipe_batches(
+            self.recipe, self.data.train, self.devices, seed=seed, first=first, end=end
+        )
 
 
 def differing(expected: dict[str, str], found: dict[str, str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from harness.workflows.workers import Job
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
     from harness.training.devices import Devices
-    from harness.workflows.train_seed import Surroundings
+    from harness.workflows.surroundings import Surroundings
 
 Say = Callable[[str], None]
 
@@ -146,7 +146,7 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
         effective_numerics,
         git_state,
     )
-    from harness.workflows.train_seed import Surroundings
+    from harness.workflows.surroundings import Surroundings
 
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     commit, dirty = git_state()

@@ -7,30 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
 
-import keras
-import tensorflow as tf
-
-from harness import __version__
 from harness.data.dataset import DataSet
-from harness.data.pipeline import training_batches
 from harness.errors import DivergedError, HarnessError, PreemptedError
-from harness.models.build import build_model
-from harness.models.transfer import freeze_trunk, load_trunk
-from harness.models.weight_files import read_weight_file
 from harness.numerics.fingerprint import arrays_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
 from harness.record.schema import (
     AnyEvent,
-    EffectiveNumerics,
     Interrupted,
-    Resumed,
     RunFinished,
-    RunStarted,
 )
 from harness.training.background import CheckpointWriter
-from harness.training.checkpoint import Loaded, list_checkpoints, read_latest
-from harness.training.devices import Devices, Shard, replica_batches
+from harness.training.checkpoint import list_checkpoints, read_latest
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import total_steps
 from harness.training.state import (
@@ -43,40 +31,29 @@ from harness.training.state import (
 )
 from harness.training.step import build_step
 from harness.workflows import contact_sheet
+from harness.workflows.batches import recipe_batches
 from harness.workflows.comparable import comparable_steps
 from harness.workflows.disk import disk_error
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
+from harness.workflows.network import initial_network
 from harness.workflows.progress import Progress
-from harness.workflows.recording import Recorder
+from harness.workflows.recording import Recorder, show
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import RunFolder
+from harness.workflows.surroundings import (
+    Identity,
+    Surroundings,
+    resumed_event,
+    started_event,
+)
 from harness.workflows.workers import Job
 
 Reason = Literal["signal", "steps_limit", "error", "worker_lost"]
 
 KEPT_EPOCHS = 5
 """Checkpoints of every fifth epoch stay, as the reference kept its weights."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run is executed in, captured once for all seeds.
-
-    Attributes:
-        numerics: As effective in this process.
-        environment: Everything that can change bits or speed.
-        git_commit: Of the harness, or None outside a checkout.
-        git_dirty: Whether it had uncommitted changes.
-        devices: Replicas, and which of them are here.
-    """
-
-    numerics: EffectiveNumerics
-    environment: dict[str, Any]
-    git_commit: str | None
-    git_dirty: bool | None
-    devices: Devices
 
 
 @dataclass
@@ -122,6 +99,16 @@ class SeedRun:
             return self.journal.started.run_id
         return self._new_id
 
+    @property
+    def _identity(self) -> Identity:
+        return Identity(
+            run_id=self.run_id,
+            seed=self.seed,
+            steps_per_epoch=self.steps_per_epoch,
+            steps_total=self.total_steps,
+            init_weights=self._init_weights,
+        )
+
     def __post_init__(self) -> None:
         """Name a run that is new."""
         self._new_id = uuid4().hex
@@ -165,13 +152,7 @@ class SeedRun:
             raise told from error
 
     def _build(self) -> None:
-        model = build_model(
-            self.recipe.model,
-            classes=self.recipe.model.classes or len(self.data.classes),
-            seed=self.seed,
-            precision=self.recipe.precision,
-        )
-        self._load_trunk(model)
+        model, self._init_weights = initial_network(self.request, self.data, self.seed)
         self.state = create_state(model, float16=self.recipe.precision.compute == "float16")
         self.evaluator = (RunEvaluator if self.job.chief else SilentEvaluator)(
             model=model,
@@ -184,15 +165,6 @@ class SeedRun:
             done=recorded_evaluations(self.journal),
             stop_if_asked=self._stop_if_asked,
         )
-
-    def _load_trunk(self, model: keras.Model) -> None:
-        if self.request.init is None:
-            return
-        weights = read_weight_file(self.request.init)
-        load_trunk(model, weights)
-        self._init_weights = weights.sha256
-        if self.recipe.model.trunk == "imported_frozen":
-            freeze_trunk(model)
 
     def _begin_together(self) -> int:
         """Begin where the chief begins, with the chief's state; returns the first step."""
@@ -207,8 +179,10 @@ class SeedRun:
 
     def _begin(self) -> int:
         """Record the start, or load the latest whole checkpoint and record the resume."""
+        around, now = self.surroundings, self.recorder.now
         if self.journal is None:
-            self.recorder.record(self._started())
+            started = started_event(self._identity, self.request, self.data, around, now())
+            self.recorder.record(started)
             self.recorder.writer.sync()
             return 0
         loaded, passed_over = read_latest(
@@ -217,44 +191,9 @@ class SeedRun:
         if loaded is not None:
             from_arrays(self.state, loaded.arrays, str(loaded.folder))
         first = loaded.step if loaded else 0
-        self.recorder.record(self._resumed(loaded, passed_over))
-        digest = self.surroundings.numerics.digest
-        self.recorded = comparable_steps(self.journal, digest, first)
+        self.recorder.record(resumed_event(loaded, passed_over, self.request, around, now()))
+        self.recorded = comparable_steps(self.journal, around.numerics.digest, first)
         return first
-
-    def _started(self) -> RunStarted:
-        around = self.surroundings
-        return RunStarted(
-            time_s=self.recorder.now(),
-            run_id=self.run_id,
-            seed=self.seed,
-            recipe=self.recipe,
-            recipe_digest=self.recipe.digest,
-            deviations=self.request.settings,
-            numerics=around.numerics,
-            numerics_digest=around.numerics.digest,
-            data=self.data.identity,
-            data_path=str(self.request.data.resolve()),
-            steps_per_epoch=self.steps_per_epoch,
-            steps_total=self.total_steps,
-            harness_version=__version__,
-            git_commit=around.git_commit,
-            git_dirty=around.git_dirty,
-            environment=around.environment,
-            command=self.request.command,
-            init_weights=self._init_weights,
-        )
-
-    def _resumed(self, loaded: Loaded | None, passed_over: tuple[str, ...]) -> Resumed:
-        return Resumed(
-            time_s=self.recorder.now(),
-            step=loaded.step if loaded else 0,
-            file=f"checkpoints/{loaded.folder.name}" if loaded else None,
-            skipped=passed_over,
-            numerics=self.surroundings.numerics,
-            numerics_digest=self.surroundings.numerics.digest,
-            accepted_numerics=self.request.accept_numerics,
-        )
 
     def _checkpoint_writer(self, writer: JournalWriter) -> CheckpointWriter:
         every = KEPT_EPOCHS * self.steps_per_epoch
@@ -298,13 +237,17 @@ class SeedRun:
             reset_momentum=lambda: reset_momentum(self.state),
             stop_requested=self.job.stops,
         )
+        devices = self.surroundings.devices
         step_function = build_step(
-            self.state, self.recipe, self.surroundings.devices.strategy, eager=self.request.eager
+            self.state, self.recipe, devices.strategy, eager=self.request.eager
+        )
+        batches = recipe_batches(
+            self.recipe, self.data.train, devices, seed=self.seed, first=first, end=last
         )
         title = f"{self.recipe.name}, seed {self.seed}"
         with (
             Progress(total_steps=last, first_step=first, title=title) as self.progress,
-            self._batches(first, last) as batches,
+            closing(batches),
             device_errors(self.folder.path, self.job.explain),
         ):
             return train(
@@ -314,29 +257,9 @@ class SeedRun:
                 plan,
                 hooks,
                 images_per_step=self.recipe.batch,
-                asynchronous=self.surroundings.devices.asynchronous,
+                asynchronous=devices.asynchronous,
                 now=time.perf_counter,
             )
-
-    @contextmanager
-    def _batches(self, first: int, last: int) -> Iterator[Iterator[Any]]:
-        """The batches of steps `first` to `last`; their threads end with the block."""
-
-        def make(shard: Shard) -> tf.data.Dataset:
-            return training_batches(
-                self.data.train,
-                augmentation=self.recipe.augmentation,
-                normalisation=self.recipe.normalisation,
-                image_size=self.recipe.model.image_size,
-                seed=self.seed,
-                batch=self.recipe.batch,
-                first_step=first,
-                last_step=last,
-                shard=shard,
-            )
-
-        with closing(replica_batches(self.surroundings.devices, make)) as batches:
-            yield batches
 
     def _pictured(self, batches: Iterator[Any], first: int) -> Iterator[Any]:
         if first or not self.job.chief:
@@ -355,20 +278,7 @@ class SeedRun:
         bad = window.first_not_finite(gradients_may_overflow=overflow)
         if bad is not None:
             raise self._diverged(window, bad)
-        self._show(window)
-
-    def _show(self, window: Window) -> None:
-        time_s = sum(window.step_time_s)
-        epoch_end = (window.end_step // self.steps_per_epoch + 1) * self.steps_per_epoch
-        self.progress.update(
-            step=window.end_step,
-            epoch=window.end_step / self.steps_per_epoch,
-            loss=sum(window.loss) / len(window.loss),
-            learning_rate=window.learning_rate[-1],
-            images_per_s=sum(window.images) / time_s,
-            data_wait_share=sum(window.data_wait_s) / time_s,
-            next_evaluation=min(epoch_end, self.total_steps),
-        )
+        show(window, self.progress, self.steps_per_epoch, self.total_steps)
 
     def _end_epoch(self, step: int) -> None:
         epoch = step // self.steps_per_epoch

@@ -1,0 +1,86 @@
+"""What a run is executed in, and the events that record its start and each resume."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness import __version__
+from harness.data.dataset import DataSet
+from harness.record.schema import EffectiveNumerics, Resumed, RunStarted
+from harness.training.checkpoint import Loaded
+from harness.training.devices import Devices
+from harness.workflows.request import RunRequest
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run is executed in, captured once for all seeds.
+
+    Attributes:
+        numerics: As effective in this process.
+        environment: Everything that can change bits or speed.
+        git_commit: Of the harness, or None outside a checkout.
+        git_dirty: Whether it had uncommitted changes.
+        devices: Replicas, and which of them are here.
+    """
+
+    numerics: EffectiveNumerics
+    environment: dict[str, Any]
+    git_commit: str | None
+    git_dirty: bool | None
+    devices: Devices
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What stays the same over all resumes of a run."""
+
+    run_id: str
+    seed: int
+    steps_per_epoch: int
+    steps_total: int
+    init_weights: str | None
+
+
+def started_event(
+    identity: Identity, request: RunRequest, data: DataSet, around: Surroundings, time_s: float
+) -> RunStarted:
+    """The first event of a journal."""
+    return RunStarted(
+        time_s=time_s,
+        run_id=identity.run_id,
+        seed=identity.seed,
+        recipe=request.recipe,
+        recipe_digest=request.recipe.digest,
+        deviations=request.settings,
+        numerics=around.numerics,
+        numerics_digest=around.numerics.digest,
+        data=data.identity,
+        data_path=str(request.data.resolve()),
+        steps_per_epoch=identity.steps_per_epoch,
+        steps_total=identity.steps_total,
+        harness_version=__version__,
+        git_commit=around.git_commit,
+        git_dirty=around.git_dirty,
+        environment=around.environment,
+        command=request.command,
+        init_weights=identity.init_weights,
+    )
+
+
+def resumed_event(
+    loaded: Loaded | None,
+    passed_over: tuple[str, ...],
+    request: RunRequest,
+    around: Surroundings,
+    time_s: float,
+) -> Resumed:
+    """The event of a later process that goes on from a checkpoint, or from the beginning."""
+    return Resumed(
+        time_s=time_s,
+        step=loaded.step if loaded else 0,
+        file=f"checkpoints/{loaded.folder.name}" if loaded else None,
+        skipped=passed_over,
+        numerics=around.numerics,
+        numerics_digest=around.numerics.digest,
+        accepted_numerics=request.accept_numerics,
+    )
