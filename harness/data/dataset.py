@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from harness.data.texts import Names
 from harness.record.schema import DataIdentity
 
 
@@ -14,7 +15,8 @@ class Split:
     """The images of one split in manifest order (sorted by id).
 
     Attributes:
-        ids: n image ids, such as `train/n01440764/n01440764_10026.JPEG`.
+        ids: n image ids, such as `train/n01440764/n01440764_10026.JPEG`; a tuple, or
+            `Texts`, which behaves as one and is small.
         paths: n absolute paths.
         labels: int32 [n], in the data set's class order.
         farmhash64: uint64 [n], `tf.fingerprint` of each file's bytes.
@@ -23,8 +25,8 @@ class Split:
         orientations: uint8 [n], EXIF orientation 1 to 8.
     """
 
-    ids: tuple[str, ...]
-    paths: tuple[str, ...]
+    ids: Names
+    paths: Names
     labels: np.ndarray
     farmhash64: np.ndarray
     heights: np.ndarray

@@ -8,6 +8,7 @@ they were packed does not matter.
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, ValidationError
 
+from harness.data.texts import text_buffer
 from harness.errors import DataError
 from harness.recipes.values import Frozen
 from harness.record.schema import DataIdentity
@@ -24,6 +26,8 @@ MANIFEST = "manifest.parquet"
 DESCRIPTION = "dataset.json"
 VERSION = 1
 DIGEST_ROWS = 100_000
+ROWS_PER_GROUP = 65_536
+DIGEST_COLUMNS = ["id", "class", "sha256"]
 
 SCHEMA = pa.schema(
     [
@@ -74,11 +78,32 @@ class Description(Frozen):
 
 def root_digest(rows: pa.Table) -> str:
     """Hex sha256 over id, class and content of every row; rows must be sorted by id."""
+    return _digest_of_batches(rows.select(DIGEST_COLUMNS).to_batches(max_chunksize=DIGEST_ROWS))
+
+
+def stored_root_digest(folder: Path) -> str:
+    """The same of a written manifest, in constant memory.
+
+    Raises:
+        DataError: missing or unreadable.
+    """
+    path = folder / MANIFEST
+    try:
+        with pq.ParquetFile(path) as file:
+            return _digest_of_batches(
+                batch.select(DIGEST_COLUMNS)
+                for batch in file.iter_batches(DIGEST_ROWS, columns=DIGEST_COLUMNS)
+            )
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _digest_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
     digest = hashlib.sha256()
-    lines = rows.select(["id", "class", "sha256"])
-    for batch in lines.to_batches(max_chunksize=DIGEST_ROWS):
-        joined = pc.binary_join_element_wise(*batch.columns, "\t")
-        digest.update("".join(f"{line}\n" for line in joined.to_pylist()).encode())
+    for batch in batches:
+        lines = pc.binary_join_element_wise(*batch.columns, "\t")
+        lines = pc.binary_join_element_wise(lines, "\n", "")
+        digest.update(text_buffer(lines)[1])
     return digest.hexdigest()
 
 
@@ -86,7 +111,7 @@ def write_manifest(rows: pa.Table, description: Description, folder: Path) -> No
     """Write both files atomically; `dataset.json` last, so that it vouches for the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{MANIFEST}.tmp"
-    pq.write_table(rows, temporary, compression="zstd")
+    pq.write_table(rows, temporary, compression="zstd", row_group_size=ROWS_PER_GROUP)
     replace_durably(temporary, folder / MANIFEST)
     temporary = folder / f".{DESCRIPTION}.tmp"
     temporary.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -120,7 +145,8 @@ def read_manifest(folder: Path, columns: list[str] | None = None) -> pa.Table:
     path = folder / MANIFEST
     try:
         schema = pq.read_schema(path)
-        rows = pq.read_table(path, columns=columns) if schema.names == SCHEMA.names else None
+        same = schema.names == SCHEMA.names
+        rows = pq.read_table(path, columns=columns, use_threads=False) if same else None
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(path, str(error)) from error
     if rows is None:

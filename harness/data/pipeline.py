@@ -13,6 +13,8 @@ from harness.data.order import Positions, image_index, order_seeds
 from harness.data.reading import decode_upright, read_checked
 from harness.data.rendering import crop_planes, one_resize_planes
 from harness.data.resizing import resize_short_side
+from harness.data.text_tensor import TextTensor
+from harness.data.xla import as_traced
 from harness.errors import RecipeError
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import Normalisation, Protocol
@@ -26,8 +28,8 @@ CALLS_PER_CORE = 2
 class SplitTensors:
     """A split's columns as tensors that the graph gathers from."""
 
-    ids: tf.Tensor
-    paths: tf.Tensor
+    ids: TextTensor
+    paths: TextTensor
     labels: tf.Tensor
     farmhash64: tf.Tensor
     heights: tf.Tensor
@@ -38,9 +40,10 @@ class SplitTensors:
     def of(cls, split: Split) -> "SplitTensors":
         """Copy a split into tensors."""
         with tf.device("CPU:0"):
+            ids = TextTensor.of(split.ids)
             return cls(
-                tf.constant(split.ids),
-                tf.constant(split.paths),
+                ids,
+                TextTensor.of(split.paths, (split.ids, ids)),
                 tf.constant(split.labels, tf.int32),
                 tf.constant(split.farmhash64, tf.uint64),
                 tf.constant(split.heights, tf.int32),
@@ -97,7 +100,7 @@ def training_batches(
     dataset = parallel(tf.data.Dataset.range(positions.count), load)
     return (
         dataset.batch(positions.per_worker, drop_remainder=True)
-        .map(finish)
+        .map(as_traced(finish))
         .prefetch(PREFETCHED_BATCHES)
     )
 
@@ -236,8 +239,10 @@ def parallel(
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
-    calls = parallel_calls()
-    return dataset.map(load, num_parallel_calls=calls, deterministic=True).with_options(options)
+    # Each crop is written to its place in the batch at once, not kept until all are there.
+    options.experimental_optimization.map_and_batch_fusion = True
+    made = dataset.map(as_traced(load), num_parallel_calls=parallel_calls(), deterministic=True)
+    return made.with_options(options)
 
 
 def parallel_calls() -> int:
