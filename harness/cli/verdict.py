@@ -33,6 +33,9 @@ from harness.errors import UsageError
     type=click.Path(path_type=Path),
     help="With --throughput: an earlier run to compare with, once or more.",
 )
+@click.option(
+    "--mlperf", is_flag=True, help="MLPerf's check of convergence instead: was it too fast?"
+)
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -41,6 +44,7 @@ def command(
     draw: Path | None,
     throughput: bool,
     earlier: tuple[Path, ...],
+    mlperf: bool,
     as_json: bool,
 ) -> None:
     """Say whether RUN... reproduced their target.
@@ -49,10 +53,16 @@ def command(
     all its seeds; with --baseline, a folder that `harness evaluate` wrote. Exit
     codes: 0 reproduced, exceeds, or no target for this data; 1 not reproduced;
     2 wrong input; 3 inconclusive. With --throughput: 1 slower than an earlier
-    run, 3 cannot tell.
+    run, 3 cannot tell. With --mlperf: 1 when either reading of the rule fails.
     """
-    _check_options(paths, target, baseline, draw, throughput=throughput, earlier=earlier)
-    if throughput:
+    modes = (throughput, mlperf, baseline is not None, target is not None)
+    alone = throughput or baseline is not None
+    lonely = (draw is not None and baseline is None) or (bool(earlier) and not throughput)
+    if sum(modes) > 1 or lonely or (alone and len(paths) != 1):
+        raise _options_clash()
+    if mlperf:
+        text, document, code = _convergence(paths)
+    elif throughput:
         text, document, code = _throughput(paths[0], earlier)
     elif baseline is not None:
         text, document, code = _evaluation(paths[0], baseline, draw)
@@ -86,22 +96,17 @@ def _evaluation(folder: Path, baseline: str, draw: Path | None) -> tuple[str, st
     return evaluation_text(answer), answer.model_dump_json(indent=2), answer.exit_code
 
 
-def _check_options(
-    paths: tuple[Path, ...],
-    target: Path | None,
-    baseline: str | None,
-    draw: Path | None,
-    *,
-    throughput: bool,
-    earlier: tuple[Path, ...],
-) -> None:
-    modes = sum((throughput, baseline is not None, target is not None))
-    alone = throughput or baseline is not None
-    lonely = (draw is not None and baseline is None) or (bool(earlier) and not throughput)
-    if modes > 1 or lonely or (alone and len(paths) != 1):
-        raise UsageError(
-            "the options do not go together",
-            expected="RUN... [--target FILE], or RUN --throughput [--earlier RUN], "
-            "or FOLDER --baseline NAME [--draw FILE]",
-            remedy="see `harness verdict --help`",
-        )
+def _convergence(paths: tuple[Path, ...]) -> tuple[str, str, int]:
+    from harness.workflows.convergence import convergence, convergence_text
+
+    answer = convergence(paths)
+    return convergence_text(answer), answer.model_dump_json(indent=2), answer.exit_code
+
+
+def _options_clash() -> UsageError:
+    return UsageError(
+        "the options do not go together",
+        expected="RUN... [--target FILE], or RUN --throughput [--earlier RUN], "
+        "or RUN... --mlperf, or FOLDER --baseline NAME [--draw FILE]",
+        remedy="see `harness verdict --help`",
+    )
