@@ -48,7 +48,7 @@ from harness.cli.weight_options import weight_options
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for predictions and evaluation.json. Default: evaluations/ in the runs folder.",
+    help="Folder for predictions and evaluation.json. Default: one in RUNS/evaluations.",
 )
 @runs_option
 @json_option
@@ -81,8 +81,8 @@ def command(
         data=data,
         protocols=protocols,
         settings=protocol_settings(settings),
-        out=out or runs / "evaluations" / (model or Path(weights).stem),
-        manifests=runs / "datasets",
+        runs=runs,
+        out=out,
         crops_per_batch=crops_per_batch,
         limit=limit,
     )

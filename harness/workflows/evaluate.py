@@ -42,8 +42,9 @@ class EvaluationRequest:
         data: A prepared folder, or one in ImageNet's layout.
         protocols: Names, each once.
         settings: Fields of the protocols that are replaced.
-        out: Where predictions and the document go.
-        manifests: Where the manifest of a plain data folder is kept.
+        runs: Holds the manifests of plain data folders, and evaluations.
+        out: Where predictions and the document go; None makes a folder in `runs`
+            from the network, the weights and the data.
         crops_per_batch: Crops that go through the network at once.
         limit: Only the first so many images.
         numerics: Threads, oneDNN, op determinism.
@@ -52,8 +53,8 @@ class EvaluationRequest:
     weights: str
     data: Path
     protocols: tuple[str, ...]
-    out: Path
-    manifests: Path
+    runs: Path
+    out: Path | None = None
     model_name: str | None = None
     normalisation: Normalisation | None = None
     class_order: Order | None = None
@@ -148,23 +149,29 @@ def evaluate_weights(
     from harness.evaluation.class_mapping import labels_for, result_order
     from harness.measure.environment import effective_numerics
 
-    data = open_dataset(request.data, manifests=request.manifests)
+    data = open_dataset(request.data, manifests=request.runs / "datasets")
     split = replace(data.val, labels=labels_for(data, imported.description))
     results = _results(request, imported, protocols, split, progress)
     order = result_order(imported.description)
-    request.out.mkdir(parents=True, exist_ok=True)
+    out = request.out or _default_folder(request.runs, imported, data.identity)
+    out.mkdir(parents=True, exist_ok=True)
     report = EvaluationReport(
         imported=imported,
         data=data.identity,
         class_order=order,
         numerics=effective_numerics(numerics, precision),
         evaluated=tuple(
-            _written(result, imported, data.identity, order, request.out) for result in results
+            _written(result, imported, data.identity, order, out) for result in results
         ),
-        out=request.out,
+        out=out,
     )
-    write_json(request.out / DOCUMENT, report.document())
+    write_json(out / DOCUMENT, report.document())
     return report
+
+
+def _default_folder(runs: Path, imported: Imported, data: DataIdentity) -> Path:
+    marks = imported.model_name, imported.weights.sha256[:8], data.root_digest[:8]
+    return runs / "evaluations" / "-".join(marks)
 
 
 def _results(
