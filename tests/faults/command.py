@@ -72,7 +72,8 @@ class Command:
         return [
             *self.prefix, sys.executable, *start, "run", "smoke", "--data", str(self.data),
             "--runs", str(self.runs), "--seed", str(self.seed),
-            "--checkpoint-every", str(CHECKPOINT_EVERY), *options, *self.extra,
+            "--checkpoint-every", str(CHECKPOINT_EVERY), "--max-hours", "inf",
+            *options, *self.extra,
         ]  # fmt: skip
 
     def start(self) -> subprocess.Popen[str]:

@@ -119,13 +119,19 @@ def test_full_disk(
 
 
 @pytest.mark.slow
-def test_runs_folder_that_cannot_be_written(digits: Path, tmp_path: Path, table: list[Row]) -> None:
+@pytest.mark.parametrize("kind", ["read-only", "a file"])
+def test_runs_folder_that_cannot_be_written(
+    kind: str, digits: Path, tmp_path: Path, table: list[Row]
+) -> None:
     folder = tmp_path / "runs"
-    folder.mkdir(mode=0o555)
-    if os.access(folder, os.W_OK):
-        folder = Path("/proc/runs")  # an administrator may write anywhere but here
-    ended = Command(digits, folder).finish()
-    table.append(Row("read-only runs folder", "start", "told", None, ended.exit_code))
+    if kind == "a file":
+        folder.write_text("")
+    else:
+        folder.mkdir(mode=0o555)
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user, an administrator, may write to every folder")
+    ended = Command(digits, folder / "inside").finish()
+    table.append(Row(f"runs folder is {kind}", "start", "told", None, ended.exit_code))
     assert ended.exit_code == 2
     assert "cannot be written" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -155,8 +155,9 @@ def test_certificate_of_an_altered_journal(base: Command, tmp_path: Path, table:
     path = command.journal().path
     window = next(w for w in command.journal().steps if 3 in w.step)
     text = path.read_text()
-    true, false = window.loss[-1], window.loss[-1] + 0.25
-    path.write_text(text.replace(repr(true), repr(false)).replace(window.fingerprint[-1], "0" * 16))
+    place = window.step.index(3)
+    true, mark = window.loss[place], window.fingerprint[place]
+    path.write_text(text.replace(repr(true), repr(true + 0.25)).replace(mark, "0" * 16))
     code, found = certify(command, "--segments", "3", "--nonce", "dice")
     table.append(Row("certify: altered loss", "step 3", found["level"], None, code))
     assert code == 1
