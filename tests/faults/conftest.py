@@ -69,6 +69,11 @@ class Reference:
     command: Command
     bits: Bits
 
+    def copy(self, place: Path) -> Command:
+        """A copy of the run, to be damaged."""
+        shutil.copytree(self.command.runs, place / "runs")
+        return Command(self.command.data, place / "runs")
+
 
 @dataclass(frozen=True)
 class Stopped:

@@ -41,18 +41,18 @@ def check_preempted(command: Command, ended: Ended, name: str) -> int:
 
 
 def test_sigterm_and_a_second_process(
-    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+    digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
 ) -> None:
-    command = stopped.copy(tmp_path)
+    command = Command(digits, tmp_path / "runs")
     first = command.start()
-    assert wait_for_step(command, first, 15)
+    assert wait_for_step(command, first, 3)
     # Held still, so that it cannot end while the second process starts.
     first.send_signal(signal.SIGSTOP)
     second = command.finish()
     first.send_signal(signal.SIGCONT)
     assert second.exit_code == 2, second.stderr
     assert f"another process is training this run: process {first.pid} on " in second.stderr
-    table.append(Row("second process", "step 15", "refused, first named", None, second.exit_code))
+    table.append(Row("second process", "step 3", "refused, first named", None, second.exit_code))
     step = check_preempted(command, kill(first, signal.SIGTERM), "SIGTERM")
     table.append(Row("SIGTERM", f"step {step}", "checkpoint written", None, 75))
     goes_on_equal(command, uninterrupted, table, ("SIGTERM", f"step {step}", "went on"))
