@@ -6,7 +6,8 @@ checked for gaps and the fingerprints are taken from their place. A line that
 does not look as the writer writes it goes through the full parser.
 """
 
-import hashlib
+import mmap
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from harness.errors import RecordError
 from harness.record.journal import FILE_NAME, Journal, parse_event
 from harness.record.schema import (
     SCHEMA_VERSION,
+    AnyEvent,
     Evaluation,
     Interrupted,
     Resumed,
@@ -32,7 +34,6 @@ _STEPS = b'"event":"steps","step":['
 _MARKS = b'"fingerprint":['
 _SKIPPED = (b'"event":"replayed"', b'"event":"checkpoint"')
 _MARK_BYTES = len(b'"0123456789abcdef",')
-_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class RunSummary:
         last_step: Steps recorded; 0 when there are none.
         mark_steps: int64 [m], the first and the last step of each window.
         marks: uint64 [m], the fingerprints of those steps.
-        steps_digest: Hex sha256 over the fingerprints of all steps in order.
         torn_bytes: Bytes dropped at a torn end.
     """
 
@@ -62,7 +62,6 @@ class RunSummary:
     last_step: int
     mark_steps: np.ndarray
     marks: np.ndarray
-    steps_digest: str
     torn_bytes: int
 
     @property
@@ -78,22 +77,19 @@ class _Marks:
     last_step: int = 0
     steps: list[int] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
-    def add(self, first: int, marks: bytes, where: str) -> None:
+    def add(self, first: int, marks: bytes, path: Path, number: int | None = None) -> None:
         """Take a window's fingerprints: `marks` is `"<16 hex>","<16 hex>",...`."""
         if first != self.last_step:
             raise RecordError(
                 f"steps {first}.. follow step {self.last_step - 1}",
-                where=where,
+                where=str(path) if number is None else f"{path}, line {number}",
                 expected="each step exactly once and in order",
                 remedy="restore the file from a copy; it was edited or two processes wrote to it",
             )
         self.last_step = first + (len(marks) + 1) // _MARK_BYTES
         self.steps += (first, self.last_step - 1)
         self.values += (marks[1:17], marks[-17:-1])
-        self.digest.update(marks)
-        self.digest.update(b",")
 
     def arrays(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values as arrays; `path` is for the error of a malformed one."""
@@ -113,7 +109,7 @@ def summarise(journal: Journal) -> RunSummary:
     """The summary of a journal that has been read whole."""
     marks = _Marks()
     for window in journal.steps:
-        marks.add(window.step[0], _joined(window), str(journal.path))
+        marks.add(window.step[0], _joined(window), journal.path)
     return _summary(journal, marks)
 
 
@@ -125,18 +121,12 @@ def read_summary(path: Path) -> RunSummary:
             are not looked at.
     """
     path = path / FILE_NAME if path.is_dir() else path
-    marks = _Marks()
-    events, torn = [], 0
     try:
-        with path.open("rb", buffering=_BUFFER_BYTES) as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    torn = len(line)
-                elif not _taken(line, marks, path, number) and line.strip():
-                    event = parse_event(line, path, number)
-                    if isinstance(event, Steps):
-                        marks.add(event.step[0], _joined(event), f"{path}, line {number}")
-                    events.append(event)
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return _summary(Journal(path, (), 0), _Marks())
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _read(content, path)
     except OSError as error:
         raise RecordError(
             f"cannot read the journal ({error.strerror})",
@@ -144,32 +134,45 @@ def read_summary(path: Path) -> RunSummary:
             expected=f"a run's folder with {FILE_NAME}",
             remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
         ) from error
-    return _summary(Journal(path, tuple(events), torn), marks)
 
 
-def _taken(line: bytes, marks: _Marks, path: Path, number: int) -> bool:
-    """Whether the line is dealt with; if not, it needs the full parser."""
-    head = line[:_HEAD]
-    if not head.startswith(_VERSION):
+def _read(content: mmap.mmap, path: Path) -> RunSummary:
+    marks = _Marks()
+    events: list[AnyEvent] = []
+    begin, number = 0, 1
+    while (end := content.find(b"\n", begin)) >= 0:
+        if not _taken(content, begin, end, marks, path, number):
+            line = content[begin:end]
+            if line.strip():
+                event = parse_event(line, path, number)
+                if isinstance(event, Steps):
+                    marks.add(event.step[0], _joined(event), path, number)
+                events.append(event)
+        begin, number = end + 1, number + 1
+    return _summary(Journal(path, tuple(events), len(content) - begin), marks)
+
+
+def _taken(
+    content: mmap.mmap, begin: int, end: int, marks: _Marks, path: Path, number: int
+) -> bool:
+    """Whether the line [begin, end) is dealt with; if not, it needs the full parser."""
+    head = content[begin : min(end, begin + _HEAD)]
+    if not head.startswith(_VERSION) or content[end - 1 : end] != b"}":
         return False
-    begin = head.find(_STEPS)
-    if begin < 0:
-        return any(kind in head for kind in _SKIPPED) and line.endswith(b"}\n")
-    return _take_steps(line, begin + len(_STEPS), marks, path, number)
-
-
-def _take_steps(line: bytes, begin: int, marks: _Marks, path: Path, number: int) -> bool:
-    end = line.find(b"]", begin)
-    mark_begin = line.rfind(_MARKS) + len(_MARKS)
-    mark_end = line.find(b"]", mark_begin)
-    values = line[mark_begin:mark_end]
-    first, _, rest = line[begin:end].partition(b",")
+    at = head.find(_STEPS)
+    if at < 0:
+        return any(kind in head for kind in _SKIPPED)
+    steps_begin = begin + at + len(_STEPS)
+    steps = content[steps_begin : content.find(b"]", steps_begin, end)]
+    marks_begin = content.rfind(_MARKS, steps_begin, end) + len(_MARKS)
+    values = content[marks_begin : content.find(b"]", marks_begin, end)]
+    first, _, rest = steps.partition(b",")
     last = rest.rpartition(b",")[2] or first
     count, left = divmod(len(values) + 1, _MARK_BYTES)
-    regular = first.isdigit() and last.isdigit() and left == 0 and line.endswith(b"}\n")
-    if not regular or int(last) - int(first) + 1 != count or values.count(b'"') != 2 * count:
+    regular = left == 0 and first.isdigit() and last.isdigit()
+    if not regular or int(last) - int(first) + 1 != count:
         return False
-    marks.add(int(first), values, f"{path}, line {number}")
+    marks.add(int(first), values, path, number)
     return True
 
 
@@ -189,6 +192,5 @@ def _summary(journal: Journal, marks: _Marks) -> RunSummary:
         last_step=marks.last_step,
         mark_steps=steps,
         marks=values,
-        steps_digest=marks.digest.hexdigest(),
         torn_bytes=journal.torn_bytes,
     )

@@ -85,13 +85,27 @@ def _copies(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
     for seed, times in seeds.items():
         if times > 1:
             yield f"seed {seed} occurs {times} times; no seed counts twice"
-    for one, other in combinations(runs, 2):
+    for one, other in _suspected_copies(runs):
         shared = shared_marks(one, other)
         if shared:
             yield (
                 f"{one.folder} and {other.folder} are copies of one run: "
                 f"{_count(shared, 'step')} with equal fingerprints"
             )
+
+
+def _suspected_copies(runs: Sequence[RunSummary]) -> list[tuple[RunSummary, RunSummary]]:
+    """Pairs that share any mark, found by one sort over all; none in a sound study."""
+    owner = np.repeat(np.arange(len(runs)), [len(run.marks) for run in runs])
+    ends = [run.finished.weights_fingerprint if run.finished else None for run in runs]
+    values = np.concatenate([run.marks for run in runs])
+    order = np.argsort(values, kind="stable")
+    equal = np.flatnonzero(values[order][1:] == values[order][:-1])
+    suspects = {frozenset((int(owner[order[i]]), int(owner[order[i + 1]]))) for i in equal}
+    doubled = {end for end, times in Counter(ends).items() if end is not None and times > 1}
+    involved = {i for pair in suspects if len(pair) == 2 for i in pair}
+    involved |= {i for i, end in enumerate(ends) if end in doubled}
+    return list(combinations([runs[i] for i in sorted(involved)], 2))
 
 
 def shared_marks(one: RunSummary, other: RunSummary) -> int:

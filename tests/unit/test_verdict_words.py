@@ -207,7 +207,6 @@ def test_a_journal_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_the_fast_reader_reads_what_the_full_one_does(tmp_path: Path) -> None:
     folder = plant(tmp_path, imagenet_runs(77.7)[0])
     fast, full = read_summary(folder), summarise(read_journal(folder))
-    assert fast.steps_digest == full.steps_digest
     assert fast.mark_steps.tolist() == full.mark_steps.tolist() == [0, 99, 100, 199, 200, 299]
     assert fast.marks.tolist() == full.marks.tolist()
     assert (fast.started, fast.evaluations, fast.finished) == (
