@@ -20,7 +20,8 @@ from harness.measure.machine import usable_cores
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 
-PREFETCHED_BATCHES = 2
+PREFETCHED_BATCHES = 1
+"""Ready ahead of the consumer; one more is being coloured and one more filled meanwhile."""
 CALLS_PER_CORE = 2
 
 

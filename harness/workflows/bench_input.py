@@ -38,8 +38,9 @@ from harness.recipes.recipe import Augmentation
 ENDLESS_STEPS = 1_000_000
 WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
 """Batches thrown away at the start of a round: those that were made while others ran."""
-FIRST_WARM_UP_IMAGES = 1_024
-"""Images before the first round: renderers for all window sizes are compiled meanwhile."""
+
+
+NEEDED_WAYS = ("bare decode", "up to the crop", "pipeline", "reference")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def bench_input(
     images_per_round: int = 1_024,
     image_size: int = 224,
     batch: int = 64,
+    warm_up_images: int = 1_024,
     only: tuple[str, ...] = (),
     now: Callable[[], float] = time.perf_counter,
 ) -> InputBench:
@@ -127,7 +129,9 @@ def bench_input(
         images_per_round: images of each way in each round.
         image_size: side of the crops.
         batch: images a batch.
-        only: names of optional ways to keep; empty keeps all.
+        warm_up_images: images of each way before the first round; renderers for
+            all window sizes are compiled meanwhile.
+        only: ways to measure beside those that the ratios need; empty takes all.
         now: the clock, seconds.
 
     Raises:
@@ -139,9 +143,11 @@ def bench_input(
     datasets = own_ways(workload)
     if against_reference:
         datasets |= reference_ways(workload)
-    required = {"bare decode", "up to the crop", "pipeline", "reference"}
-    datasets = {n: d for n, d in datasets.items() if not only or n in only or n in required}
-    measured = alternate(datasets, rounds, max(images_per_round // batch, 1), batch, now)
+    wanted = {*only, *NEEDED_WAYS} if only else set(datasets)
+    iterators = {name: iter(dataset) for name, dataset in datasets.items() if name in wanted}
+    for iterator in iterators.values():
+        _drop(iterator, warm_up_images // batch)
+    measured = alternate(iterators, rounds, max(images_per_round // batch, 1), batch, now)
     return _result(measured, workload, rounds)
 
 
@@ -203,18 +209,15 @@ def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
 
 
 def alternate(
-    datasets: dict[str, tf.data.Dataset],
+    iterators: dict[str, Iterator[Any]],
     rounds: int,
     batches: int,
     batch: int,
     now: Callable[[], float],
 ) -> dict[str, list[float]]:
     """Images/s of each way in each round."""
-    iterators = {name: iter(dataset) for name, dataset in datasets.items()}
-    sizes = {name: _batch_size(name, batch) for name in datasets}
-    for iterator in iterators.values():
-        _drop(iterator, FIRST_WARM_UP_IMAGES // batch)
-    measured: dict[str, list[float]] = {name: [] for name in datasets}
+    sizes = {name: _batch_size(name, batch) for name in iterators}
+    measured: dict[str, list[float]] = {name: [] for name in iterators}
     for _ in range(rounds):
         for name, iterator in iterators.items():
             _drop(iterator, WARM_UP_BATCHES)

@@ -1,0 +1,185 @@
+"""The input pipeline's speed, its bench, and its behaviour at ImageNet's size."""
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from harness.data.class_order import class_orders
+from harness.data.inspection import inspect
+from harness.data.loose_files import loose_split
+from harness.data.manifest import SCHEMA, Description, root_digest, write_manifest
+from harness.data.opening import open_dataset
+from harness.data.pipeline import training_batches
+from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
+from harness.recipes.apm5 import APM5_RESNET50, AUGMENTATION
+from harness.record.schema import DataIdentity
+from harness.workflows.bench_input import Rate, alternate, bench_input, render
+from tests.parity.generated_images import jpeg_bytes, picture
+
+BATCH = 16
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for n in range(8):
+        (folder / f"{n}.JPEG").write_bytes(jpeg_bytes(picture(375, 500, n)))
+    return folder
+
+
+def training(split: Any, **changes: Any) -> Any:
+    settings: dict[str, Any] = {"batch": BATCH, "first_step": 0, "last_step": 10_000, **changes}
+    return training_batches(
+        split,
+        augmentation=AUGMENTATION,
+        normalisation=APM5_RESNET50.normalisation,
+        image_size=224,
+        seed=0,
+        **settings,
+    )
+
+
+def test_decode_and_augment(photographs: Path, benchmark: Any) -> None:
+    iterator = iter(training(loose_split(photographs)))
+    for _ in range(8):
+        next(iterator)
+    batch = benchmark(next, iterator)
+    assert batch["image"].shape == (BATCH, 224, 224, 3)
+
+
+def test_bench_input_reports_every_way(photographs: Path) -> None:
+    pytest.importorskip("cv2", reason="the reference's way needs OpenCV")
+    bench = bench_input(
+        photographs,
+        augmentation=AUGMENTATION,
+        against_reference=True,
+        rounds=2,
+        images_per_round=16,
+        batch=8,
+        warm_up_images=16,
+    )
+    found = bench.as_json()
+    ratios = (
+        "share_of_bare_decode",
+        "ratio_vs_reference",
+        "evaluation_ratio_vs_reference",
+        "one_resize_ratio_vs_reference",
+        "images_per_s",
+        "bare_decode_images_per_s",
+    )
+    for name in ratios:
+        assert 0 < found[name]["low"] <= found[name]["median"] <= found[name]["high"], name
+    assert found["images_per_s_per_core"] * bench.cores == pytest.approx(bench.images_per_s.median)
+    assert all(name in render(bench) for name in bench.ways)
+
+
+def test_ways_take_turns_and_rates_are_images_over_time() -> None:
+    turns: list[str] = []
+    clock = {"now": 0.0}
+    seconds = {"fast": 1.0, "slow": 4.0}
+
+    def ticking(name: str) -> Any:
+        while True:
+            turns.append(name)
+            clock["now"] += seconds[name]
+            yield name
+
+    iterators = {name: ticking(name) for name in seconds}
+    measured = alternate(iterators, 3, 5, 10, lambda: clock["now"])
+    assert measured == {"fast": [10.0] * 3, "slow": [2.5] * 3}
+    firsts = [n for n, before in zip(turns, ["", *turns], strict=False) if n != before]
+    assert firsts == ["fast", "slow"] * 3
+    assert Rate.of([3.0, 1.0, 8.0]) == Rate(3.0, 1.0, 8.0)
+
+
+def synthetic_manifest(folder: Path, image: Path, train: int, val: int) -> Path:
+    """A manifest of many rows that all read one image file."""
+    facts = inspect(image.read_bytes())
+    wnids = class_orders().wnids
+    ids = [
+        f"{split}/{wnids[n % 1000]}/{wnids[n % 1000]}_{n:07d}.JPEG"
+        for split, count in (("train", train), ("val", val))
+        for n in range(count)
+    ]
+    classes = [name.split("/")[1] for name in ids]
+    index = {wnid: label for label, wnid in enumerate(wnids)}
+    same = {
+        name: [getattr(facts, name)] * len(ids)
+        for name in (
+            "sha256",
+            "encoding",
+            "colour_model",
+            "width",
+            "height",
+            "orientation",
+            "source_orientation",
+            "decision",
+            "reason",
+            "farmhash64",
+        )
+    }
+    columns = {
+        "id": ids,
+        "split": ["train"] * train + ["val"] * val,
+        "class": classes,
+        "label": [index[name] for name in classes],
+        "path": [image.name] * len(ids),
+        "bytes": [facts.size_bytes] * len(ids),
+        "mtime_ns": [0] * len(ids),
+        "converted": [None] * len(ids),
+        **same,
+    }
+    rows = pa.table(columns, SCHEMA).sort_by("id").combine_chunks()
+    identity = DataIdentity(
+        name="synthetic",
+        kind="imagenet_subset",
+        root_digest=root_digest(rows),
+        train_images=train,
+        val_images=val,
+        classes=wnids,
+        class_order="wordnet",
+    )
+    description = Description(
+        identity=identity,
+        source="folder",
+        images_root=str(image.parent),
+        as_is=len(rows),
+        converted=0,
+        refused=0,
+        turned=0,
+        truths=(),
+    )
+    write_manifest(rows, description, folder)
+    return folder
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+@pytest.mark.slow
+def test_imagenet_size_is_opened_and_reached_fast_in_flat_memory(
+    tmp_path: Path, photographs: Path
+) -> None:
+    image = photographs / "0.JPEG"
+    folder = synthetic_manifest(tmp_path / "d", image, TRAIN_IMAGES, VAL_IMAGES)
+    start_s = time.perf_counter()
+    data = open_dataset(folder, manifests=tmp_path)
+    assert len(data.train) == TRAIN_IMAGES
+    iterator = iter(training(data.train, batch=128, first_step=500_000, last_step=600_000))
+    first = next(iterator)
+    reached_s = time.perf_counter() - start_s
+    assert np.unique(first["index"].numpy()).size > 120
+    for _ in range(30):
+        next(iterator)
+    early_mb = resident_mb()
+    for _ in range(170):
+        next(iterator)
+    assert resident_mb() < 1.02 * early_mb
+    assert reached_s < 5, f"{reached_s:.1f} s to the first batch of step 500,000"
