@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.report.content import Drawing, Section, Table
 from harness.report.drawing import INK, MUTED, SERIES, Size, axes, draw
-from harness.report.wording import MISSING, count, listed, number, percent, plural, points
+from harness.report.wording import MISSING, amount, count, listed, number, percent, plural, points
 from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,
@@ -17,7 +17,7 @@ from harness.verdict.judgement import (
     ThresholdNumbers,
 )
 
-NOT_JUDGED = "Nothing was judged"
+ROWS_DRAWN = 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def sentence_of(judgement: Judgement) -> str:
             f"{subject}: mean top-1 {percent(numbers.mean)} ({judgement.protocol}) against the "
             f"published {percent(numbers.published)}, difference {points(numbers.difference)}, "
             f"{100 * interval.confidence:g} % interval {_span(interval)}, margin "
-            f"{100 * numbers.margin:.2f} pp."
+            f"{amount(numbers.margin)}."
         )
     if isinstance(numbers, ThresholdNumbers):
         return (
@@ -89,6 +89,9 @@ def differences(judgement: Judgement) -> Section:
         )
         return Section("differences", title, (why,))
     paragraphs = ["Ours minus published, in percentage points; only the filled row decides."]
+    if len(rows) > ROWS_DRAWN:
+        left = len(rows) - ROWS_DRAWN
+        paragraphs.append(f"The first {ROWS_DRAWN} are drawn; {left} more are in the table.")
     table = Table(
         "Ours minus published",
         ("published by", "difference", "interval"),
@@ -103,9 +106,10 @@ def differences(judgement: Judgement) -> Section:
             for row in rows
         ),
         frozenset({1, 2}),
+        folded=len(rows) > ROWS_DRAWN,
     )
     margin = judgement.numbers.margin if isinstance(judgement.numbers, PublishedNumbers) else None
-    drawings = (_forest(rows, margin),)
+    drawings = (_forest(rows[:ROWS_DRAWN], margin),)
     tables = (table, *_sources(judgement.baselines))
     return Section("differences", title, tuple(paragraphs), drawings, tables)
 
@@ -126,7 +130,8 @@ def _sources(baselines: tuple[BaselineDifference, ...]) -> tuple[Table, ...]:
         for row in baselines
     )
     columns = ("name", "model", "top-1", "runs", "assumption", "not stated by the source", "source")
-    return (Table("The published accuracies", columns, rows, frozenset({2, 3})),)
+    numeric = frozenset({2, 3})
+    return (Table("The published accuracies", columns, rows, numeric, folded=True),)
 
 
 def _differences(judgement: Judgement) -> list[Difference]:
@@ -166,12 +171,12 @@ def _forest(rows: list[Difference], margin: float | None) -> Drawing:
                     [100 * row.low, 100 * row.high], [place, place], color=colour, linewidth=2
                 )
             plot.plot(
-                100 * row.value, place, marker="s", markersize=7, markeredgecolor=colour,
+                100 * row.value, place, marker="s", markersize=6, markeredgecolor=colour,
                 markerfacecolor=colour if row.decides else "none", linestyle="none",
             )  # fmt: skip
             if size.narrow:
                 plot.annotate(
-                    row.label, (0, place), (0, 9), xycoords=("axes fraction", "data"),
+                    row.label, (0, place), (0, 7), xycoords=("axes fraction", "data"),
                     textcoords="offset points", fontsize=9,
                 )  # fmt: skip
         plot.set_yticks(
@@ -180,13 +185,13 @@ def _forest(rows: list[Difference], margin: float | None) -> Drawing:
         plot.set_ylim(len(rows) - 0.4, -0.8)
         plot.set_xlabel("difference, percentage points (shade: the margin)")
 
-    height = 90 + 42 * len(rows)
+    wide, narrow = 90 + 26 * len(rows), 90 + 36 * len(rows)
     return draw(
         "forest",
         "Ours minus published with intervals; a filled square decides, open ones inform.",
         paint,
-        wide=Size(880, height, 700),
-        narrow=Size(360, height, 320),
+        wide=Size(880, wide, 700),
+        narrow=Size(360, narrow, 320),
     )
 
 
@@ -227,13 +232,13 @@ def _published(numbers: PublishedNumbers) -> Table:
     )
     rows = (
         (f"mean of {plural(numbers.runs, 'run')}", percent(numbers.mean)),
-        ("spread of the seeds (standard deviation)", points(numbers.spread, 3)),
+        ("spread of the seeds (standard deviation)", amount(numbers.spread, 3)),
         (f"published, n = {numbers.published_runs}", percent(numbers.published)),
-        ("spread taken for the published runs", points(numbers.published_spread, 3)),
+        ("spread taken for the published runs", amount(numbers.published_spread, 3)),
         ("difference", points(numbers.difference)),
-        ("standard error of the difference", points(numbers.standard_error, 3)),
+        ("standard error of the difference", amount(numbers.standard_error, 3)),
         ("degrees of freedom", number(numbers.df)),
-        ("margin of equivalence", points(numbers.margin)),
+        ("margin of equivalence", amount(numbers.margin)),
         (f"{100 * decisive.confidence:g} % interval of the difference (decides)", _span(decisive)),
         (f"{100 * wide.confidence:g} % interval of the difference", _span(wide)),
         (

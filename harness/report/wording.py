@@ -16,6 +16,11 @@ def points(difference: float, digits: int = 2) -> str:
     return f"{100 * difference:+.{digits}f} pp"
 
 
+def amount(size: float, digits: int = 2) -> str:
+    """A spread or margin of fractions as percentage points, without sign: `0.50 pp`."""
+    return f"{100 * size:.{digits}f} pp"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Three or so significant figures, thousands with commas; not-finite values in words."""
     if value is None:
