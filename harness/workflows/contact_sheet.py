@@ -40,9 +40,8 @@ def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Ima
         images: float32 [n, size, size, 3], as the network sees them.
         normalisation: How they were made.
     """
-    pixels = (images * np.float32(normalisation.std) + np.float32(normalisation.mean)) * (
-        normalisation.scale
-    )
+    std, mean = (np.asarray(v, np.float32) for v in (normalisation.std, normalisation.mean))
+    pixels = (images * std + mean) * normalisation.scale
     if normalisation.channels == "bgr":
         pixels = pixels[..., ::-1]
     tiles = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
