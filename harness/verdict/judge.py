@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.baselines.schema import AccuracyRow, PublishedTarget, Target, ThresholdTarget
-from harness.record.schema import Evaluation
+from harness.record.schema import Evaluation, Resumed
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
 from harness.verdict.checks import (
@@ -172,6 +172,12 @@ def _warnings(runs: Sequence[RunSummary], target: Target | None) -> tuple[str, .
         found.append("the runs were made by different commits of the harness")
     if len({run.started.numerics_digest for run in runs}) > 1:
         found.append("the runs were executed under different numerics (devices, threads, versions)")
+    found += [
+        f"seed {run.started.seed} went on under other numerics from step {event.step}"
+        for run in runs
+        for event in run.interruptions
+        if isinstance(event, Resumed) and event.accepted_numerics
+    ]
     found += [
         f"{run.folder}: {run.torn_bytes} bytes of a torn last line were dropped"
         for run in runs

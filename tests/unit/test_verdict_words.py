@@ -16,6 +16,7 @@ from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.record.journal import FILE_NAME, read_journal
+from harness.record.schema import Resumed
 from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement
@@ -24,6 +25,7 @@ from harness.workflows.verdict import verdict
 from tests.planted_journals import (
     DIGITS,
     IMAGENET,
+    NUMERICS,
     Planted,
     imagenet_runs,
     plant,
@@ -243,6 +245,21 @@ def test_a_torn_end_is_said(tmp_path: Path) -> None:
     with (folder / "seed-1" / FILE_NAME).open("a") as file:
         file.write('{"schema_version":1,"time')
     assert any("25 bytes of a torn" in warning for warning in verdict([folder]).warnings)
+
+
+def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
+    folder = study(tmp_path, imagenet_runs(*GOOD))
+    path = folder / "seed-2" / FILE_NAME
+    lines = path.read_text().splitlines(keepends=True)
+    other = NUMERICS.model_copy(update={"intra_op_threads": 8})
+    resumed = Resumed(
+        time_s=1.0, step=100, file=None, numerics=other, numerics_digest=other.digest,
+        accepted_numerics=True,
+    )  # fmt: skip
+    path.write_text("".join([*lines[:2], resumed.model_dump_json() + "\n", *lines[2:]]))
+    judgement = verdict([folder])
+    assert judgement.word == "reproduced"
+    assert any("other numerics from step 100" in warning for warning in judgement.warnings)
 
 
 def test_the_command_prints_text_or_one_document(tmp_path: Path) -> None:
