@@ -89,6 +89,7 @@ class Preparation:
         self.on_progress = on_progress
         self.labels = {name: label for label, name in enumerate(source.classes)}
         self.images = self.bytes_done = 0
+        self.images_total, self.bytes_total = source.count, source.size_bytes
         self.earlier = SCHEMA.empty_table() if rehash else earlier_rows(out)
         self.known = _row_of(self.earlier)
         self.kept: list[int] = []
@@ -176,7 +177,7 @@ class Preparation:
     def _finished(self, future: "Future[dict[str, Any]]") -> dict[str, Any]:
         row = future.result()
         self.images += 1
-        if self.source.count is not None:
+        if self.images_total is not None:
             self.bytes_done += row["bytes"]
         self._report()
         return row
@@ -192,7 +193,7 @@ class Preparation:
 
     def _report(self) -> None:
         self.on_progress(
-            Progress(self.images, self.source.count, self.bytes_done, self.source.size_bytes)
+            Progress(self.images, self.images_total, self.bytes_done, self.bytes_total)
         )
 
 
