@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from harness.errors import RecipeError
 from harness.numerics.fingerprint import (
     combined_fingerprint,
     step_marks,
@@ -54,6 +55,9 @@ def build_step(
         recipe: Loss, optimizer, batch and precision.
         strategy: Where it runs.
         eager: Run operation by operation, for debugging.
+
+    Raises:
+        RecipeError: XLA is asked for where it cannot compile the step.
     """
     replicas = strategy.num_replicas_in_sync
     compute = _replica_step(state, recipe, replicas)
@@ -67,7 +71,24 @@ def build_step(
         output = strategy.run(replica_step, args=(image, label, rate))
         return StepOutput(*(strategy.experimental_local_results(part)[0] for part in output))
 
-    return step if eager else tf.function(step)
+    if eager:
+        return step
+    _check_xla(recipe, replicas)
+    compiled: StepFunction = tf.function(step, jit_compile=recipe.numerics.xla or None)
+    return compiled
+
+
+def _check_xla(recipe: Recipe, replicas: int) -> None:
+    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it."""
+    if not recipe.numerics.xla or (replicas == 1 and not recipe.numerics.op_determinism):
+        return
+    raise RecipeError(
+        "XLA cannot compile the step "
+        + ("on several devices" if replicas > 1 else "under op determinism"),
+        where=f"numerics.xla of recipe {recipe.name}",
+        expected="one device and numerics.op_determinism false, or numerics.xla false",
+        remedy="--set numerics.xla=false, or --set numerics.op_determinism=false on one device",
+    )
 
 
 DetailedStep = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[StepOutput, dict[str, tf.Tensor]]]
