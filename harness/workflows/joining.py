@@ -11,9 +11,10 @@ import harness
 from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
+from harness.workflows.crews import ChiefCrew, FollowerCrew
 from harness.workflows.request import RunRequest
 from harness.workflows.stopping import StopRequest
-from harness.workflows.workers import Alone, ChiefCrew, FollowerCrew, Job, Say
+from harness.workflows.workers import Alone, Job, Say
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MachineError, UsageError
+from harness.measure.scaling import Link, Machine, planned
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
 from harness.workflows.scaling_plan import (
@@ -77,10 +78,33 @@ class Measured:
             "waiting": longer_s - input_s - reduction_s,
         }
 
+    @property
+    def link(self) -> Link:
+        """What connects the workers, from the reductions that were timed alone."""
+        messages = 2 * (self.workers - 1)
+        small_s = _mean([answer.small_reduction_s for answer in self.together])
+        large_s = _mean([answer.reduction_s for answer in self.together])
+        moved = messages / self.workers * self.together[0].payload_bytes
+        return Link(small_s / messages, moved / max(large_s - small_s, 1e-9))
+
+    @property
+    def predicted_images_per_s(self) -> float:
+        """What the alpha-beta model says of the job, knowing the processes apart and the link."""
+        machine = Machine(
+            step_s=_mean([answer.step_s for answer in self.apart]),
+            batch_per_device=self.batch_per_worker,
+            per_host=self.workers,
+            within=self.link,
+            between=self.link,
+        )
+        return planned(machine, self.workers, self.together[0].payload_bytes).images_per_s
+
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
         return {
             **asdict(self),
+            "predicted_images_per_s": self.predicted_images_per_s,
+            "link": asdict(self.link),
             "apart_images_per_s": self.apart_images_per_s,
             "together_images_per_s": self.together_images_per_s,
             "efficiency": self.efficiency,
@@ -95,7 +119,10 @@ class Measured:
             f"  apart     {self.apart_images_per_s:8.1f} images/s\n"
             f"  together  {self.together_images_per_s:8.1f} images/s   "
             f"efficiency {100 * self.efficiency:.1f} %\n"
-            f"  a step is longer by: {losses}"
+            f"  a step is longer by: {losses}\n"
+            f"  model     {self.predicted_images_per_s:8.1f} images/s: "
+            f"{1e6 * self.link.latency_s:.0f} us a message, "
+            f"{self.link.bytes_per_s / 1e9:.2f} GB/s"
         )
 
 

@@ -16,7 +16,7 @@ from harness.workflows.status import study_status
 from harness.workflows.study import StudyReport, StudyRequest, run_study
 
 SETTINGS = ("batch=8", "model.image_size=16", "epoch_protocol.crop_size=16")
-STEPS = 60
+STEPS = 12
 LONGEST_S = 400
 
 
@@ -34,7 +34,7 @@ def request_(tmp_path: Path) -> StudyRequest:
         data=data,
         seeds=(1, 2),
         runs=tmp_path / "runs",
-        options=("--steps", str(STEPS), "--checkpoint-every", "20"),
+        options=("--steps", str(STEPS), "--checkpoint-every", "6"),
         at_once=2,
     )
 

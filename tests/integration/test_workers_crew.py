@@ -11,9 +11,10 @@ import pytest
 from harness.errors import HarnessError, MachineError, UsageError
 from harness.training.cluster import Cluster
 from harness.workflows import worker_channel
+from harness.workflows.crews import ChiefCrew, FollowerCrew
 from harness.workflows.stopping import StopRequest
 from harness.workflows.worker_launch import free_addresses
-from harness.workflows.workers import ChiefCrew, Crew, FollowerCrew, PeerFailedError
+from harness.workflows.workers import Crew, PeerFailedError
 
 IDENTITY = {"code": "c1", "recipe digest": "r1"}
 PLAN = {"intra_op_threads": 1}

@@ -5,7 +5,9 @@ import pytest
 from harness.baselines.loading import load_baselines
 from harness.measure.scaling import Link, Machine, fitted_link, planned
 from harness.recipes.apm5 import APM5_RESNET50
+from harness.workflows.scaling import Measured
 from harness.workflows.scaling_plan import Network, checks_of, hardware_of, plan_on
+from harness.workflows.scaling_worker import Answer
 
 PAYLOAD = 4 * 25_600_000.0
 NETWORK = Network(Link(20e-6, 12.5e9), latency_s=5e-6)
@@ -75,3 +77,21 @@ def test_a_plan_counts_the_days_of_the_recipes_images() -> None:
     assert plan.days[0] == pytest.approx(seconds / 86_400)
     assert plan.rows[1].images_per_s == pytest.approx(hardware.widest.images_per_s)
     assert "1024" in plan.text()
+
+
+def measured(apart_s: float, together_s: float, wait_s: float, reduction_s: float) -> Measured:
+    apart = Answer(apart_s, 0.01, 0.0, 0.0, 40_000_000, 30 * apart_s)
+    together = Answer(together_s, wait_s, reduction_s, 0.002, 40_000_000, 30 * together_s)
+    return Measured(2, 32, (apart, apart), (together, together))
+
+
+def test_losses_of_a_job_add_up_to_its_longer_step() -> None:
+    job = measured(0.20, 0.23, 0.015, 0.012)
+    assert sum(job.losses_s.values()) == pytest.approx(0.03)
+    assert job.losses_s["input"] == pytest.approx(0.005)
+    assert job.efficiency == pytest.approx(0.20 / 0.23)
+
+
+def test_the_measured_link_predicts_a_job_that_only_reduces() -> None:
+    job = measured(0.20, 0.212, 0.01, 0.012)
+    assert job.predicted_images_per_s == pytest.approx(job.together_images_per_s)
