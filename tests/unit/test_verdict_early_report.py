@@ -1,0 +1,13 @@
+"""The committed page on the early-curve gate is what its committed curves give."""
+
+import json
+import runpy
+from pathlib import Path
+
+REPORTS = Path(__file__).parents[2] / "reports"
+
+
+def test_the_page_is_rendered_from_the_curves_beside_it() -> None:
+    render = runpy.run_path(str(REPORTS / "early_gate.py"))["render"]
+    document = json.loads((REPORTS / "early-gate.json").read_text())
+    assert render(document) == (REPORTS / "early-gate.md").read_text()
