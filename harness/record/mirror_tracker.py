@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from harness.record.mirror_rows import DATASET_DIGEST_CHARACTERS, Row
 from harness.record.schema import DataIdentity
 
+EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000
 PAIRS_PER_BATCH = 100
 """MLflow's limits for metrics and for params or tags in one request."""

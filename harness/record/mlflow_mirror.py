@@ -17,12 +17,13 @@ from pathlib import Path
 from harness.errors import TrackerError
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.mirror_rows import Row, milliseconds
-from harness.record.mirror_sender import STUDY_TAG, Sender
+from harness.record.mirror_sender import Sender
+from harness.record.mirror_study import StudyResult, record_study
 from harness.record.mirror_system import Sampler, open_sampler
 from harness.record.mirror_tracker import (
+    EXPERIMENT,
     Tracker,
     default_tracking_uri,
-    identifier,
     reason_of,
     shown_uri,
 )
@@ -40,7 +41,6 @@ __all__ = [
     "sync_run",
 ]
 
-EXPERIMENT = "resnet-reproducibility"
 WAITING_EVENTS = 2000
 """Events kept in memory for a slow tracker; beyond them the journal keeps them alone."""
 
@@ -300,62 +300,3 @@ def sync_run(
 def _has_end(journal: Journal) -> bool:
     turns = [e for e in journal.events if isinstance(e, Interrupted | Resumed | RunFinished)]
     return bool(turns) and not isinstance(turns[-1], Resumed)
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What the parent run shows of a judged study.
-
-    Attributes:
-        verdict: Such as `reproduced`.
-        reasons: In words, one a line.
-        metrics: By key; a study has one value of each.
-        files: Report page, judgement and the like, copied as artifacts.
-        time_s: Time of day of the newest event judged, so that the same result
-            gives the same rows.
-    """
-
-    verdict: str
-    reasons: tuple[str, ...]
-    metrics: dict[str, float]
-    files: tuple[Path, ...]
-    time_s: float
-
-
-def record_study(
-    result: StudyResult, *, tracking_uri: str, study: str, experiment: str = EXPERIMENT
-) -> None:
-    """Write a study's verdict to its parent run and to each seed's tags.
-
-    Raises:
-        TrackerError: the tracker does not answer, or has no such study.
-    """
-    try:
-        tracker = Tracker(tracking_uri, experiment)
-        parent = tracker.find({STUDY_TAG: identifier(study), "harness.kind": "study"})
-        if parent is not None:
-            _write_study(tracker, parent, result)
-    except Exception as error:
-        raise TrackerError(
-            reason_of(error, tracking_uri),
-            expected="an MLflow tracker that accepts the verdict",
-            remedy="start the tracker and call `harness sync` with the study's runs",
-        ) from error
-    if parent is None:
-        raise TrackerError(
-            f"the tracker has no study {study}",
-            where=shown_uri(tracking_uri),
-            expected="a parent run made by `harness run`",
-            remedy="call `harness sync` with the study's runs first",
-        )
-
-
-def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
-    tags = {"verdict": result.verdict, "harness.reasons": "\n".join(result.reasons)[:5000]}
-    for run_id in (parent, *tracker.children(parent)):
-        tracker.write_tags(run_id, tags)
-    stamp = milliseconds(result.time_s)
-    rows = [Row(key, value, stamp, 0) for key, value in result.metrics.items()]
-    tracker.write_rows(parent, rows, {})
-    for file in result.files:
-        tracker.write_file(parent, file)
