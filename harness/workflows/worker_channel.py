@@ -59,9 +59,10 @@ class Channel:
                 return message
 
     def _next(self, timeout_s: float) -> Message | None:
-        self._socket.settimeout(timeout_s)
         while b"\n" not in self._buffer:
             try:
+                # Another thread may have closed the socket, which is the connection's end.
+                self._socket.settimeout(timeout_s)
                 data = self._socket.recv(1 << 16)
             except TimeoutError:
                 raise
