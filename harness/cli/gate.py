@@ -21,7 +21,7 @@ from harness.cli.options import json_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Keep the recordings here."
 )
-@click.option("--processes", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--processes", type=click.IntRange(1), default=6, show_default=True)
 @click.option(
     "--blocks", type=click.IntRange(1), default=6, show_default=True, help="Blocks a process."
 )

@@ -15,7 +15,7 @@ import harness
 from harness.errors import MachineError, RecordError, UsageError
 from harness.verdict.speed import SpeedAnswer, SpeedRecord, judge_speed
 
-PROCESSES = 4
+PROCESSES = 6
 BLOCKS = 6
 LONGEST_S = 600
 WORKER = Path(__file__).with_name("gate_worker.py")
