@@ -81,15 +81,17 @@ def shift_hsv(image: np.ndarray, hue: float, saturation: float, value: float) ->
 def add_lighting(image: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """PCA lighting with M's rows applied to BGR, then clipped to [0, 255]."""
     offset = np.dot(np.array(EIGENVECTORS), normals * np.array(EIGENVALUES))
-    return np.asarray(np.clip(image + offset.astype(np.float32), 0, 255))
+    lit = image + offset.astype(np.float32)
+    return np.asarray(np.clip(lit, 0, 255, out=lit))
 
 
 def normalise(image: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     """`(pixel / scale - mean) / std` of a BGR image, in the order `channels`."""
     if normalisation.channels == "rgb":
         image = image[..., ::-1]
-    mean, std = np.array(normalisation.mean), np.array(normalisation.std)
-    return np.asarray((image / normalisation.scale - mean) / std, np.float32)
+    mean = np.array(normalisation.mean, np.float32) * np.float32(normalisation.scale)
+    std = np.array(normalisation.std, np.float32) * np.float32(normalisation.scale)
+    return np.asarray((image - mean) / std, np.float32)
 
 
 def training_image(
@@ -136,10 +138,12 @@ def in_a_python_op(function: Callable[..., np.ndarray], shape: list[int | None])
     """Wrap a function of (path, draws...) for `tf.data`, as the reference does."""
     import tensorflow as tf
 
+    from harness.data.xla import as_traced
+
     def call(path: Any, *draws: Any) -> Any:
         def work(path: Any, *draws: Any) -> np.ndarray:
             return function(path.numpy().decode(), *(draw.numpy() for draw in draws))
 
         return tf.ensure_shape(tf.py_function(work, [path, *draws], tf.float32), shape)
 
-    return call
+    return as_traced(call)
