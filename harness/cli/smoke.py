@@ -28,6 +28,8 @@ def command(
     from harness.baselines.loading import baselines_folder, load_target
     from harness.workflows.smoke import smoke
 
+    # A study holds the runs of one data set.
+    runs = runs / "imagenet-smoke" if imagenet else runs
     chosen = seeds or load_target(baselines_folder() / "smoke.toml").declared_seeds
     result = smoke(
         runs, chosen, imagenet, tracking_uri, say=lambda text: click.echo(text, err=True)

@@ -70,10 +70,14 @@ def judge(
 
 
 def choose_target(runs: Sequence[RunSummary], targets: Sequence[Target]) -> Target | None:
-    """The target of the runs' recipe whose kind of data is the runs'; None without one."""
-    started = runs[0].started
+    """The target of the runs' recipe whose kind of data is that of a run; None without one.
+
+    One run on the target's data is enough: with others beside it the answer is
+    inconclusive, not silence.
+    """
+    recipe = runs[0].started.recipe.name
     for target in targets:
-        if target.recipe == started.recipe.name and speaks_about(target, runs[0]):
+        if target.recipe == recipe and any(speaks_about(target, run) for run in runs):
             return target
     return None
 

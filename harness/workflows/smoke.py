@@ -6,6 +6,7 @@ two steps at its own image size. Every part is a process of its own.
 """
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import read_journal
 from harness.workflows.judging import Judged, judge_study
+from harness.workflows.request import check_seeds
 
 SUBSET_CLASSES = (
     "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",
@@ -68,6 +70,7 @@ def smoke(
         DataError: the folder lacks what the subset needs.
         DifferenceFoundError: the repetition gave other bits.
     """
+    check_seeds(seeds)
     say("1 of 5  data")
     data = _digits(runs) if imagenet is None else imagenet_subset(imagenet, runs)
     say(f"2 of 5  train and evaluate seed {', '.join(map(str, seeds))}")
@@ -115,11 +118,19 @@ def _harness(*words: str) -> str:
 
 
 def _python(*words: str) -> str:
-    """Run Python in a process of its own; its messages pass through, and so does its failure."""
-    done = subprocess.run([sys.executable, *words], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    return done.stdout
+    """Run Python in a process of its own; its messages pass through, and so does its failure.
+
+    Ctrl-C reaches that process too, which writes its checkpoint; this one waits for it.
+    """
+    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        output, _ = child.communicate()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if child.returncode:
+        raise SystemExit(child.returncode)
+    return output
 
 
 def compare_bits(first: Path, second: Path) -> int:
@@ -172,7 +183,11 @@ def _link_images(source: Path, target: Path, count: int) -> None:
             "embedded digits",
         )
     target.mkdir(parents=True, exist_ok=True)
+    wanted = {image.name for image in images[:count]}
+    for stale in (link for link in target.iterdir() if link.name not in wanted):
+        stale.unlink()
     for image in images[:count]:
         link = target / image.name
-        if not link.exists():
+        if not link.is_symlink() or link.readlink() != image.resolve():
+            link.unlink(missing_ok=True)
             link.symlink_to(image.resolve())
