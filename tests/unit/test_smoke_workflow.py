@@ -38,6 +38,19 @@ def test_the_subset_is_ten_classes_by_links(tmp_path: Path) -> None:
     assert imagenet_subset(tmp_path / "imagenet", tmp_path / "runs") == subset
 
 
+def test_the_subset_follows_a_folder_that_moved(tmp_path: Path) -> None:
+    before = _imagenet(tmp_path / "imagenet")
+    subset = imagenet_subset(before, tmp_path / "runs")
+    (subset / "val" / SUBSET_CLASSES[0] / "stale.JPEG").symlink_to(before / "nothing")
+    moved = before.rename(tmp_path / "moved")
+    imagenet_subset(moved, tmp_path / "runs")
+    for split, count in (("train", SUBSET_TRAIN), ("val", SUBSET_VAL)):
+        for name in SUBSET_CLASSES:
+            images = list((subset / split / name).iterdir())
+            assert len(images) == count
+            assert all(moved in image.resolve().parents for image in images)
+
+
 def test_a_folder_without_the_classes_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"0 images where the smoke takes 64") as caught:
         imagenet_subset(tmp_path, tmp_path / "runs")

@@ -101,6 +101,14 @@ def with_change(runs: list[Planted], index: int, **changes: object) -> list[Plan
             "2 different data sets",
         ),
         (
+            with_change(
+                imagenet_runs(*GOOD),
+                0,
+                data=IMAGENET.model_copy(update={"root_digest": "2" * 64, "kind": "other"}),
+            ),
+            "2 different data sets",
+        ),
+        (
             [
                 replace(run, data=IMAGENET.model_copy(update={"val_images": 49_999}))
                 for run in imagenet_runs(*GOOD)
