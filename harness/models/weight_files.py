@@ -97,6 +97,7 @@ def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
             raw = archive.read(INNER_FILE)
     except KeyError as error:
         raise _unreadable(path, f"is an archive without {INNER_FILE}") from error
+    # zipfile raises NotImplementedError for a compression that it does not know.
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
         raise _unreadable(path, f"is a damaged archive ({error})") from error
     with _opened(io.BytesIO(raw), path) as file:

@@ -8,6 +8,7 @@ TensorFlow does when a worker dies differs by version and takes minutes.
 import os
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -97,7 +98,7 @@ def end_process(code: int) -> None:
     os._exit(code)
 
 
-class Crew:
+class Crew(ABC):
     """What chief and followers share. See `Job`.
 
     Args:
@@ -151,8 +152,9 @@ class Crew:
             self._changed.wait_for(lambda: self._failure is not None, GRACE_S + 10)
         self._raise_failure()
 
+    @abstractmethod
     def _ask_for_stop(self, text: str) -> None:
-        raise NotImplementedError
+        """Tell the others that a stop was asked for here."""
 
     def _wait_value(self, name: str) -> Any:
         with self._changed:
@@ -207,5 +209,6 @@ class Crew:
         )
         self._die(PREEMPTED)
 
+    @abstractmethod
     def _tell_loss(self, worker: int, text: str) -> None:
-        raise NotImplementedError
+        """Tell the others that a worker is gone."""

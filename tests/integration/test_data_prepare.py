@@ -255,9 +255,10 @@ def test_unpacking_tars_goes_on_without_inspecting_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, labels = write_tars(tmp_path / "in")
-    prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
     monkeypatch.setattr(preparing, "inspect", lambda _: pytest.fail("inspected again"))
-    prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    assert again.description == first.description
 
 
 def test_a_full_disk_leaves_nothing_half_written(
