@@ -18,6 +18,20 @@ seed_option = click.option(
     multiple=True,
     help="A seed, once or more. It has no default: every random stream follows from it.",
 )
+declared_seed_option = click.option(
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    help="A seed, once or more. Default: those that the target declares.",
+)
+max_hours_option = click.option(
+    "--max-hours",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Refuse to start when a seed would take longer.",
+)
 tracking_option = click.option(
     "--tracking-uri",
     envvar="MLFLOW_TRACKING_URI",

@@ -5,26 +5,20 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import runs_option, seed_option, tracking_option
+from harness.cli.options import declared_seed_option, max_hours_option, runs_option, tracking_option
 from harness.recipes.catalogue import find_recipe
 
 
 @click.command("reproduce")
 @runs_option
-@seed_option
+@declared_seed_option
 @click.option(
     "--imagenet",
     envvar="IMAGENET_DIR",
     type=click.Path(path_type=Path),
     help="ImageNet: a folder made by `harness prepare`, or train/ and val/. Default: IMAGENET_DIR.",
 )
-@click.option(
-    "--max-hours",
-    type=click.FloatRange(min=0),
-    default=120.0,
-    show_default=True,
-    help="Refuse to start when a seed would take longer.",
-)
+@max_hours_option
 @tracking_option
 def command(
     runs: Path,

@@ -11,6 +11,7 @@ import click
 from harness.cli.options import (
     devices_option,
     json_option,
+    max_hours_option,
     runs_option,
     seed_option,
     tracking_option,
@@ -50,13 +51,7 @@ from harness.recipes.settings import with_settings
     type=click.IntRange(min=1),
     help="Evaluate only the first so many images; also evaluates where --steps ends the run.",
 )
-@click.option(
-    "--max-hours",
-    type=click.FloatRange(min=0),
-    default=120.0,
-    show_default=True,
-    help="Refuse to start when a seed would take longer.",
-)
+@max_hours_option
 @tracking_option
 @click.option(
     "--mlflow-every",

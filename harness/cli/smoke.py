@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import runs_option, seed_option, tracking_option
+from harness.cli.options import declared_seed_option, runs_option, tracking_option
 
 
 @click.command("smoke")
 @runs_option
-@seed_option
+@declared_seed_option
 @click.option(
     "--imagenet",
     envvar="IMAGENET_DIR",

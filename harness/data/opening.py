@@ -201,9 +201,10 @@ def _refused_error(description: Description, folder: Path) -> DataError:
     named = [f"{name}: {reason}" for name, reason in refused_images(folder, 5)]
     return DataError(
         f"{description.refused} images cannot be read\n    " + "\n    ".join(named),
-        where=str(folder),
+        where=description.images_root,
         expected="every file an image that decodes",
-        remedy="replace or remove these files, then prepare again",
+        remedy="replace or remove these files, then give the same command again; a folder made by "
+        "`harness prepare` has to be prepared again",
     )
 
 

@@ -10,6 +10,7 @@ from harness.errors import DataError
 
 SplitName = Literal["train", "val"]
 SPLITS: tuple[SplitName, SplitName] = ("train", "val")
+LEFT_BY_FILE_MANAGERS = frozenset({"Thumbs.db", "desktop.ini"})
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 )
@@ -128,7 +129,7 @@ def sorted_entries(folder: Path, root: Path) -> list[os.DirEntry[str]]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            return sorted(filter(_is_visible, entries), key=lambda e: e.name)
     except OSError as error:
         raise DataError(
             f"cannot list the folder: {error.strerror}",
@@ -136,6 +137,11 @@ def sorted_entries(folder: Path, root: Path) -> list[os.DirEntry[str]]:
             expected=f"train/<class>/<images> and val/<class>/<images> below {root}",
             remedy="name the folder that holds train and val, and check that it can be read",
         ) from error
+
+
+def _is_visible(entry: os.DirEntry[str]) -> bool:
+    """Whether a person put it there: file managers leave .DS_Store and Thumbs.db behind."""
+    return not entry.name.startswith(".") and entry.name not in LEFT_BY_FILE_MANAGERS
 
 
 def image_of(entry: os.DirEntry[str], root: Path, split: SplitName, class_name: str) -> SourceImage:

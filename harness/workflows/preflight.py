@@ -226,7 +226,8 @@ def _timed(
 def duration(hours: float) -> str:
     """Hours for a person: `12 minutes`, `3.5 hours`, `2,700 hours (112 days)`."""
     if hours < 1:
-        return f"{max(1, round(60 * hours))} minutes"
+        minutes = max(1, round(60 * hours))
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
     if hours < 48:
         return f"{hours:.1f} hours"
     return f"{hours:,.0f} hours ({hours / 24:,.0f} days)"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from harness.errors import DifferenceFoundError
 from harness.record.journal import JournalWriter
@@ -38,22 +38,10 @@ class Recorder:
 
     def steps(self, window: Window) -> None:
         """Record new steps."""
-        self.record(
-            Steps(
-                time_s=self.now(),
-                step=tuple(range(window.first_step, window.end_step)),
-                step_time_s=window.step_time_s,
-                data_wait_s=window.data_wait_s,
-                loss=window.loss,
-                learning_rate=window.learning_rate,
-                gradient_norm=window.gradient_norm,
-                correct=window.correct,
-                images=window.images,
-                fingerprint=window.fingerprint,
-                batch_fingerprint=window.batch_fingerprint,
-                compiled=window.compiled,
-            )
-        )
+        measured = asdict(window)
+        del measured["first_step"]
+        step = tuple(range(window.first_step, window.end_step))
+        self.record(Steps(time_s=self.now(), step=step, **measured))
 
     def replayed(self, window: Window, recorded: dict[int, str]) -> None:
         """Record steps that were computed again.

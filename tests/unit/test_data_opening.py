@@ -11,6 +11,7 @@ import pytest
 from harness.data.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_digest
 from harness.data.opening import open_dataset
+from harness.data.sources import list_folder
 from harness.errors import DataError
 from tests.parity.generated_images import jpeg_bytes, picture
 
@@ -129,3 +130,12 @@ def test_a_damaged_prepared_folder_is_named(small: Path, tmp_path: Path, damage:
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot list"):
         open_dataset(tmp_path, manifests=tmp_path / "m")
+
+
+def test_what_file_managers_leave_behind_is_no_image_and_no_error(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split / "a").mkdir(parents=True)
+        (tmp_path / split / "a" / "1.jpg").write_bytes(b"x")
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            (tmp_path / split / "a" / name).write_bytes(b"x")
+    assert [image.id for image in list_folder(tmp_path).images] == ["train/a/1.jpg", "val/a/1.jpg"]

@@ -143,7 +143,7 @@ def test_limits_count(limits: dict[str, int], steps: int, crops: int) -> None:
 @pytest.mark.parametrize(
     ("hours", "text"),
     [
-        (0.001, "1 minutes"),
+        (0.001, "1 minute"),
         (0.5, "30 minutes"),
         (3.25, "3.2 hours"),
         (2700, "2,700 hours (112 days)"),
