@@ -9,7 +9,7 @@ from harness.data.label_files import read_val_labels, tfds_val_labels
 from harness.data.preparing import ImageSource
 from harness.data.source_layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
 from harness.data.source_tfds import MARK, TfdsSource
-from harness.data.sources import SplitName, list_folder
+from harness.data.sources import Source, SplitName, list_folder
 from harness.errors import DataError
 
 IMAGES = "images"
@@ -42,15 +42,39 @@ def find_source(
     path = path.resolve()
     if lists:
         return list_files(path, lists, order)
-    if (path / source_tars.TRAIN_TAR).exists() or (path / source_tars.VAL_TAR).exists():
+    if _has_tars(path):
         return _tars(path, out, _val_labels(val_labels, order), published)
-    if (path / KAGGLE_ROOT).is_dir():
-        return list_kaggle(path)
     if (path / MARK).exists():
         return TfdsSource(out.resolve() / IMAGES, path)
+    return find_folder(path, val_labels=val_labels, order=order)
+
+
+def find_folder(
+    path: Path, *, val_labels: Path | None = None, order: Order | None = None
+) -> Source:
+    """List a folder whose images can be read where they are; see `find_source`.
+
+    Raises:
+        DataError: it holds tars or a TFDS directory, which have to be prepared
+            first, or nothing that is known.
+    """
+    path = path.resolve()
+    if _has_tars(path) or (path / MARK).exists():
+        raise DataError(
+            "the images are packed",
+            where=str(path),
+            expected="a folder of image files, or one made by `harness prepare`",
+            remedy=f"harness prepare --source {path} --out DIR, then name DIR",
+        )
+    if (path / KAGGLE_ROOT).is_dir():
+        return list_kaggle(path)
     if _is_flat(path / "val"):
         return list_flat_val(path, _val_labels(val_labels, order))
     return list_folder(path)
+
+
+def _has_tars(path: Path) -> bool:
+    return any((path / name).exists() for name in (source_tars.TRAIN_TAR, source_tars.VAL_TAR))
 
 
 def _tars(

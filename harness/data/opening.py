@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from harness.data.class_order import class_orders
 from harness.data.dataset import DataSet, Split
+from harness.data.finding import find_folder
 from harness.data.manifest import (
     DESCRIPTION,
     Description,
@@ -24,7 +25,7 @@ from harness.data.preparing import (
     Preparation,
     remove_parts,
 )
-from harness.data.sources import Source, list_folder
+from harness.data.sources import Source
 from harness.data.texts import Texts
 from harness.data.truths import kind_of, known_truths
 from harness.errors import DataError
@@ -36,8 +37,9 @@ def open_dataset(path: Path, *, manifests: Path) -> DataSet:
     """Open `path` for training or evaluation.
 
     Args:
-        path: a folder written by `harness prepare`, or a plain folder with
-            `train/<class>/*` and `val/<class>/*`.
+        path: a folder written by `harness prepare`, or one whose images are read
+            where they are: `train/<class>/*` and `val/<class>/*`, a flat `val`
+            with known labels, or Kaggle's layout.
         manifests: where the manifest of a plain folder is made and kept.
 
     Raises:
@@ -46,7 +48,7 @@ def open_dataset(path: Path, *, manifests: Path) -> DataSet:
     path = path.resolve()
     if (path / DESCRIPTION).exists():
         return load(path)
-    source = list_folder(path)
+    source = find_folder(path)
     kept = manifests / f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if not _describes(kept, source):
         build(source, kept)

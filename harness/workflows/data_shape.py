@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.class_order import class_orders
+from harness.data.finding import find_folder
 from harness.data.manifest import DESCRIPTION, read_description
-from harness.data.sources import list_folder
 from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
 from harness.errors import DataError
 
@@ -41,7 +41,7 @@ def data_shape(path: Path) -> DataShape:
             classes=identity.classes,
             looks_like_imagenet=identity.kind == "imagenet",
         )
-    source = list_folder(path.resolve())
+    source = find_folder(path)
     train = sum(image.split == "train" for image in source.images)
     val = len(source.images) - train
     return DataShape(

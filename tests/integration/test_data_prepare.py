@@ -138,6 +138,14 @@ def test_flat_val_and_kaggle_equal_the_folder(tmp_path: Path, folder_root: str) 
     prepared = prepare(kaggle, tmp_path / "b")
     assert prepared.description.source == "kaggle"
     assert prepared.description.identity.root_digest == folder_root
+    opened = open_dataset(kaggle, manifests=tmp_path / "manifests")
+    assert opened.identity.root_digest == folder_root
+
+
+def test_a_run_cannot_read_tars_where_they_are(tmp_path: Path) -> None:
+    source, _labels = write_tars(tmp_path / "in")
+    with pytest.raises(DataError, match=r"packed[\s\S]*harness prepare --source"):
+        open_dataset(source, manifests=tmp_path / "manifests")
 
 
 @pytest.mark.parametrize("order", ["wordnet", "devkit"])
