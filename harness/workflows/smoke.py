@@ -14,19 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, DifferenceFoundError
+from harness.errors import DifferenceFoundError
 from harness.record.journal import read_journal
 from harness.workflows.judging import Judged, judge_study
 from harness.workflows.request import check_seeds
-
-SUBSET_CLASSES = (
-    "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",
-    "n03394916", "n03417042", "n03425413", "n03445777", "n03888257",
-)  # fmt: skip
-"""Tench, springer spaniel, cassette player, chain saw, church, French horn, garbage truck,
-gas pump, golf ball, parachute."""
-SUBSET_TRAIN = 64
-SUBSET_VAL = 20
+from harness.workflows.subset import imagenet_subset
 
 FULL_RECIPE = "apm5-resnet50"
 FULL_SETTINGS = ("batch=8",)
@@ -157,37 +149,3 @@ def compare_bits(first: Path, second: Path) -> int:
             remedy=f"run `harness diff {first} {second}`",
         )
     return len(marks)
-
-
-def imagenet_subset(imagenet: Path, runs: Path) -> Path:
-    """Ten named classes of ImageNet, a few images each, as links in a folder of their own.
-
-    Raises:
-        DataError: a class or images are missing.
-    """
-    folder = runs / "datasets" / "imagenet-smoke"
-    for split, count in (("train", SUBSET_TRAIN), ("val", SUBSET_VAL)):
-        for name in SUBSET_CLASSES:
-            _link_images(imagenet / split / name, folder / split / name, count)
-    return folder
-
-
-def _link_images(source: Path, target: Path, count: int) -> None:
-    images = sorted(p for p in source.glob("*") if p.is_file()) if source.is_dir() else []
-    if len(images) < count:
-        raise DataError(
-            f"{len(images)} images where the smoke takes {count}",
-            where=str(source),
-            expected="ImageNet as train/<wnid>/*.JPEG and val/<wnid>/*.JPEG",
-            remedy="set IMAGENET_DIR to such a folder, or unset it: the smoke then takes its "
-            "embedded digits",
-        )
-    target.mkdir(parents=True, exist_ok=True)
-    wanted = {image.name for image in images[:count]}
-    for stale in (link for link in target.iterdir() if link.name not in wanted):
-        stale.unlink()
-    for image in images[:count]:
-        link = target / image.name
-        if not link.is_symlink() or link.readlink() != image.resolve():
-            link.unlink(missing_ok=True)
-            link.symlink_to(image.resolve())

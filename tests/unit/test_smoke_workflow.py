@@ -8,23 +8,25 @@ from harness.errors import DataError, DifferenceFoundError, UsageError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
 from harness.workflows.data_shape import check_imagenet_shape, data_shape
+from harness.workflows.prepare import prepare
 from harness.workflows.reproduce import check_imagenet, target
-from harness.workflows.smoke import (
+from harness.workflows.smoke import compare_bits
+from harness.workflows.subset import (
     SUBSET_CLASSES,
     SUBSET_TRAIN,
     SUBSET_VAL,
-    compare_bits,
     imagenet_subset,
 )
+from tests.parity.generated_images import jpeg_bytes, picture
 
 
-def _imagenet(folder: Path, val: int = SUBSET_VAL) -> Path:
+def _imagenet(folder: Path, val: int = SUBSET_VAL, raw: bytes = b"x") -> Path:
     for split, count in (("train", SUBSET_TRAIN + 3), ("val", val)):
         for name in SUBSET_CLASSES:
             place = folder / split / name
             place.mkdir(parents=True)
             for i in range(count):
-                (place / f"{name}_{i:03}.JPEG").write_bytes(b"x")
+                (place / f"{name}_{i:03}.JPEG").write_bytes(raw)
     return folder
 
 
@@ -49,6 +51,18 @@ def test_the_subset_follows_a_folder_that_moved(tmp_path: Path) -> None:
             images = list((subset / split / name).iterdir())
             assert len(images) == count
             assert all(moved in image.resolve().parents for image in images)
+
+
+def test_a_prepared_folder_gives_the_same_subset(tmp_path: Path) -> None:
+    plain = _imagenet(tmp_path / "imagenet", raw=jpeg_bytes(picture(8, 8)))
+    prepare(plain, tmp_path / "prepared")
+    subsets = [
+        imagenet_subset(source, tmp_path / runs)
+        for source, runs in ((plain, "a"), (tmp_path / "prepared", "b"))
+    ]
+    links = [sorted(p for p in s.rglob("*") if p.is_symlink()) for s in subsets]
+    assert [p.resolve() for p in links[0]] == [p.resolve() for p in links[1]]
+    assert len(links[0]) == 10 * (SUBSET_TRAIN + SUBSET_VAL)
 
 
 def test_a_folder_without_the_classes_is_named(tmp_path: Path) -> None:
