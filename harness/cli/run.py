@@ -73,6 +73,11 @@ from harness.recipes.settings import with_settings
 )
 @devices_option
 @workers_option
+@click.option(
+    "--stop-when-unusual",
+    is_flag=True,
+    help="End a seed whose early curve is not that of earlier runs; without it a warning.",
+)
 @click.option("--eager", is_flag=True, help="Run operation by operation, for debugging.")
 @json_option
 def command(
@@ -92,6 +97,7 @@ def command(
     init: Path | None,
     devices: str,
     workers: int | None,
+    stop_when_unusual: bool,
     eager: bool,
     as_json: bool,
 ) -> None:
@@ -127,6 +133,7 @@ def command(
         tracking_uri=tracking_uri,
         mlflow_every_step=mlflow_every == "1",
         accept_numerics=accept_numerics,
+        stop_when_unusual=stop_when_unusual,
         eager=eager,
         init=init,
         devices=devices,

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from harness.errors import RecipeError
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol
 from harness.recipes.values import Frozen, digest_of
 
@@ -163,6 +164,22 @@ class Recipe(Frozen):
     def epochs(self) -> int:
         """Epochs over all phases, an extra warm-up epoch included."""
         return sum(phase.epochs for phase in self.phases)
+
+    def steps_in_epoch(self, train_images: int) -> int:
+        """Steps of an epoch: the recipe's own number, or floor(images / batch).
+
+        Raises:
+            RecipeError: there are fewer images than one batch.
+        """
+        steps = self.steps_per_epoch or train_images // self.batch
+        if steps == 0:
+            raise RecipeError(
+                f"{train_images} training images do not fill a batch of {self.batch}",
+                where=f"recipe {self.name}, field batch",
+                expected="at least one whole batch a pass",
+                remedy=f"take more images, or --set batch={max(1, train_images)}",
+            )
+        return steps
 
     @property
     def digest(self) -> str:

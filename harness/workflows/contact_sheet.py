@@ -10,7 +10,7 @@ from PIL import Image
 
 from harness.recipes.protocol import Normalisation
 
-FILE_NAME = "contact-sheet.png"
+CONTACT_SHEET = "contact-sheet.png"
 COLUMNS = 8
 IMAGES = 32
 LARGEST_TILE = 112

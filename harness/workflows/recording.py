@@ -11,6 +11,7 @@ from harness.record.schema import (
     CheckpointWritten,
     Replayed,
     Steps,
+    Warned,
 )
 from harness.training.checkpoint import Written
 from harness.training.loop import Window
@@ -36,12 +37,18 @@ class Recorder:
         self.writer.append(event)
         self.publish(event)
 
-    def steps(self, window: Window) -> None:
-        """Record new steps."""
+    def steps(self, window: Window) -> Steps:
+        """Record new steps; returns the event."""
         measured = asdict(window)
         del measured["first_step"]
         step = tuple(range(window.first_step, window.end_step))
-        self.record(Steps(time_s=self.now(), step=step, **measured))
+        event = Steps(time_s=self.now(), step=step, **measured)
+        self.record(event)
+        return event
+
+    def warning(self, step: int, topic: str, text: str) -> None:
+        """Record something that a reader of the result should know."""
+        self.record(Warned(time_s=self.now(), step=step, topic=topic, text=text))
 
     def replayed(self, window: Window, recorded: dict[int, str]) -> None:
         """Record steps that were computed again.

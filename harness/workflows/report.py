@@ -25,6 +25,7 @@ from harness.report.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement
+from harness.workflows.contact_sheet import CONTACT_SHEET
 from harness.workflows.verdict import verdict
 
 PICTURE_PIXELS = 160
@@ -221,7 +222,7 @@ def _thumbnail(root: Path, image_id: str) -> bytes | None:
 
 def _kept_sheet(folders: Sequence[Path]) -> Path | None:
     """The picture that the first run made of its first batch."""
-    path = folders[0] / "contact-sheet.png"
+    path = folders[0] / CONTACT_SHEET
     return path if path.is_file() else None
 
 

@@ -26,6 +26,7 @@ class RunRequest:
         tracking_uri: MLflow's; None is SQLite within `runs`.
         mlflow_every_step: Mirror every step, not windows of 100.
         accept_numerics: Go on under other numerics than the run began with.
+        stop_when_unusual: End a seed whose early curve is not that of earlier runs.
         eager: Run the step operation by operation.
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.
@@ -47,6 +48,7 @@ class RunRequest:
     tracking_uri: str | None = None
     mlflow_every_step: bool = False
     accept_numerics: bool = False
+    stop_when_unusual: bool = False
     eager: bool = False
     command: tuple[str, ...] = ()
     tracking: bool = True

@@ -176,8 +176,8 @@ def _one_seed(
             check_same_run(journal, request.recipe, data.identity.root_digest, seed)
             if journal.finished is not None:
                 job.share(f"seed {seed}", False)  # the value is the message
-                word = "already done" if journal.finished.status == "completed" else "diverged"
-                return _outcome(folder, seed, word)
+                ended = journal.finished.status
+                return _outcome(folder, seed, "already done" if ended == "completed" else ended)
             _check_numerics(request, journal, surroundings.numerics)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message

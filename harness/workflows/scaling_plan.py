@@ -153,7 +153,7 @@ def plan_on(
     """
     machine = machine_of(hardware, network, fitted_bytes)
     rows = tuple(planned(machine, count, recipe_bytes) for count in counts)
-    epoch = (recipe.steps_per_epoch or images // recipe.batch) * recipe.batch
+    epoch = recipe.steps_in_epoch(images) * recipe.batch
     seconds = [recipe.epochs * epoch / row.images_per_s for row in rows]
     return Plan(
         hardware=hardware.alone.name,

@@ -18,7 +18,7 @@ from harness.record.schema import (
     RunFinished,
 )
 from harness.training.background import CheckpointWriter
-from harness.training.checkpoint import list_checkpoints, read_latest
+from harness.training.checkpoint import read_latest
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import total_steps
 from harness.training.state import (
@@ -30,10 +30,11 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import build_step
-from harness.workflows import contact_sheet
 from harness.workflows.batches import recipe_batches
 from harness.workflows.comparable import comparable_steps
+from harness.workflows.contact_sheet import CONTACT_SHEET, with_contact_sheet
 from harness.workflows.disk import disk_error
+from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
@@ -48,6 +49,7 @@ from harness.workflows.surroundings import (
     resumed_event,
     started_event,
 )
+from harness.workflows.watching import Watch, open_watch
 from harness.workflows.workers import Job
 
 Reason = Literal["signal", "steps_limit", "error", "worker_lost"]
@@ -73,6 +75,7 @@ class SeedRun:
     checkpoints: CheckpointWriter = field(init=False)
     evaluator: RunEvaluator = field(init=False)
     progress: Progress = field(init=False)
+    watch: Watch | None = field(init=False, default=None)
     recorded: dict[int, str] = field(init=False, default_factory=dict)
     recorded_step: int = field(init=False, default=0)
     done: int = field(init=False, default=0)
@@ -85,7 +88,7 @@ class SeedRun:
     @property
     def steps_per_epoch(self) -> int:
         """Steps of an epoch: the recipe's, or floor(images / batch)."""
-        return self.recipe.steps_per_epoch or len(self.data.train) // self.recipe.batch
+        return self.recipe.steps_in_epoch(len(self.data.train))
 
     @property
     def total_steps(self) -> int:
@@ -123,12 +126,14 @@ class SeedRun:
             DifferenceFoundError: a replayed step differs.
             DataError: an image vanished or changed.
             MachineError: memory or disk did not suffice.
+            UnusualCurveError: the early curve is unusual and a stop was asked for.
         """
         with self._journal_writer() as writer:
             self.recorder = Recorder(writer, self.publish)
             with self.surroundings.devices.strategy.scope():
                 self._build()
             self.done = self._begin_together()
+            self.watch = self._open_watch() if self.job.chief else None
             with self._interruption_told(), self._checkpoint_writer(writer) as self.checkpoints:
                 return self._train_and_evaluate(self.done)
 
@@ -176,6 +181,21 @@ class SeedRun:
             take_from_chief(self.state, self.surroundings.devices.strategy)
         self.job.on_loss(self._record_loss)
         return first
+
+    def _open_watch(self) -> Watch:
+        def warn(topic: str, text: str) -> None:
+            self.recorder.warning(self.done, topic, text)
+            self.progress.note(f"warning: {text}")
+
+        return open_watch(
+            self.folder.path.parent,
+            self.journal.steps if self.journal else (),
+            seed=self.seed,
+            classes=self.recipe.model.classes or len(self.data.classes),
+            steps_total=self.total_steps,
+            stop=self.request.stop_when_unusual,
+            warn=warn,
+        )
 
     def _begin(self) -> int:
         """Record the start, or load the latest whole checkpoint and record the resume."""
@@ -244,6 +264,10 @@ class SeedRun:
         batches = recipe_batches(
             self.recipe, self.data.train, devices, seed=self.seed, first=first, end=last
         )
+        pictured: Iterator[Any] = batches
+        if first == 0 and self.job.chief:
+            sheet = self.folder.path / CONTACT_SHEET
+            pictured = with_contact_sheet(batches, sheet, self.recipe.normalisation)
         title = f"{self.recipe.name}, seed {self.seed}"
         with (
             Progress(total_steps=last, first_step=first, title=title) as self.progress,
@@ -252,7 +276,7 @@ class SeedRun:
         ):
             return train(
                 step_function,
-                self._pictured(batches, first),
+                pictured,
                 self.recipe.phases,
                 plan,
                 hooks,
@@ -261,23 +285,20 @@ class SeedRun:
                 now=time.perf_counter,
             )
 
-    def _pictured(self, batches: Iterator[Any], first: int) -> Iterator[Any]:
-        if first or not self.job.chief:
-            return batches
-        path = self.folder.path / contact_sheet.FILE_NAME
-        return contact_sheet.with_contact_sheet(batches, path, self.recipe.normalisation)
-
     def _window(self, window: Window) -> None:
+        event = None
         if window.first_step < self.recorded_step:
             self.recorder.replayed(window, self.recorded)
         else:
-            self.recorder.steps(window)
+            event = self.recorder.steps(window)
         self.done = window.end_step
         self.checkpoints.poll()
         overflow = self.recipe.precision.compute == "float16"
         bad = window.first_not_finite(gradients_may_overflow=overflow)
         if bad is not None:
             raise self._diverged(window, bad)
+        if event is not None and self.watch is not None:
+            self.watch.see(event)
         show(window, self.progress, self.steps_per_epoch, self.total_steps)
 
     def _end_epoch(self, step: int) -> None:
@@ -300,12 +321,7 @@ class SeedRun:
     def _interrupted_by_signal(self, step: int, asked_by: str) -> PreemptedError:
         detail = f"received {asked_by}"
         self._interrupted(step, "signal", detail)
-        return PreemptedError(
-            f"stopped after step {step} of {self.total_steps}: {detail}",
-            where=str(self.folder.path),
-            expected="a checkpoint, which is written",
-            remedy=f"go on with the same command:\n    {' '.join(self.request.command)}",
-        )
+        return preempted(step, self.total_steps, detail, self.folder.path, self.request.command)
 
     def _stop_at_limit(self, step: int) -> None:
         if self.request.eval_images is not None:
@@ -333,16 +349,6 @@ class SeedRun:
 
     def _diverged(self, window: Window, step: int) -> DivergedError:
         self.checkpoints.wait()
-        found = (
-            f"the loss or gradient of step {step} is not finite "
-            f"(window of steps {window.first_step} to {window.end_step - 1})"
-        )
-        good = list_checkpoints(self.folder.checkpoints)
-        last_good = good[-1].name if good else "none"
-        self._finish("diverged", step, f"{found}; last good checkpoint: {last_good}")
-        return DivergedError(
-            found,
-            where=str(self.folder.path),
-            expected=f"finite values; last good checkpoint: {last_good}",
-            remedy="look at the loss before that step in the report; check recipe and data",
-        )
+        error = diverged(window, step, self.folder.path, self.folder.checkpoints)
+        self._finish("diverged", step, f"{error.found}; {error.expected}")
+        return error

@@ -51,11 +51,6 @@ class Workload:
     disk_bytes: int
 
 
-def steps_per_epoch(recipe: Recipe, data: Counts) -> int:
-    """As the recipe says, else floor(training images / batch), at least one."""
-    return recipe.steps_per_epoch or max(1, data.train_images // recipe.batch)
-
-
 def workload(
     recipe: Recipe,
     data: Counts,
@@ -81,7 +76,7 @@ def workload(
     """
     from harness.measure.operations import forward_flops, training_flops
 
-    per_epoch = steps_per_epoch(recipe, data)
+    per_epoch = recipe.steps_in_epoch(data.train_images)
     total = per_epoch * recipe.epochs
     end = min(total, last_step or total)
     steps = max(0, end - steps_done)

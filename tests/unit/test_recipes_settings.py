@@ -112,3 +112,11 @@ def test_protocols_say_in_what_they_differ() -> None:
     renamed = ten_crop().model_copy(update={"name": "other"})
     assert renamed.digest == ten_crop().digest
     assert not renamed.differences(ten_crop())
+
+
+def test_steps_of_an_epoch_are_whole_batches_or_the_recipes_own(recipe: Recipe) -> None:
+    assert recipe.steps_in_epoch(1_281_167) == 10_009
+    assert with_settings(recipe, ("steps_per_epoch=7",)).steps_in_epoch(3) == 7
+    with pytest.raises(RecipeError, match="do not fill a batch of 128") as caught:
+        recipe.steps_in_epoch(100)
+    assert "--set batch=100" in str(caught.value)
