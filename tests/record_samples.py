@@ -13,7 +13,9 @@ from harness.record.journal import FILE_NAME, JournalWriter
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.schema import (
     AnyEvent,
+    Ceiling,
     CheckpointWritten,
+    DataDecisions,
     DataIdentity,
     EffectiveNumerics,
     Evaluation,
@@ -78,6 +80,8 @@ def started(run: SampleRun) -> RunStarted:
             classes=run.classes,
             class_order="folder",
         ),
+        data_decisions=DataDecisions(as_is=1635, converted=2, turned=3),
+        ceiling=Ceiling(gemm_flops_per_s=1e9, devices=2, training_flops_per_image=1_000_000),
         steps_per_epoch=run.steps_per_epoch,
         steps_total=run.steps,
         harness_version="0.1.0",

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from harness.data.texts import Names
-from harness.record.schema import DataIdentity
+from harness.record.schema import DataDecisions, DataIdentity
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,4 @@ class DataSet:
     classes: tuple[str, ...]
     class_order: Literal["wordnet", "devkit", "folder"]
     identity: DataIdentity
+    decisions: DataDecisions | None = None

@@ -30,7 +30,7 @@ from harness.data.texts import Texts
 from harness.data.truths import kind_of, known_truths
 from harness.errors import DataError
 from harness.measure.machine import usable_cores
-from harness.record.schema import DataIdentity
+from harness.record.schema import DataDecisions, DataIdentity
 
 
 def open_dataset(path: Path, *, manifests: Path) -> DataSet:
@@ -142,6 +142,9 @@ def _load(description: Description, folder: Path) -> DataSet:
         classes=identity.classes,
         class_order=identity.class_order,
         identity=identity,
+        decisions=DataDecisions(
+            as_is=description.as_is, converted=description.converted, turned=description.turned
+        ),
     )
 
 

@@ -8,7 +8,9 @@ Expected: at least 97 % top-1 with ten crops for every declared seed.
 The network, loss, optimizer and every step of the input are the reference's;
 images, batch, scales and schedule are small. Digits are mirrored in training,
 though a mirrored digit is another sign, because ten-crop evaluation shows
-mirrored crops.
+mirrored crops. The colour steps are narrower than the reference's: white
+strokes on black have no colour, and the reference's widths clip their greys,
+which cost about one point.
 """
 
 from harness.recipes.protocol import center_crop, ten_crop
@@ -48,9 +50,9 @@ SMOKE = Recipe(
         short_side=(34, 39),
         flip=True,
         hue_degrees=36.0,
-        saturation=(0.6, 1.4),
-        value=(0.6, 1.4),
-        pca_std=0.1,
+        saturation=(0.9, 1.1),
+        value=(0.9, 1.1),
+        pca_std=0.02,
     ),
     epoch_protocol=center_crop(SHORT_SIDE, IMAGE_SIZE),
     final_protocols=(center_crop(SHORT_SIDE, IMAGE_SIZE), ten_crop(SHORT_SIDE, IMAGE_SIZE)),

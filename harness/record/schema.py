@@ -35,6 +35,22 @@ class DataIdentity(Frozen):
     class_order: Literal["wordnet", "devkit", "folder"]
 
 
+class DataDecisions(Frozen):
+    """How many images of a data set are read in which way."""
+
+    as_is: int = Field(ge=0, description="read as they are")
+    converted: int = Field(ge=0, description="read from a lossless copy, such as CMYK to RGB")
+    turned: int = Field(ge=0, description="EXIF orientation turns or mirrors the original")
+
+
+class Ceiling(Frozen):
+    """What a run's device could do at best, measured before its first step."""
+
+    gemm_flops_per_s: float = Field(gt=0, description="square matrix product on one device")
+    devices: int = Field(ge=1, description="GPUs, or processes where the processor computes")
+    training_flops_per_image: int = Field(gt=0, description="forward and both gradients")
+
+
 class EffectiveNumerics(Frozen):
     """How the mathematics was executed in fact. Equal digests promise equal bits."""
 
@@ -76,7 +92,12 @@ class RunStarted(Event):
     numerics: EffectiveNumerics
     numerics_digest: Hex64
     data: DataIdentity
-    data_path: str | None = Field(default=None, description="folder that was given as --data")
+    data_path: str | None = Field(
+        default=None,
+        description="folder given as --data: absolute, or seen from the run's folder",
+    )
+    data_decisions: DataDecisions | None = None
+    ceiling: Ceiling | None = Field(default=None, description="of the devices that began the run")
     steps_per_epoch: int = Field(ge=1)
     steps_total: int = Field(ge=1)
     harness_version: str

@@ -10,7 +10,7 @@ from harness.report.accuracy import Mistake
 from harness.report.content import Picture, Report, Section
 from harness.report.learning import learning
 from harness.report.run_record import RunRecord
-from harness.report.timing import PeakShare, timing
+from harness.report.timing import timing
 from harness.report.wording import listed
 from harness.verdict.judgement import Judgement
 
@@ -18,9 +18,6 @@ NO_PICTURES = "No pictures are shown: the data folder was not given (`harness re
 NO_CONTACT_SHEET = (
     "No contact sheet of augmented images is shown: none was given "
     "(`harness report --contact-sheet FILE`)."
-)
-UNKNOWN_PEAK = PeakShare(
-    None, "the share of the machine's peak is unknown, because no peak was measured for this run."
 )
 
 
@@ -31,7 +28,6 @@ class Extras:
     Attributes:
         judgement: None when the runs cannot be judged together.
         not_judged: Why there is no judgement.
-        peaks: One for each run, or nothing.
         certificates: Those that were found, by name of run.
         mistakes: By name of run and protocol.
         pictures: Media type and bytes by image id.
@@ -41,7 +37,6 @@ class Extras:
 
     judgement: Judgement | None = None
     not_judged: str = "no verdict was asked for"
-    peaks: tuple[PeakShare, ...] = ()
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
     pictures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -56,13 +51,12 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         runs: At least one.
         extras: What else is known; what is missing is said in the report.
     """
-    peaks = extras.peaks or (UNKNOWN_PEAK,) * len(runs)
     sections = [
         *_judged(extras),
         circumstances.study(runs),
         accuracies.accuracy(runs),
         learning(runs),
-        timing(runs, peaks),
+        timing(runs),
         circumstances.determinism(runs, extras.certificates),
         circumstances.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
         accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),

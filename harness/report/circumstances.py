@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.recipes.catalogue import RECIPES
 from harness.record.certificate import Certificate
+from harness.record.schema import DataDecisions
 from harness.report.content import Picture, Section, Table
 from harness.report.run_record import RunRecord
 from harness.report.wording import MISSING, count, duration, listed, moment, number, plural
@@ -70,7 +71,8 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
         contact_sheet: Augmented training images.
         missing: Why there is no contact sheet, when there is none.
     """
-    identities = list(dict.fromkeys(run.started.data for run in runs))
+    decided = {run.started.data: run.started.data_decisions for run in runs}
+    identities = list(decided)
     rows = tuple(
         (
             one.name,
@@ -79,11 +81,13 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
             count(one.val_images),
             count(len(one.classes)),
             one.class_order,
+            *_decisions(decisions),
             one.root_digest,
         )
-        for one in identities
+        for one, decisions in decided.items()
     )
-    columns = ("name", "kind", "training", "validation", "classes", "class order", "root digest")
+    columns = ("name", "kind", "training", "validation", "classes", "class order",
+               "read as is", "converted", "turned by EXIF", "root digest")  # fmt: skip
     paragraphs = []
     if len(identities) > 1:
         paragraphs.append("The runs did not use the same data: their numbers are not comparable.")
@@ -97,9 +101,15 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
         "data",
         "Data",
         tuple(paragraphs),
-        tables=(Table("Data sets", columns, rows, frozenset({2, 3, 4})),),
+        tables=(Table("Data sets", columns, rows, frozenset({2, 3, 4, 6, 7, 8})),),
         pictures=(contact_sheet,) if contact_sheet else (),
     )
+
+
+def _decisions(found: DataDecisions | None) -> tuple[str, str, str]:
+    if found is None:
+        return (MISSING,) * 3
+    return count(found.as_is), count(found.converted), count(found.turned)
 
 
 def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificate]) -> Section:

@@ -1,7 +1,6 @@
 """How fast the runs were: distribution and timeline of the step time, rates, waits, pauses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +10,7 @@ from harness.report.content import Drawing, Section, Table
 from harness.report.drawing import MUTED, Size, axes, draw, legend, series_style
 from harness.report.reduction import reduce_curve
 from harness.report.run_record import RunRecord
-from harness.report.wording import count, duration, listed, milliseconds, number, percent
+from harness.report.wording import count, duration, milliseconds, number, percent
 
 WHAT_IS_TIMED = (
     "Steps that hold compilation are left out of every figure here, and pauses for evaluations and "
@@ -19,39 +18,23 @@ WHAT_IS_TIMED = (
 )
 
 
-@dataclass(frozen=True)
-class PeakShare:
-    """How much of the machine's measured peak a run used.
-
-    Attributes:
-        share: Fraction of the peak; None when it is unknown.
-        why: How it was found, or why it is unknown.
-    """
-
-    share: float | None
-    why: str
+WHAT_IS_PEAK = (
+    "Share of peak: operations of the forward pass and both gradients, counted from the graph, "
+    "over the rate of a matrix product on the same devices, measured when the run began."
+)
 
 
-def timing(runs: Sequence[RunRecord], peaks: Sequence[PeakShare]) -> Section:
-    """Step times, images a second, data waits, pauses and the share of the machine's peak.
-
-    Args:
-        runs: At least one.
-        peaks: One for each run.
-    """
+def timing(runs: Sequence[RunRecord]) -> Section:
+    """Step times, images a second, data waits, pauses and the share of the machine's peak."""
     timed = [run for run in runs if run.series.timed.any()]
-    paragraphs = [WHAT_IS_TIMED]
     if not timed:
         return Section("timing", "Speed", ("No timed step is in the journals.",))
-    for why in dict.fromkeys(peak.why for peak in peaks):
-        names = [run.name for run, peak in zip(runs, peaks, strict=True) if peak.why == why]
-        paragraphs.append(f"{listed(names)}: {why}")
     return Section(
         "timing",
         "Speed",
-        tuple(paragraphs),
+        (WHAT_IS_TIMED, WHAT_IS_PEAK),
         (_distribution(timed), _timeline(timed)),
-        (_table(runs, peaks),),
+        (_table(runs),),
     )
 
 
@@ -114,22 +97,36 @@ def _marks(plot: Axes, run: RunRecord) -> None:
             )  # fmt: skip
 
 
-def _table(runs: Sequence[RunRecord], peaks: Sequence[PeakShare]) -> Table:
+def _table(runs: Sequence[RunRecord]) -> Table:
     columns = (
         "run", "steps timed", "median", "mean", "99th percentile", "longest", "images/s",
-        "data wait", "share of peak", "evaluating", "checkpoints",
+        "data wait", "share of peak", "peak, GFLOP/s", "evaluating", "checkpoints",
     )  # fmt: skip
-    rows = [_row(run, peak) for run, peak in zip(runs, peaks, strict=True)]
+    rows = [_row(run) for run in runs]
     return Table("Speed", columns, tuple(rows), frozenset(range(1, len(columns))))
 
 
-def _row(run: RunRecord, peak: PeakShare) -> tuple[str, ...]:
+def peak_share(run: RunRecord, images_per_s: float) -> float | None:
+    """Which share of the measured peak the run's arithmetic used; None when no peak is known."""
+    ceiling, peak = run.started.ceiling, _peak_flops_per_s(run)
+    if ceiling is None or peak is None:
+        return None
+    return images_per_s * ceiling.training_flops_per_image / peak
+
+
+def _peak_flops_per_s(run: RunRecord, scale: float = 1.0) -> float | None:
+    ceiling = run.started.ceiling
+    return scale * ceiling.gemm_flops_per_s * ceiling.devices if ceiling else None
+
+
+def _row(run: RunRecord) -> tuple[str, ...]:
     series = run.series
     timed = series.timed
     times = series.step_time_s[timed]
     if not times.size:
-        return (run.name, "0", *("-",) * 9)
+        return (run.name, "0", *("-",) * 10)
     total = float(times.sum())
+    images_per_s = float(series.images[timed].sum()) / total
     median, p99 = np.percentile(times, (50, 99))
     return (
         run.name,
@@ -138,9 +135,10 @@ def _row(run: RunRecord, peak: PeakShare) -> tuple[str, ...]:
         milliseconds(float(times.mean())),
         milliseconds(float(p99)),
         milliseconds(float(times.max())),
-        number(float(series.images[timed].sum()) / total, 4),
+        number(images_per_s, 4),
         percent(float(series.data_wait_s[timed].sum()) / total, 1),
-        percent(peak.share, 1),
+        percent(peak_share(run, images_per_s), 1),
+        number(_peak_flops_per_s(run, 1e-9)),
         duration(sum(event.duration_s for event in run.evaluations)),
         duration(sum(event.stall_s for event in run.checkpoints)),
     )

@@ -7,7 +7,10 @@ from harness.errors import RecordError, UsageError
 from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary, read_summary
+from harness.report.comparison import Comparable, build_comparison
+from harness.report.content import Report
 from harness.verdict.paired import PairedComparison, compare_predictions
+from harness.workflows.report import run_records
 
 
 def compare(first: Path, second: Path, *, protocol: str | None = None) -> PairedComparison:
@@ -32,6 +35,24 @@ def compare(first: Path, second: Path, *, protocol: str | None = None) -> Paired
         files = (_predictions_of(runs[0], name), _predictions_of(runs[1], name))
     tables = [read_predictions(file) for file in files]
     return compare_predictions(tables[0], tables[1], names=(str(files[0]), str(files[1])))
+
+
+def difference_page(first: Path, second: Path, *, protocol: str | None = None) -> Report:
+    """The comparison as a page; of two runs also recipe, curves, speed, data, environment.
+
+    Runs without a common evaluation are shown all the same, with the reason.
+
+    Raises:
+        RecordError: files that cannot be read or were altered.
+        UsageError: a prediction file stands beside a run.
+    """
+    if first.suffix == second.suffix == ".parquet":
+        return build_comparison(Comparable(compare(first, second)))
+    runs = tuple(run_records([read_summary(path).folder for path in (first, second)]))
+    try:
+        return build_comparison(Comparable(compare(first, second, protocol=protocol), runs=runs))
+    except UsageError as error:
+        return build_comparison(Comparable(None, f"Not compared: {error.found}.", runs))
 
 
 def _common_protocol(first: RunSummary, second: RunSummary) -> str:

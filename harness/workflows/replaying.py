@@ -1,5 +1,6 @@
 """Open a run for replaying: pin this process as the run was pinned, find its data."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def _data(folder: Path, journal: Journal, data: Path | None) -> "DataSet":
     from harness.data.opening import open_dataset
 
     recorded = journal.started.data_path
-    place = data or (Path(recorded) if recorded else None)
+    place = data or (Path(os.path.normpath(folder / recorded)) if recorded else None)
     if place is None or not place.exists():
         raise DataError(
             "the run's data set is not where it was",

@@ -62,7 +62,7 @@ def report(request: ReportRequest) -> Report:
         BaselineError: a target file that is wrong.
     """
     folders = find_runs(request.paths)
-    records = _records(folders)
+    records = run_records(folders)
     judgement, why_not = judge_with(folders, request.baselines, request.target)
     found = _mistakes(folders, records)
     pictures, no_pictures = _pictures(request.data, found)
@@ -86,7 +86,17 @@ def write_report(content: Report, page: Path, text: Path | None) -> None:
     Raises:
         UsageError: a file cannot be written.
     """
-    _write(page, html(content))
+    write_pages(content, page, text)
+
+
+def write_pages(content: Report, page: Path | None, text: Path | None) -> None:
+    """Write as HTML, as Markdown, or both, each atomically.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    if page is not None:
+        _write(page, html(content))
     if text is not None:
         _write(text, markdown(content))
 
@@ -109,8 +119,11 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-def _records(folders: Sequence[Path]) -> list[RunRecord]:
-    """One journal is in memory at a time: a long one takes hundreds of megabytes as events."""
+def run_records(folders: Sequence[Path]) -> list[RunRecord]:
+    """What the page needs of each run.
+
+    One journal is in memory at a time: a long one takes hundreds of megabytes as events.
+    """
     names = distinct_names([read_summary(folder).started for folder in folders])
     return [_record(folder, name) for folder, name in zip(folders, names, strict=True)]
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.workflows.surroundings import Surroundings
 
 Say = Callable[[str], None]
+PEAK_SECONDS = 0.3
+"""Spent on the matrix product that a run's speed is compared with."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,14 @@ def _threads(request: RunRequest) -> Numerics:
 
 
 def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
+    import tensorflow as tf
+
     from harness.measure.environment import (
         capture_environment,
         effective_numerics,
         git_state,
     )
+    from harness.measure.peaks import measure_gemm
     from harness.workflows.surroundings import Surroundings
 
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
@@ -156,6 +161,9 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
         git_commit=commit,
         git_dirty=dirty,
         devices=devices,
+        gemm_flops_per_s=measure_gemm(
+            seconds=PEAK_SECONDS, dtype=tf.as_dtype(request.recipe.precision.compute)
+        ),
     )
 
 

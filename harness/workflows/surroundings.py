@@ -1,11 +1,13 @@
 """What a run is executed in, and the events that record its start and each resume."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
 from harness.data.dataset import DataSet
-from harness.record.schema import EffectiveNumerics, Resumed, RunStarted
+from harness.record.schema import Ceiling, EffectiveNumerics, Resumed, RunStarted
 from harness.training.checkpoint import Loaded
 from harness.training.devices import Devices
 from harness.workflows.request import RunRequest
@@ -21,6 +23,7 @@ class Surroundings:
         git_commit: Of the harness, or None outside a checkout.
         git_dirty: Whether it had uncommitted changes.
         devices: Replicas, and which of them are here.
+        gemm_flops_per_s: Of one device, measured in this process.
     """
 
     numerics: EffectiveNumerics
@@ -28,6 +31,13 @@ class Surroundings:
     git_commit: str | None
     git_dirty: bool | None
     devices: Devices
+    gemm_flops_per_s: float
+
+    @property
+    def peak_devices(self) -> int:
+        """How often the peak is there: logical devices share one processor."""
+        on_gpu = any(name.startswith("GPU") for name in self.numerics.devices)
+        return self.devices.replicas if on_gpu else self.devices.workers
 
 
 @dataclass(frozen=True)
@@ -38,13 +48,28 @@ class Identity:
     seed: int
     steps_per_epoch: int
     steps_total: int
+    training_flops_per_image: int
     init_weights: str | None
 
 
+def place_from(folder: Path, data: Path) -> str:
+    """Where `data` lies: as given when absolute, else seen from the run's folder.
+
+    `folder / place_from(folder, data)` names it again from any working directory,
+    and a tree that holds both may be moved.
+    """
+    return str(data) if data.is_absolute() else os.path.relpath(data, folder)
+
+
 def started_event(
-    identity: Identity, request: RunRequest, data: DataSet, around: Surroundings, time_s: float
+    identity: Identity,
+    request: RunRequest,
+    data: DataSet,
+    around: Surroundings,
+    time_s: float,
+    folder: Path,
 ) -> RunStarted:
-    """The first event of a journal."""
+    """The first event of the journal in `folder`."""
     return RunStarted(
         time_s=time_s,
         run_id=identity.run_id,
@@ -55,7 +80,13 @@ def started_event(
         numerics=around.numerics,
         numerics_digest=around.numerics.digest,
         data=data.identity,
-        data_path=str(request.data.resolve()),
+        data_path=place_from(folder, request.data),
+        data_decisions=data.decisions,
+        ceiling=Ceiling(
+            gemm_flops_per_s=around.gemm_flops_per_s,
+            devices=around.peak_devices,
+            training_flops_per_image=identity.training_flops_per_image,
+        ),
         steps_per_epoch=identity.steps_per_epoch,
         steps_total=identity.steps_total,
         harness_version=__version__,

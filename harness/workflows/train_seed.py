@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from harness.data.dataset import DataSet
 from harness.errors import DivergedError, HarnessError, PreemptedError
+from harness.measure.operations import multiply_adds, training_flops
 from harness.numerics.fingerprint import arrays_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
@@ -109,6 +110,9 @@ class SeedRun:
             seed=self.seed,
             steps_per_epoch=self.steps_per_epoch,
             steps_total=self.total_steps,
+            training_flops_per_image=training_flops(
+                multiply_adds(self.state.model, self.recipe.model.image_size), 1
+            ),
             init_weights=self._init_weights,
         )
 
@@ -201,7 +205,9 @@ class SeedRun:
         """Record the start, or load the latest whole checkpoint and record the resume."""
         around, now = self.surroundings, self.recorder.now
         if self.journal is None:
-            started = started_event(self._identity, self.request, self.data, around, now())
+            started = started_event(
+                self._identity, self.request, self.data, around, now(), self.folder.path
+            )
             self.recorder.record(started)
             self.recorder.writer.sync()
             return 0

@@ -153,7 +153,17 @@ def test_the_numbers_of_a_run_are_those_of_its_journal(content: Report) -> None:
     assert ten["seed 1"][4] == "98.00 %"
     assert ten["seed 2"][4] == "95.00 %"
     (timing,) = [section for section in content.sections if section.name == "timing"]
-    assert timing.tables[0].rows[0][1] == "239"  # the step that holds compilation is left out
+    speed = dict(zip(timing.tables[0].columns, timing.tables[0].rows[0], strict=True))
+    assert speed["steps timed"] == "239"  # the step that holds compilation is left out
+    assert speed["peak, GFLOP/s"] == "2.00"
+    share = float(speed["share of peak"].removesuffix(" %")) / 100
+    assert share == pytest.approx(float(speed["images/s"]) * 1e6 / 2e9, abs=6e-4)
+
+
+def test_the_odd_files_of_the_data_are_counted(content: Report) -> None:
+    (data,) = [section for section in content.sections if section.name == "data"]
+    row = dict(zip(data.tables[0].columns, data.tables[0].rows[0], strict=True))
+    assert (row["read as is"], row["converted"], row["turned by EXIF"]) == ("1,635", "2", "3")
 
 
 def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:

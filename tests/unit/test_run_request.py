@@ -14,6 +14,7 @@ from harness.workflows.disk import disk_errors
 from harness.workflows.request import check_seeds
 from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
 from harness.workflows.stopping import stop_on_signals
+from harness.workflows.surroundings import place_from
 from tests.record_samples import SampleRun, started, write_run
 
 
@@ -34,6 +35,21 @@ def test_seeds_that_are_refused(seeds: tuple[int, ...], words: str) -> None:
 @pytest.mark.parametrize("seeds", [(0,), (1, 2, 3), (2**31 - 1,)])
 def test_seeds_that_are_taken(seeds: tuple[int, ...]) -> None:
     check_seeds(seeds)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("/data/imagenet", "/data/imagenet"),
+        ("runs/datasets/digits", "../../datasets/digits"),
+        ("../photographs", "../../../../photographs"),
+    ],
+)
+def test_the_place_of_the_data_is_found_again_from_the_run(data: str, expected: str) -> None:
+    folder = Path("runs/smoke-00000000/seed-1")
+    place = place_from(folder, Path(data))
+    assert place == expected
+    assert os.path.normpath(folder / place) == data
 
 
 def test_a_locked_run_names_its_holder(tmp_path: Path) -> None:

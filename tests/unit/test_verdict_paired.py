@@ -11,9 +11,11 @@ from scipy import stats
 from harness.cli.compare import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import center_crop, ten_crop
+from harness.recipes.smoke import SMOKE
 from harness.record.predictions import predictions_table, read_predictions, write_predictions
+from harness.report.markdown import markdown
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
-from harness.workflows.compare import compare
+from harness.workflows.compare import compare, difference_page
 from tests.record_samples import SampleRun, write_run
 
 CLASSES = 10
@@ -128,6 +130,29 @@ def test_two_runs_are_compared_by_their_last_evaluation(tmp_path: Path) -> None:
     assert PairedComparison.model_validate_json(document.output) == found
     with pytest.raises(UsageError, match="multi_scale"):
         compare(one, other, protocol="multi_scale")
+
+
+def test_the_page_of_two_runs_shows_what_differs(tmp_path: Path) -> None:
+    other_recipe = SMOKE.model_copy(update={"batch": 64})
+    one = write_run(tmp_path / "a" / "seed-1", SampleRun(top1_correct=196))
+    other = write_run(tmp_path / "b" / "seed-1", SampleRun(top1_correct=190, recipe=other_recipe))
+    page, text = tmp_path / "page.html", tmp_path / "page.md"
+    words = [str(one), str(other), "--out", str(page), "--markdown", str(text)]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0
+    assert "-3.00 pp top-1 on 200 images" in text.read_text(encoding="utf-8")
+    (row,) = [line for line in text.read_text(encoding="utf-8").splitlines() if "| batch" in line]
+    assert "32" in row
+    assert "64" in row
+    assert "Second minus first" in page.read_text(encoding="utf-8")
+
+
+def test_runs_without_a_common_evaluation_still_get_their_page(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "seed-1", SampleRun(seed=1))
+    other = write_run(tmp_path / "seed-2", SampleRun(seed=2, evaluates=False))
+    text = markdown(difference_page(one, other))
+    assert "no evaluation in common" in text
+    assert "Both runs have the same recipe" in text
 
 
 def test_altered_predictions_of_a_run_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""What the harness costs around the step, and whether that grows with the length of a run.
+
+The bare loop calls a step without fingerprints on one batch that stays in
+memory. The harness' loop calls the real step and feeds clock, journal, progress
+and a mirror to SQLite. Both train the same variables, in alternation.
+"""
+
+import io
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import tensorflow as tf
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import harness.training.step as step_module
+from harness.models.build import build_model
+from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Constant, Phase
+from harness.record.journal import JournalWriter
+from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
+from harness.training.loop import Hooks, Plan, Window, train
+from harness.training.state import create_state
+from harness.training.step import StepFunction, StepOutput, build_step
+from harness.workflows.progress import Progress
+from harness.workflows.recording import Recorder, show
+from tests.record_samples import SampleRun, started
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
+)
+BATCH = 32
+ROUNDS = 5
+STEPS = 4
+MOST = 0.02
+LONG = 50_000
+PHASES = (Phase(epochs=1, rate=Constant(rate=1e-3)),)
+
+
+@contextmanager
+def records(folder: Path) -> Iterator[Callable[[Window], None]]:
+    """Journal, mirror and progress as in a run; yields what takes a window."""
+    run = SampleRun(steps=LONG)
+    folder.mkdir(parents=True)
+    stream = io.StringIO()
+    with (
+        JournalWriter(folder / "journal.jsonl") as journal,
+        Progress(total_steps=LONG, stream=stream, terminal=False) as progress,
+    ):
+        journal.append(started(run))
+        mirror = open_mirror(
+            tracking_uri=default_tracking_uri(folder.parent), run_dir=folder, study="overhead"
+        )
+        recorder = Recorder(journal, mirror.publish)
+
+        def take(window: Window) -> None:
+            recorder.steps(window)
+            show(window, progress, LONG, LONG)
+
+        yield take
+        outcome = mirror.close(120.0)
+        assert outcome.complete, outcome.reason
+
+
+def loop(step: StepFunction, batch: dict[str, Any], first: int, last: int, take: Any) -> None:
+    """The harness' own loop over steps `first` to `last`."""
+    plan = Plan(
+        first_step=first, last_step=last, total_steps=LONG, steps_per_epoch=LONG,
+        checkpoint_every=LONG, recorded_step=0,
+    )  # fmt: skip
+    hooks = Hooks(
+        on_window=take,
+        on_checkpoint=lambda _: None,
+        on_epoch=lambda _: None,
+        reset_momentum=lambda: None,
+        stop_requested=lambda _: False,
+    )
+    train(step, itertools.repeat(batch), PHASES, plan, hooks, images_per_step=BATCH)
+
+
+def no_marks(*_tensors: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.constant(0, tf.uint64), tf.constant(0, tf.uint64)
+
+
+@pytest.mark.slow
+def test_the_harness_costs_under_two_percent_of_the_step(
+    benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ResNet-50 v2, 224 px, batch 32: medians of rounds of a few steps, taken in turns."""
+    recipe = APM5_RESNET50.model_copy(update={"batch": BATCH})
+    state = create_state(build_model(recipe.model, classes=1000, seed=0), float16=False)
+    strategy = tf.distribute.get_strategy()
+    image = tf.random.stateless_normal((BATCH, 224, 224, 3), (0, 0))
+    batch = {"image": image, "label": tf.range(BATCH)}
+    rate = tf.constant(1e-3)
+    whole = build_step(state, recipe, strategy)
+    whole(image, batch["label"], rate)
+    with monkeypatch.context() as patch:
+        patch.setattr(step_module, "step_marks", no_marks)
+        bare = build_step(state, recipe, strategy)
+        bare(image, batch["label"], rate)
+    times: dict[str, list[float]] = {"bare": [], "harness": []}
+
+    def bare_round() -> None:
+        begun = time.perf_counter()
+        outputs = [bare(image, batch["label"], rate) for _ in range(STEPS)]
+        outputs[-1].loss.numpy()
+        times["bare"].append((time.perf_counter() - begun) / STEPS)
+
+    with records(tmp_path / "seed-1") as take:
+        loop(whole, batch, 0, 1, take)
+        ends = itertools.count(1, STEPS)
+
+        def harness_round() -> None:
+            first = next(ends)
+            begun = time.perf_counter()
+            loop(whole, batch, first, first + STEPS, take)
+            times["harness"].append((time.perf_counter() - begun) / STEPS)
+
+        benchmark.pedantic(harness_round, setup=bare_round, rounds=ROUNDS)
+    ratios = [h / b for h, b in zip(times["harness"], times["bare"], strict=True)]
+    benchmark.extra_info |= times | {"cost": statistics.median(ratios) - 1, "ratios": ratios}
+    assert statistics.median(ratios) - 1 < MOST
+
+
+def stub(_image: tf.Tensor, _label: tf.Tensor, _rate: tf.Tensor) -> StepOutput:
+    mark = tf.constant(7, tf.uint64)
+    return StepOutput(tf.constant(1.0), tf.constant(2.0), tf.constant(3), mark, mark)
+
+
+@pytest.mark.slow
+def test_time_and_memory_of_a_step_do_not_grow(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """A step that computes nothing shows what the harness itself does, at its beginning and end."""
+    ends: list[float] = []
+    memory: list[int] = []
+    process = psutil.Process(os.getpid())
+    with records(tmp_path / "seed-1") as record:
+
+        def take(window: Window) -> None:
+            record(window)
+            ends.append(time.perf_counter())
+            memory.append(process.memory_info().rss)
+
+        batch = {"image": tf.zeros([1]), "label": tf.zeros([1], tf.int32)}
+        benchmark.pedantic(lambda: loop(stub, batch, 0, LONG, take), rounds=1)
+    window_s = [after - before for before, after in itertools.pairwise(ends)]
+    early, late = statistics.median(window_s[4:54]), statistics.median(window_s[-50:])
+    benchmark.extra_info |= {
+        "early_window_s": early,
+        "late_window_s": late,
+        "early_rss_bytes": memory[50],
+        "late_rss_bytes": memory[-1],
+        "steps_per_s": LONG / (ends[-1] - ends[0]),
+    }
+    # A window of 100 real steps lasts seconds: 2 % of the stub's is far below 2 % of that.
+    assert late / early < 1.02
+    assert memory[-1] / memory[50] < 1.02
