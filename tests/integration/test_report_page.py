@@ -140,7 +140,6 @@ def test_what_is_missing_is_said(content: Report) -> None:
     text = " ".join(p for section in content.sections for p in section.paragraphs)
     for words in (
         "No early-curve band is drawn: it takes 5 completed runs",
-        "the share of the machine's peak is unknown",
         "No determinism certificate lies beside seed 1 and seed 2", "No contact sheet",
         "No pictures are shown",
     ):  # fmt: skip
