@@ -61,8 +61,21 @@ class TfdsSource:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the data set's label order."""
-        return tuple(self.builder.info.features["label"].names)
+        """Class names in the data set's label order.
+
+        Raises:
+            DataError: a name that cannot name a folder, or leads elsewhere.
+        """
+        names = tuple(self.builder.info.features["label"].names)
+        for name in names:
+            if name in {"", ".", ".."} or "/" in name or "\0" in name:
+                raise DataError(
+                    f"the class {name!r} has no plain name",
+                    where=str(self.folder),
+                    expected="names that can name a folder",
+                    remedy="rename the class in the data set, or prepare from the original files",
+                )
+        return names
 
     @property
     def count(self) -> int:
