@@ -150,8 +150,8 @@ def image_of(entry: os.DirEntry[str], root: Path, split: SplitName, class_name: 
     Raises:
         DataError: the file has no image's extension.
     """
-    path = Path(entry.path)
-    if path.suffix.lower() not in EXTENSIONS:
+    # pathlib would take half the time of listing ImageNet.
+    if os.path.splitext(entry.name)[1].lower() not in EXTENSIONS:  # noqa: PTH122
         raise DataError(
             f"the file is no image by its name (class {class_name})",
             where=entry.path,
@@ -159,5 +159,5 @@ def image_of(entry: os.DirEntry[str], root: Path, split: SplitName, class_name: 
             remedy="move it out of the class folder",
         )
     stat = entry.stat()
-    relative = path.relative_to(root).as_posix()
+    relative = entry.path.removeprefix(f"{root}{os.sep}")
     return SourceImage(split, class_name, relative, stat.st_size, stat.st_mtime_ns)

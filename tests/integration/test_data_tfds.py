@@ -1,4 +1,4 @@
-"""A real TFDS directory, written by tensorflow-datasets itself, goes in and comes out byte for byte."""
+"""A TFDS directory that tensorflow-datasets itself wrote goes in and comes out byte for byte."""
 
 import io
 from pathlib import Path
