@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from harness.data.dataset import DataSet
 from harness.errors import DivergedError, HarnessError, PreemptedError
+from harness.measure.memory import give_back
 from harness.measure.operations import multiply_adds, training_flops
 from harness.numerics.fingerprint import arrays_fingerprint
 from harness.recipes.recipe import Recipe
@@ -298,6 +299,8 @@ class SeedRun:
         else:
             event = self.recorder.steps(window)
         self.done = window.end_step
+        if window.compiled:
+            give_back()
         self.checkpoints.poll()
         overflow = self.recipe.precision.compute == "float16"
         bad = window.first_not_finite(gradients_may_overflow=overflow)
