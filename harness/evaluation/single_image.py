@@ -114,11 +114,20 @@ class Classifier:
         model: To logits [B, classes].
         protocol: What the network is shown.
         names: A name for each class.
+        weights_source: Where the network's weights come from, for error messages.
     """
 
-    def __init__(self, model: keras.Model, protocol: Protocol, names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        protocol: Protocol,
+        names: tuple[str, ...],
+        *,
+        weights_source: str | None = None,
+    ) -> None:
         self.protocol = protocol
         self.names = names
+        self._source = weights_source
         self._whole = protocol.crops == "full"
         self._forward: Forward = (
             whole_image_function(model, protocol)
@@ -137,7 +146,7 @@ class Classifier:
         )
         inputs = self._scales(image) if self._whole else self._crops(image)
         ((classes, probabilities, total),) = self._forward(inputs)
-        check_sums(np.asarray(total))
+        check_sums(np.asarray(total), self._source)
         return tuple(
             Guess(int(index), self.names[int(index)], float(probability))
             for index, probability in zip(classes[0], probabilities[0], strict=True)

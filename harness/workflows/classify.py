@@ -136,7 +136,12 @@ def classify(request: ClassifyRequest) -> ClassifyReport:
     pictures = [read_picture(path) for path in request.images]
     model = imported.model(precision)
     move_head_to_wordnet_order(model, imported.description)
-    classifier = Classifier(model, protocol, class_names(imported.description))
+    classifier = Classifier(
+        model,
+        protocol,
+        class_names(imported.description),
+        weights_source=imported.weights.source,
+    )
     named = tuple(Named(picture, classifier.classify(picture)) for picture in pictures)
     return ClassifyReport(imported, protocol, named)
 

@@ -195,6 +195,7 @@ def _results(
             group,
             crops_per_batch=request.crops_per_batch,
             limit=request.limit,
+            weights_source=imported.weights.source,
             progress=partial(progress, " and ".join(p.name for p in group)),
         )
         results |= {result.protocol.name: result for result in found}

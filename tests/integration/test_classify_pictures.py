@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import DataError
+from harness.errors import DataError, WeightsError
 from harness.evaluation.class_mapping import class_names
 from harness.evaluation.single_image import Classifier, read_picture
 from harness.models.build import build_model
@@ -145,6 +145,15 @@ def test_what_cannot_be_named_is_refused_in_words(
         read_picture(path)
     assert str(path) in str(error.value)
     assert "what to do" in str(error.value)
+
+
+def test_a_network_without_numbers_names_its_weights(model: keras.Model, tmp_path: Path) -> None:
+    broken = keras.models.clone_model(model)
+    broken.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    names = class_names(DESCRIPTION)
+    other = Classifier(broken, center_crop(40, 32), names, weights_source="broken.h5")
+    with pytest.raises(WeightsError, match=r"sum to nan[^$]*where:      broken\.h5"):
+        other.classify(read_picture(saved(tmp_path, "a.png")))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

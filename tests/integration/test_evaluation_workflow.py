@@ -142,6 +142,8 @@ def test_a_bare_file_must_be_described_and_may_name_its_network(tmp_path: Path) 
     write_legacy(path, table_of(NAME, 10), arrays(10))
     with pytest.raises(WeightsError, match="--normalisation and --class-order"):
         import_weights(str(path))
+    with pytest.raises(WeightsError, match=f"fits {NAME}: name one of these"):
+        import_weights(str(path), model_name="keras-resnet50")
     told = {"normalisation": NORMALISATIONS["apm5"], "class_order": "folder"}
     assert import_weights(str(path), **told).model_name == NAME
 
