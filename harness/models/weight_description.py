@@ -74,18 +74,32 @@ def describe_weights(
     return known
 
 
-def known_normalisation(weights: WeightArrays, model_name: str) -> Normalisation | None:
-    """The input normalisation that a file states or its source implies; None when unknown.
+def known_normalisation(
+    weights: WeightArrays, model_name: str, told: Normalisation | None = None
+) -> Normalisation | None:
+    """The input normalisation that a file states, its source implies, or the user tells.
+
+    Args:
+        weights: As read, with or without a head.
+        model_name: The network they are meant for.
+        told: By the user.
+
+    Returns:
+        None when nobody says it.
 
     Raises:
-        WeightsError: the file's own description is malformed.
+        WeightsError: the file's own description is malformed, or was contradicted.
     """
     own = _own_description(weights)
+    known: Normalisation | None
     if own is not None:
-        return own.normalisation
-    heads = [weights.arrays.get(f"{head}/kernel") for head in HEADS]
-    classes = next((kernel.shape[-1] for kernel in heads if kernel is not None), 0)
-    return _implied(weights, model_name, classes)[0]
+        known, by = own.normalisation, _BY_FILE
+    else:
+        heads = [weights.arrays.get(f"{head}/kernel") for head in HEADS]
+        classes = next((kernel.shape[-1] for kernel in heads if kernel is not None), 0)
+        known, by = _implied(weights, model_name, classes)[0], _BY_SOURCE
+    _check_told(weights, (told, None), (known, None), by)
+    return known or told
 
 
 def class_count(weights: WeightArrays, model_name: str) -> int:
