@@ -24,6 +24,9 @@ from harness.recipes.protocol import Protocol
 SHORTEST_SIDE = 8
 MOST_PIXELS = 100_000_000
 """A 10,000 x 10,000 image takes 1.2 GB as float32."""
+MOST_RESIZED_PIXELS = 20_000_000
+"""After the short side was resized: 0.24 GB as float32, and a first layer of 64 channels takes
+1.3 GB. A square of 640 px has 0.4 million; only a strip of 50 to 1 is longer than this."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,29 @@ def _check_size(path: Path, raw: bytes) -> None:
         return
     if min(width, height) < SHORTEST_SIDE or width * height > MOST_PIXELS:
         raise _refused(path, f"the image has {width:,} x {height:,} pixels")
+
+
+def check_resized(picture: Picture, protocol: Protocol) -> None:
+    """Refuse a picture so narrow that a protocol's resizing would make it huge.
+
+    Args:
+        picture: As read.
+        protocol: What the network is shown.
+
+    Raises:
+        DataError: one of the protocol's short sides gives too many pixels.
+    """
+    shorter, longer = sorted((picture.width, picture.height))
+    short_side = max(protocol.short_sides)
+    resized = longer * short_side // shorter
+    if short_side * resized > MOST_RESIZED_PIXELS:
+        raise DataError(
+            f"{picture.width:,} x {picture.height:,} pixels become {short_side:,} x {resized:,} "
+            f"under {protocol.name}, which resizes the short side to {short_side:,}",
+            where=str(picture.path),
+            expected=f"at most {MOST_RESIZED_PIXELS:,} pixels after resizing",
+            remedy="cut the picture into parts that are less narrow",
+        )
 
 
 def _refused(path: Path, found: str) -> DataError:
