@@ -53,6 +53,8 @@ def _plain_lines(now: Callable[[], float]) -> Report:
     def report(title: str, done: int, total: int) -> None:
         time_s = now()
         began.setdefault(title, time_s)
+        if not done:
+            return
         if done < total and time_s - shown.get(title, time_s - PLAIN_EVERY_S) < PLAIN_EVERY_S:
             return
         shown[title] = time_s

@@ -48,7 +48,8 @@ from harness.cli.weight_options import weight_options
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for predictions and evaluation.json. Default: one in RUNS/evaluations.",
+    help="Folder for predictions and evaluation.json. Default: one in RUNS/evaluations "
+    "for these weights, data and settings.",
 )
 @runs_option
 @json_option

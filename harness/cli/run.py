@@ -17,7 +17,9 @@ from harness.cli.options import (
     tracking_option,
     workers_option,
 )
+from harness.cli.weight_options import NORMALISATIONS
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.normalisations import find_normalisation
 from harness.recipes.settings import with_settings
 
 
@@ -37,7 +39,8 @@ from harness.recipes.settings import with_settings
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace a field of the recipe, such as batch=64; marks the run as a deviation.",
+    help="Replace a field of the recipe, such as batch=64; marks the run as a deviation. "
+    "normalisation=NAME (apm5, caffe, tf, torch) sets the protocols' too.",
 )
 @click.option(
     "--checkpoint-every",
@@ -71,6 +74,11 @@ from harness.recipes.settings import with_settings
     type=click.Path(path_type=Path),
     help="Weights for the recipe's trunk (transfer): a .h5, .keras or a checkpoint folder.",
 )
+@click.option(
+    "--normalisation",
+    type=click.Choice(NORMALISATIONS),
+    help="How the weights of --init want pixels, where the file does not say.",
+)
 @devices_option
 @workers_option
 @click.option(
@@ -95,6 +103,7 @@ def command(
     no_tracking: bool,
     accept_numerics: bool,
     init: Path | None,
+    normalisation: str | None,
     devices: str,
     workers: int | None,
     stop_when_unusual: bool,
@@ -136,6 +145,7 @@ def command(
         stop_when_unusual=stop_when_unusual,
         eager=eager,
         init=init,
+        normalisation=find_normalisation(normalisation) if normalisation else None,
         devices=devices,
         cluster=cluster,
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -36,6 +37,7 @@ def evaluate(
     *,
     crops_per_batch: int = 64,
     limit: int | None = None,
+    weights_source: str | None = None,
     progress: Progress | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> EvaluationResult:
@@ -48,7 +50,9 @@ def evaluate(
         crops_per_batch: Crops that go through the network at once, over as many
             images as fit whole.
         limit: Only the first so many images.
-        progress: Called with images done and images in all after each batch.
+        weights_source: Where the model's weights come from, for error messages.
+        progress: Called with images done and images in all, first with none done,
+            then after each batch.
         now: The clock, in seconds.
 
     Raises:
@@ -62,6 +66,7 @@ def evaluate(
         (protocol,),
         crops_per_batch=crops_per_batch,
         limit=limit,
+        weights_source=weights_source,
         progress=progress,
         now=now,
     )
@@ -75,6 +80,7 @@ def evaluate_together(
     *,
     crops_per_batch: int = 64,
     limit: int | None = None,
+    weights_source: str | None = None,
     progress: Progress | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> tuple[EvaluationResult, ...]:
@@ -84,6 +90,8 @@ def evaluate_together(
     center crop is one of the ten. `shared_passes` makes such groups.
     """
     images = _images_asked_for(split, limit)
+    if progress is not None:
+        progress(0, images)
     _check_labels(model, split, images)
     if protocols[0].fold_batch_norm:
         model = fold_batch_norm(model)
@@ -92,7 +100,10 @@ def evaluate_together(
     else:
         batches, forward = _crops(model, split, protocols, crops_per_batch, images)
     collectors = tuple(Collector(images) for _ in protocols)
-    duration_s = _run(batches, forward, collectors, progress=progress, now=now)
+    collect = partial(_collect, collectors=collectors, source=weights_source, progress=progress)
+    duration_s = _run(batches, forward, collect, now=now)
+    for collector in collectors:
+        collector.check()
     return tuple(
         _result(split, protocol, collector, duration_s)
         for protocol, collector in zip(protocols, collectors, strict=True)
@@ -145,12 +156,15 @@ def _view(protocol: Protocol, widest: Protocol) -> View:
 def _run(
     batches: Any,
     forward: Forward,
-    collectors: tuple[Collector, ...],
+    collect: Callable[[Any, Any, int], int],
     *,
-    progress: Progress | None,
     now: Callable[[], float],
 ) -> float:
-    """Feed the network; returns the seconds it took without the first batch's tracing."""
+    """Feed the network; returns the seconds it took without the first batch's tracing.
+
+    `collect` takes a batch, its answers and the images done before, and returns
+    the images done.
+    """
     pending: deque[tuple[Any, Any]] = deque()
     done, traced_s, began = 0, 0.0, now()
     for batch in _elements(batches):
@@ -160,11 +174,9 @@ def _run(
             traced_s = now() - before
         pending.append((batch, forward(batch["image"])))
         if len(pending) > IN_FLIGHT:
-            done = _collect(*pending.popleft(), collectors, done, progress)
+            done = collect(*pending.popleft(), done)
     while pending:
-        done = _collect(*pending.popleft(), collectors, done, progress)
-    for collector in collectors:
-        collector.check()
+        done = collect(*pending.popleft(), done)
     return now() - began - traced_s
 
 
@@ -183,14 +195,16 @@ def _elements(batches: Any) -> Iterator[Any]:
 def _collect(
     batch: Any,
     answers: tuple[tuple[Any, Any, Any], ...],
-    collectors: tuple[Collector, ...],
     done: int,
+    *,
+    collectors: tuple[Collector, ...],
+    source: str | None,
     progress: Progress | None,
 ) -> int:
     mask = batch["mask"].numpy()
     taken = 0
     for collector, (classes, probabilities, total) in zip(collectors, answers, strict=True):
-        check_sums(total.numpy()[mask])
+        check_sums(total.numpy()[mask], source)
         taken = collector.add(
             batch["index"].numpy(), mask, batch["label"].numpy(),
             (classes.numpy(), probabilities.numpy()),
@@ -200,16 +214,18 @@ def _collect(
     return done + taken
 
 
-def check_sums(totals: np.ndarray) -> None:
+def check_sums(totals: np.ndarray, source: str | None = None) -> None:
     """Raise `WeightsError` unless probabilities sum to one within 0.001.
 
     Args:
         totals: float32 [n], the sum of each image's probabilities.
+        source: Where the network's weights come from, if known.
     """
     wrong = ~(np.abs(totals - 1.0) <= 1e-3)
     if wrong.any():
         raise WeightsError(
             f"the network's probabilities sum to {totals[wrong][0]:g}",
+            where=source,
             expected="1, for every image",
             remedy="the weights are not finite or not those of this network; import them again",
         )

@@ -24,6 +24,9 @@ from harness.recipes.protocol import Protocol
 SHORTEST_SIDE = 8
 MOST_PIXELS = 100_000_000
 """A 10,000 x 10,000 image takes 1.2 GB as float32."""
+MOST_RESIZED_PIXELS = 20_000_000
+"""After the short side was resized: 0.24 GB as float32, and a first layer of 64 channels takes
+1.3 GB. A square of 640 px has 0.4 million; only a strip of 50 to 1 is longer than this."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,29 @@ def _check_size(path: Path, raw: bytes) -> None:
         raise _refused(path, f"the image has {width:,} x {height:,} pixels")
 
 
+def check_resized(picture: Picture, protocol: Protocol) -> None:
+    """Refuse a picture so narrow that a protocol's resizing would make it huge.
+
+    Args:
+        picture: As read.
+        protocol: What the network is shown.
+
+    Raises:
+        DataError: one of the protocol's short sides gives too many pixels.
+    """
+    shorter, longer = sorted((picture.width, picture.height))
+    short_side = max(protocol.short_sides)
+    resized = longer * short_side // shorter
+    if short_side * resized > MOST_RESIZED_PIXELS:
+        raise DataError(
+            f"{picture.width:,} x {picture.height:,} pixels become {short_side:,} x {resized:,} "
+            f"under {protocol.name}, which resizes the short side to {short_side:,}",
+            where=str(picture.path),
+            expected=f"at most {MOST_RESIZED_PIXELS:,} pixels after resizing",
+            remedy="cut the picture into parts that are less narrow",
+        )
+
+
 def _refused(path: Path, found: str) -> DataError:
     return DataError(
         found,
@@ -114,11 +140,20 @@ class Classifier:
         model: To logits [B, classes].
         protocol: What the network is shown.
         names: A name for each class.
+        weights_source: Where the network's weights come from, for error messages.
     """
 
-    def __init__(self, model: keras.Model, protocol: Protocol, names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        protocol: Protocol,
+        names: tuple[str, ...],
+        *,
+        weights_source: str | None = None,
+    ) -> None:
         self.protocol = protocol
         self.names = names
+        self._source = weights_source
         self._whole = protocol.crops == "full"
         self._forward: Forward = (
             whole_image_function(model, protocol)
@@ -137,7 +172,7 @@ class Classifier:
         )
         inputs = self._scales(image) if self._whole else self._crops(image)
         ((classes, probabilities, total),) = self._forward(inputs)
-        check_sums(np.asarray(total))
+        check_sums(np.asarray(total), self._source)
         return tuple(
             Guess(int(index), self.names[int(index)], float(probability))
             for index, probability in zip(classes[0], probabilities[0], strict=True)

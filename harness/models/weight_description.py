@@ -14,6 +14,12 @@ from harness.recipes.values import Frozen
 Order = Literal["wordnet", "devkit", "folder"]
 IMAGENET_CLASSES = 1_000
 
+_Feeding = tuple[Normalisation | None, Order | None]
+"""Input normalisation and class order, each None where unknown."""
+
+_BY_FILE = "the description in the file"
+_BY_SOURCE = "what the file's source implies"
+
 
 class WeightsDescription(Frozen):
     """How to feed a network and read its answers.
@@ -49,12 +55,13 @@ def describe_weights(
         class_order: As told by the user.
 
     Raises:
-        WeightsError: something is missing or contradicts the file.
+        WeightsError: something is missing, or contradicts the file or its source.
     """
-    classes = _classes(weights, model_name)
+    classes = class_count(weights, model_name)
     known = _own_description(weights)
     if known is not None:
-        _check_told(weights, known, normalisation, class_order)
+        told = (normalisation, class_order)
+        _check_told(weights, told, (known.normalisation, known.class_order), _BY_FILE)
     else:
         known = _completed(weights, model_name, classes, normalisation, class_order)
     if known.classes != classes or (known.class_names and len(known.class_names) != classes):
@@ -67,21 +74,45 @@ def describe_weights(
     return known
 
 
-def known_normalisation(weights: WeightArrays, model_name: str) -> Normalisation | None:
-    """The input normalisation that a file states or its source implies; None when unknown.
+def known_normalisation(
+    weights: WeightArrays, model_name: str, told: Normalisation | None = None
+) -> Normalisation | None:
+    """The input normalisation that a file states, its source implies, or the user tells.
+
+    Args:
+        weights: As read, with or without a head.
+        model_name: The network they are meant for.
+        told: By the user.
+
+    Returns:
+        None when nobody says it.
 
     Raises:
-        WeightsError: the file's own description is malformed.
+        WeightsError: the file's own description is malformed, or was contradicted.
     """
     own = _own_description(weights)
+    known: Normalisation | None
     if own is not None:
-        return own.normalisation
-    heads = [weights.arrays.get(f"{head}/kernel") for head in HEADS]
-    classes = next((kernel.shape[-1] for kernel in heads if kernel is not None), 0)
-    return _implied(weights, model_name, classes)[0]
+        known, by = own.normalisation, _BY_FILE
+    else:
+        heads = [weights.arrays.get(f"{head}/kernel") for head in HEADS]
+        classes = next((kernel.shape[-1] for kernel in heads if kernel is not None), 0)
+        known, by = _implied(weights, model_name, classes)[0], _BY_SOURCE
+    _check_told(weights, (told, None), (known, None), by)
+    return known or told
 
 
-def _classes(weights: WeightArrays, model_name: str) -> int:
+def class_count(weights: WeightArrays, model_name: str) -> int:
+    """Number of classes of a file's last layer.
+
+    Args:
+        weights: As read.
+        model_name: The network they are meant for, which must exist.
+
+    Raises:
+        ModelError: no such network.
+        WeightsError: the file has no classifier.
+    """
     describe(model_name)
     for head in HEADS:
         kernel = weights.arrays.get(f"{head}/kernel")
@@ -109,19 +140,14 @@ def _own_description(weights: WeightArrays) -> WeightsDescription | None:
         ) from error
 
 
-def _check_told(
-    weights: WeightArrays,
-    known: WeightsDescription,
-    normalisation: Normalisation | None,
-    class_order: Order | None,
-) -> None:
-    told = {"normalisation": normalisation, "class_order": class_order}
-    for field, value in told.items():
-        if value is not None and value != getattr(known, field):
+def _check_told(weights: WeightArrays, told: _Feeding, known: _Feeding, by: str) -> None:
+    """Refuse what was told where it differs from what is known; None is neither."""
+    for field, value, fact in zip(("normalisation", "class_order"), told, known, strict=True):
+        if value is not None and fact is not None and value != fact:
             raise WeightsError(
-                f"the option for {field} contradicts the description in the file",
+                f"the option for {field} contradicts {by}",
                 where=weights.source,
-                expected=_readable(getattr(known, field)),
+                expected=_readable(fact),
                 remedy="leave the option out",
             )
 
@@ -133,9 +159,10 @@ def _completed(
     normalisation: Normalisation | None,
     class_order: Order | None,
 ) -> WeightsDescription:
-    implied_normalisation, implied_order = _implied(weights, model_name, classes)
-    normalisation = normalisation or implied_normalisation
-    class_order = class_order or implied_order
+    implied = _implied(weights, model_name, classes)
+    _check_told(weights, (normalisation, class_order), implied, _BY_SOURCE)
+    normalisation = normalisation or implied[0]
+    class_order = class_order or implied[1]
     if normalisation is None or class_order is None:
         missing = [
             *(["--normalisation"] if normalisation is None else []),
@@ -159,9 +186,7 @@ def _completed(
     return WeightsDescription(normalisation=normalisation, class_order=class_order, classes=classes)
 
 
-def _implied(
-    weights: WeightArrays, model_name: str, classes: int
-) -> tuple[Normalisation | None, Order | None]:
+def _implied(weights: WeightArrays, model_name: str, classes: int) -> _Feeding:
     if weights.format == "keras_download":
         return NORMALISATIONS["tf" if model_name.endswith("v2") else "caffe"], "wordnet"
     if (

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import keras
 
 Shapes = dict[str, tuple[int, ...]]
-MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,9 @@ class Mismatch:
         return bool(self.missing or self.surplus or self.misshapen)
 
     def text(self) -> str:
-        """Names of what differs, at most six of a kind."""
+        """Names of everything that differs."""
         parts = [
-            f"{len(found)} {word}: {', '.join(found[:MOST_NAMED])}"
-            + (", ..." if len(found) > MOST_NAMED else "")
+            f"{len(found)} {word}: {', '.join(found)}"
             for word, found in (
                 ("missing", self.missing),
                 ("surplus", self.surplus),

@@ -2,7 +2,8 @@
 
 Citation: `Apm5/ImageNet_Tensorflow2.0` at a893b39 (2020-09-25), train.py
 (`CosineDecayWithWarmUP`) and config.py.
-Command: `harness run apm5-resnet50-2020 --data IMAGENET_DIR --seed 1`.
+Command: `harness run apm5-resnet50-2020 --data IMAGENET_DIR --seed 1`, and
+`harness run apm5-resnet18-2020 --data IMAGENET_DIR --seed 1`.
 Expected: no figure is published for this state of the code; the README still
 shows the table of December 2019.
 
@@ -11,6 +12,10 @@ Differences from `apm5-resnet50`:
     0.0001); cosine decay over the remaining 49.
     One optimizer throughout, so that momentum is not reset after the warm-up.
     Momentum 0.9 without nesterov.
+
+Known deviations:
+    Order and augmentation are stateless draws from the seed; the reference's
+    come from a shared generator in parallel threads.
 """
 
 from harness.recipes.apm5 import PEAK_RATE, apm5_recipe

@@ -35,7 +35,9 @@ APM5_NORMALISATION = Normalisation(
 class Protocol(Frozen):
     """Everything that decides which number an evaluation gives, apart from the weights.
 
-    `name` is a label and not part of the digest.
+    `name` is a label and not part of the digest. Class order is no field: it
+    belongs to weights and data and is checked there, and every ImageNet result
+    is brought into the order of WordNet ids before images are counted.
     """
 
     name: str

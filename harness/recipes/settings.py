@@ -7,7 +7,10 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import RecipeError
 from harness.recipes.large_batch import SETTING, linearly_scaled
+from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.recipe import Recipe
+
+NORMALISATION = "normalisation"
 
 
 def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
@@ -18,11 +21,15 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         settings: Such as `batch=64` or `phases.1.epochs=3`. Values are JSON;
             what is not JSON is taken as text. `linear_scaling=1024` sets batch,
             learning rates and warm-up together, as `large_batch` says.
+            `normalisation` takes a name of `normalisations` too, and sets that
+            of the protocols, unless they are set themselves.
 
     Raises:
-        RecipeError: no such field, or a value it does not take; the field is named.
+        RecipeError: no such field, or a value it does not take; the field is
+            named. Or training and evaluation would normalise differently.
     """
     document = recipe.model_dump(mode="json")
+    keys: set[str] = set()
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator:
@@ -30,8 +37,13 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         if key.strip() == SETTING:
             document = linearly_scaled(document, _value(text.strip()))
             continue
-        _replace(document, key.strip(), _value(text.strip()))
-    return parse_recipe(document)
+        keys.add(key.strip())
+        _replace(document, key.strip(), _value_of(key.strip(), text.strip()))
+    if any(key.split(".")[0] == NORMALISATION for key in keys):
+        _normalise_protocols_alike(document, keys)
+    changed = parse_recipe(document)
+    _check_one_input(changed)
+    return changed
 
 
 def parse_recipe(document: dict[str, Any]) -> Recipe:
@@ -47,6 +59,48 @@ def parse_recipe(document: dict[str, Any]) -> Recipe:
             expected="a value of the recipe's type and range",
             remedy="see `harness list recipes --json` for every field",
         ) from error
+
+
+def _value_of(key: str, text: str) -> Any:
+    """The value of a setting; a normalisation's name stands for its fields."""
+    value = _value(text)
+    if key.rsplit(".", maxsplit=1)[-1] != NORMALISATION or not isinstance(value, str):
+        return value
+    if value not in NORMALISATIONS:
+        raise RecipeError(
+            f"there is no normalisation named {value!r}",
+            where=f"field {key}",
+            expected=f"one of {', '.join(NORMALISATIONS)}, or its fields as a JSON object",
+            remedy=f"such as --set {key}=caffe",
+        )
+    return NORMALISATIONS[value].model_dump(mode="json")
+
+
+def _normalise_protocols_alike(document: dict[str, Any], keys: set[str]) -> None:
+    """Give the recipe's normalisation to every protocol whose own was not set."""
+    places = {"epoch_protocol": document["epoch_protocol"]}
+    finals = document["final_protocols"]
+    if isinstance(finals, list):
+        places |= {f"final_protocols.{i}": protocol for i, protocol in enumerate(finals)}
+    for path, protocol in places.items():
+        own = {path, path.split(".")[0]}
+        itself = any(key in own or key.startswith(f"{path}.{NORMALISATION}") for key in keys)
+        if isinstance(protocol, dict) and not itself:
+            protocol[NORMALISATION] = document[NORMALISATION]
+
+
+def _check_one_input(recipe: Recipe) -> None:
+    """Refuse a network that is evaluated on other input than it is trained on."""
+    for protocol in (recipe.epoch_protocol, *recipe.final_protocols):
+        if protocol.normalisation != recipe.normalisation:
+            raise RecipeError(
+                f"the protocol {protocol.name} feeds "
+                f"{normalisation_name(protocol.normalisation)} input, training feeds "
+                f"{normalisation_name(recipe.normalisation)}",
+                where=f"recipe {recipe.name}, field normalisation and those of its protocols",
+                expected="one normalisation, because a network knows only its own",
+                remedy="set `normalisation` alone: the protocols follow it",
+            )
 
 
 def _value(text: str) -> Any:

@@ -3,9 +3,12 @@
 Citation: the reference's article reuses its trained weights for other classes
 and gives no recipe for it; the settings here are ours.
 Command: `harness run transfer --init WEIGHTS --data DIR --seed 1`, for weights of
-another network with `--set model.name=apm5-resnet18-v2`.
+another network with `--set model.name=apm5-resnet18-v2`. A file that does not say
+how its images were normalised needs `--normalisation NAME`; where that is not the
+recipe's, `--set normalisation=NAME` too.
 Expected: above `transfer-scratch`, which is the same recipe without the weights;
-`harness compare` shows the difference.
+`harness run transfer` prints the paired comparison with the scratch run of the
+same settings, data and seed in the same runs folder, or the commands for it.
 """
 
 from harness.recipes.apm5 import AUGMENTATION, LOSS

@@ -6,6 +6,9 @@ from pathlib import Path
 from harness.errors import RecordError, UsageError
 from harness.record.journal import FILE_NAME
 
+EVALUATION_FILE = "evaluation.json"
+"""What `harness evaluate` leaves where a run has its journal."""
+
 
 def find_runs(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The folders of runs that paths mean, each once, in the order given.
@@ -38,6 +41,14 @@ def _runs_at(path: Path) -> list[Path]:
     seeds = [file.parent for file in path.glob(f"seed-*/{FILE_NAME}")]
     if seeds:
         return sorted(seeds, key=_seed_number)
+    if (path / EVALUATION_FILE).is_file():
+        raise RecordError(
+            "there is no run here, but an evaluation of imported weights",
+            where=str(path),
+            expected=f"a run's folder, with {FILE_NAME}",
+            remedy=f"judge it with `harness verdict {path} --baseline NAME`, "
+            "a row of `harness list baselines`",
+        )
     raise RecordError(
         "there is no run here",
         where=str(path),

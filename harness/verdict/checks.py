@@ -151,10 +151,10 @@ def _nearest(run: RunSummary, protocol: Protocol) -> str:
         return "the last step was not evaluated"
     nearest = min(final, key=lambda p: len(protocol.differences(p)))
     keys = ", ".join(
-        f"{key} is {_shown(getattr(nearest, key))}, the target's {_shown(getattr(protocol, key))}"
+        f"{key} ({_shown(getattr(nearest, key))}, the target's {_shown(getattr(protocol, key))})"
         for key in protocol.differences(nearest)
     )
-    return f"another protocol: {keys}"
+    return f"another protocol, differs in: {keys}"
 
 
 def _data(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:

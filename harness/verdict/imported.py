@@ -194,10 +194,10 @@ def _not_comparable(
         found.append(f"the network is {facts.model}, the row's {row.model}")
     if differs:
         keys = ", ".join(
-            f"{key} is {getattr(facts.protocol, key)}, the row's {getattr(row.protocol, key)}"
+            f"{key} ({getattr(facts.protocol, key)}, the row's {getattr(row.protocol, key)})"
             for key in differs
         )
-        found.append(f"another protocol: {keys}")
+        found.append(f"another protocol, differs in: {keys}")
     return tuple(found)
 
 

@@ -1,9 +1,10 @@
-"""What is checked before a run begins: the data folder's shape, then machine, disk and time."""
+"""What is checked before a run begins: data folder, initial weights, machine, disk and time."""
 
 from collections.abc import Callable
 
 from harness.training.checkpoint import list_checkpoints
 from harness.workflows.data_shape import GET_IMAGENET, check_imagenet_shape, data_shape
+from harness.workflows.initial_weights import initial_weights
 from harness.workflows.preflight import preflight
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import existing_journal, run_folder
@@ -12,16 +13,18 @@ Say = Callable[[str], None]
 
 
 def check_before_run(request: RunRequest, say: Say) -> None:
-    """Check folder, machine, disk and time; in seconds, before anything is hashed.
+    """Check folder, initial weights, machine, disk and time; in seconds, before data is hashed.
 
     Raises:
         DataError: the folder is no data set, or not ImageNet where that is asked for.
         MachineError: a GPU that TensorFlow does not see, too little disk, or a seed
             beyond `request.max_hours`.
+        WeightsError: the recipe may not start from the weights of `--init`.
     """
     shape = data_shape(request.data)
     if request.imagenet_only:
         check_imagenet_shape(shape, request.data, GET_IMAGENET)
+    initial_weights(request)
     done = {seed: _steps_done(request, seed) for seed in request.seeds}
     left = tuple(seed for seed in request.seeds if done[seed] is not None)
     if not left:

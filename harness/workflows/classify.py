@@ -131,12 +131,19 @@ def classify(request: ClassifyRequest) -> ClassifyReport:
     pin_runtime(resolved(request.numerics), precision)
 
     from harness.evaluation.class_mapping import class_names, move_head_to_wordnet_order
-    from harness.evaluation.single_image import Classifier, read_picture
+    from harness.evaluation.single_image import Classifier, check_resized, read_picture
 
     pictures = [read_picture(path) for path in request.images]
+    for picture in pictures:
+        check_resized(picture, protocol)
     model = imported.model(precision)
     move_head_to_wordnet_order(model, imported.description)
-    classifier = Classifier(model, protocol, class_names(imported.description))
+    classifier = Classifier(
+        model,
+        protocol,
+        class_names(imported.description),
+        weights_source=imported.weights.source,
+    )
     named = tuple(Named(picture, classifier.classify(picture)) for picture in pictures)
     return ClassifyReport(imported, protocol, named)
 

@@ -15,6 +15,7 @@ from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.protocol_catalogue import find_protocol, with_fields
 from harness.recipes.recipe import Numerics, Precision
+from harness.recipes.values import digest_of
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.schema import DataIdentity, EffectiveNumerics
 from harness.workflows.run_folder import write_json
@@ -44,7 +45,8 @@ class EvaluationRequest:
         settings: Fields of the protocols that are replaced.
         runs: Holds the manifests of plain data folders, and evaluations.
         out: Where predictions and the document go; None makes a folder in `runs`
-            from the network, the weights and the data.
+            for the network, the weights, the data, and whatever else decides the
+            answer: protocols, description and limit.
         crops_per_batch: Crops that go through the network at once.
         limit: Only the first so many images.
         numerics: Threads, oneDNN, op determinism.
@@ -153,7 +155,7 @@ def evaluate_weights(
     split = replace(data.val, labels=labels_for(data, imported.description))
     results = _results(request, imported, protocols, split, progress)
     order = result_order(imported.description)
-    out = request.out or _default_folder(request.runs, imported, data.identity)
+    out = request.out or default_folder(request, imported, protocols, data.identity)
     out.mkdir(parents=True, exist_ok=True)
     report = EvaluationReport(
         imported=imported,
@@ -169,9 +171,23 @@ def evaluate_weights(
     return report
 
 
-def _default_folder(runs: Path, imported: Imported, data: DataIdentity) -> Path:
-    marks = imported.model_name, imported.weights.sha256[:8], data.root_digest[:8]
-    return runs / "evaluations" / "-".join(marks)
+def default_folder(
+    request: EvaluationRequest,
+    imported: Imported,
+    protocols: tuple[Protocol, ...],
+    data: DataIdentity,
+) -> Path:
+    """A folder that no evaluation under other settings shares."""
+    settings = digest_of(
+        {
+            "protocols": [[protocol.name, protocol.digest] for protocol in protocols],
+            "description": imported.description.model_dump(mode="json"),
+            "limit": request.limit,
+        }
+    )
+    digests = imported.weights.sha256, data.root_digest, settings
+    marks = imported.model_name, *(digest[:8] for digest in digests)
+    return request.runs / "evaluations" / "-".join(marks)
 
 
 def _results(
@@ -195,6 +211,7 @@ def _results(
             group,
             crops_per_batch=request.crops_per_batch,
             limit=request.limit,
+            weights_source=imported.weights.source,
             progress=partial(progress, " and ".join(p.name for p in group)),
         )
         results |= {result.protocol.name: result for result in found}

@@ -60,6 +60,7 @@ class RunEvaluator:
             self.data.val,
             protocol,
             limit=self.limit,
+            weights_source=f"{self.folder.path}, after step {step}",
             progress=lambda _done, _images: self.stop_if_asked(step),
         )
         path = self.folder.predictions(protocol.name, step)

@@ -13,6 +13,10 @@ from harness.recipes.protocol import Protocol
 from harness.recipes.protocol_catalogue import PROTOCOLS
 from harness.record.journal import FILE_NAME, Journal, read_journal
 
+CLASS_ORDER_NOTE = (
+    "Class order is no field: weights and data carry theirs, and results are in WordNet order."
+)
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -22,11 +26,13 @@ class Listing:
         columns: Headings.
         rows: Cells as text.
         document: One entry a row, with every field.
+        note: A line below the table.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     document: list[dict[str, Any]]
+    note: str = ""
 
     def text(self) -> str:
         """Aligned columns; the last one is as long as it is."""
@@ -34,10 +40,11 @@ class Listing:
             return f"there are no {self.columns[0]}s here"
         lines = [self.columns, *self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        return "\n".join(
+        table = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
-        )
+        ]
+        return "\n".join([*table, *(["", self.note] if self.note else [])])
 
 
 def list_recipes() -> Listing:
@@ -117,6 +124,7 @@ def list_protocols() -> Listing:
         ("field", *PROTOCOLS),
         tuple(rows),
         [{**p.model_dump(mode="json"), "digest": p.digest} for p in protocols],
+        CLASS_ORDER_NOTE,
     )
 
 

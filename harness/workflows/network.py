@@ -4,9 +4,9 @@ import keras
 
 from harness.data.dataset import DataSet
 from harness.models.build import build_model
-from harness.models.transfer import check_input, freeze_trunk, load_trunk
+from harness.models.transfer import freeze_trunk, load_trunk
+from harness.workflows.initial_weights import initial_weights
 from harness.workflows.request import RunRequest
-from harness.workflows.weight_source import read_weights
 
 
 def initial_network(
@@ -18,6 +18,9 @@ def initial_network(
 
     Returns:
         The network and the hex sha256 of the file, if there is one.
+
+    Raises:
+        WeightsError: the recipe may not start from the file.
     """
     recipe = request.recipe
     model = build_model(
@@ -26,11 +29,10 @@ def initial_network(
         seed=seed,
         precision=recipe.precision,
     )
-    if request.init is None:
+    weights = initial_weights(request)
+    if weights is None:
         return model, None
-    weights, _ = read_weights(request.init)
-    check_input(weights, recipe.model.name, recipe.normalisation)
-    load_trunk(model, weights)
+    load_trunk(model, recipe.model.name, weights)
     if recipe.model.trunk == "imported_frozen":
         freeze_trunk(model)
     return model, weights.sha256

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.numerics.seeds import check_seed
+from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Recipe
 from harness.training.cluster import Cluster
 
@@ -31,6 +32,7 @@ class RunRequest:
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.
         init: Weight file that the recipe's trunk begins with.
+        normalisation: Of that file, where it does not say.
         imagenet_only: Whether any other data set is refused.
         devices: As `--devices` has it: all, N or cpu:N.
         cluster: The job of workers that this process belongs to, if any.
@@ -54,6 +56,7 @@ class RunRequest:
     tracking: bool = True
     imagenet_only: bool = False
     init: Path | None = None
+    normalisation: Normalisation | None = None
     devices: str = "1"
     cluster: Cluster | None = None
 
@@ -79,6 +82,12 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
 
 def check_init(request: RunRequest) -> None:
     """Raise `UsageError` unless weights are given exactly when the recipe's trunk takes them."""
+    if request.normalisation is not None and request.init is None:
+        raise UsageError(
+            "--normalisation was given without --init",
+            expected="it describes the weights of --init",
+            remedy="leave it out; the recipe's own is replaced with --set normalisation=...",
+        )
     wanted = request.recipe.model.trunk != "from_seed"
     if wanted == (request.init is not None):
         return

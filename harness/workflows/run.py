@@ -11,6 +11,7 @@ from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.workflows.disk import disk_errors
+from harness.workflows.from_scratch import AgainstScratch, against_scratch
 from harness.workflows.joining import joined
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import (
@@ -57,10 +58,11 @@ class SeedOutcome:
 
 @dataclass(frozen=True)
 class RunReport:
-    """All seeds of one command."""
+    """All seeds of one command; those of a transfer beside training from scratch."""
 
     study: Path
     seeds: tuple[SeedOutcome, ...]
+    scratch: tuple[AgainstScratch, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data; accuracies are fractions."""
@@ -85,6 +87,7 @@ class RunReport:
                 }
                 for outcome in self.seeds
             ],
+            "against_scratch": [one.document() for one in self.scratch],
         }
 
     def text(self) -> str:
@@ -97,7 +100,7 @@ class RunReport:
                 f"top-5 {100 * e.top5_accuracy:6.2f} %   {e.images} of {e.images_in_split} images"
                 for e in outcome.evaluations
             ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"\n{one.text()}" for one in self.scratch)])
 
 
 def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
@@ -121,10 +124,16 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
             _one_seed(request, seed, joint.data, surroundings, joint.job, say)
             for seed in request.seeds
         ]
+        chief = joint.job.chief
     diverged = [o for o in outcomes if o.status == "diverged"]
     if diverged:
         _raise_diverged(diverged)
-    return RunReport(study_folder(request.runs, request.recipe), tuple(outcomes))
+    transfer = chief and request.init is not None
+    return RunReport(
+        study_folder(request.runs, request.recipe),
+        tuple(outcomes),
+        tuple(against_scratch(request, seed) for seed in request.seeds) if transfer else (),
+    )
 
 
 def _threads(request: RunRequest) -> Numerics:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ModelError, RecordError, UsageError, WeightsError
 from harness.models.catalogue import check_name, describe, names
-from harness.models.weight_description import Order, WeightsDescription, describe_weights
+from harness.models.weight_description import (
+    Order,
+    WeightsDescription,
+    class_count,
+    describe_weights,
+)
 from harness.models.weight_files import WeightArrays, read_weight_file
 from harness.models.weight_matching import assign_weights, check_fits, fitting_models
 from harness.recipes.protocol import Normalisation
@@ -98,10 +103,10 @@ def _fitted(
     recipe: Recipe | None = None,
 ) -> Imported:
     name = model_name or _only_fit(weights)
+    check_fits(name, class_count(weights, name), weights)
     description = describe_weights(
         weights, name, normalisation=normalisation, class_order=class_order
     )
-    check_fits(name, description.classes, weights)
     return Imported(name, weights, description, recipe)
 
 

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import DataError
+from harness.errors import DataError, WeightsError
 from harness.evaluation.class_mapping import class_names
-from harness.evaluation.single_image import Classifier, read_picture
+from harness.evaluation.single_image import Classifier, Picture, check_resized, read_picture
 from harness.models.build import build_model
 from harness.models.weight_description import WeightsDescription
 from harness.models.weight_files import WeightArrays
-from harness.recipes.protocol import APM5_NORMALISATION, center_crop, multi_scale, ten_crop
+from harness.recipes.protocol import (
+    APM5_NORMALISATION,
+    Protocol,
+    center_crop,
+    multi_scale,
+    ten_crop,
+)
 from harness.recipes.recipe import Model
 from harness.workflows.classify import ClassifyReport, Named
 from harness.workflows.weight_source import Imported
@@ -145,6 +151,28 @@ def test_what_cannot_be_named_is_refused_in_words(
         read_picture(path)
     assert str(path) in str(error.value)
     assert "what to do" in str(error.value)
+
+
+def test_a_network_without_numbers_names_its_weights(model: keras.Model, tmp_path: Path) -> None:
+    broken = keras.models.clone_model(model)
+    broken.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    names = class_names(DESCRIPTION)
+    other = Classifier(broken, center_crop(40, 32), names, weights_source="broken.h5")
+    with pytest.raises(WeightsError, match=r"sum to nan[^$]*where:      broken\.h5"):
+        other.classify(read_picture(saved(tmp_path, "a.png")))
+
+
+@pytest.mark.parametrize("protocol", [center_crop(), multi_scale()])
+def test_a_strip_that_resizing_would_make_huge_is_refused(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    path = tmp_path / "strip.png"
+    path.write_bytes(_png(12, 60_000))
+    with pytest.raises(DataError, match=r"12 x 60,000 pixels become [^$]*strip\.png") as error:
+        check_resized(read_picture(path), protocol)
+    assert f"{max(protocol.short_sides)}" in error.value.found
+    for size in ((3000, 300), (70, 90), (10_000, 10_000), (225, 5000)):
+        check_resized(Picture(path, b"", 1, *size, ""), protocol)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

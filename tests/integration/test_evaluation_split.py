@@ -83,8 +83,17 @@ def test_predictions_are_those_of_one_image_at_a_time(
         )
     assert result.images == result.images_in_split == len(SIZES)
     assert result.crops == len(SIZES) * (10 if protocol.crops == "ten" else 1)
-    assert done[-1] == (len(SIZES), len(SIZES))
+    assert (done[0], done[-1]) == ((0, len(SIZES)), (len(SIZES), len(SIZES)))
     assert 0 <= result.top1_correct <= result.top5_correct <= len(SIZES)
+
+
+def test_probabilities_that_are_no_numbers_name_the_weights(
+    model: keras.Model, data: DataSet
+) -> None:
+    broken = keras.models.clone_model(model)
+    broken.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    with pytest.raises(WeightsError, match=r"sum to nan[^$]*where:      broken\.h5"):
+        evaluate(broken, data.val, CENTER, limit=1, weights_source="broken.h5")
 
 
 def test_two_protocols_in_one_pass_answer_as_each_alone(model: keras.Model, data: DataSet) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.predictions import read_predictions
 from harness.training.checkpoint import write_checkpoint
-from harness.workflows.evaluate import requested_protocols
+from harness.workflows.evaluate import EvaluationRequest, default_folder, requested_protocols
 from harness.workflows.export import export
 from harness.workflows.weight_source import Imported, import_weights
 from tests.record_samples import SampleRun, started
@@ -142,6 +143,8 @@ def test_a_bare_file_must_be_described_and_may_name_its_network(tmp_path: Path) 
     write_legacy(path, table_of(NAME, 10), arrays(10))
     with pytest.raises(WeightsError, match="--normalisation and --class-order"):
         import_weights(str(path))
+    with pytest.raises(WeightsError, match=f"fits {NAME}: name one of these"):
+        import_weights(str(path), model_name="keras-resnet50")
     told = {"normalisation": NORMALISATIONS["apm5"], "class_order": "folder"}
     assert import_weights(str(path), **told).model_name == NAME
 
@@ -186,6 +189,26 @@ def test_settings_are_fields_of_the_protocols_identity() -> None:
     )
     assert set(plain.differences(changed)) == set(settings)
     assert plain.digest != changed.digest
+
+
+def test_evaluations_under_other_settings_have_folders_of_their_own() -> None:
+    other = imported()
+    devkit = other.description.model_copy(update={"class_order": "devkit"})
+    sample = started(SampleRun(classes=CLASSES)).data
+    asked = {"weights": "a", "data": Path("d"), "protocols": ("center_crop",), "runs": Path("r")}
+    plain = EvaluationRequest(**asked)
+    folders = [
+        default_folder(request, weights, requested_protocols(protocols, settings, weights), sample)
+        for request, weights, protocols, settings in (
+            (plain, other, ("center_crop",), {}),
+            (plain, other, ("center_crop", "ten_crop"), {}),
+            (plain, other, ("center_crop",), {"antialias": True}),
+            (EvaluationRequest(**asked, limit=8), other, ("center_crop",), {}),
+            (plain, replace(other, description=devkit), ("center_crop",), {}),
+        )
+    ]
+    assert len(set(folders)) == len(folders)
+    assert {folder.parent for folder in folders} == {Path("r/evaluations")}
 
 
 @pytest.mark.parametrize(

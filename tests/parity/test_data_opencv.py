@@ -11,7 +11,14 @@ import pytest
 import tensorflow as tf
 
 from harness.data import opencv_reference as reference
-from harness.data.colour import add_lighting, colour_step, normalise, shift_hsv
+from harness.data.colour import (
+    EIGENVALUES,
+    EIGENVECTORS,
+    add_lighting,
+    colour_step,
+    normalise,
+    shift_hsv,
+)
 from harness.data.draws import colour_draws, geometry_draws, uniforms
 from harness.data.inspection import inspect
 from harness.data.pipeline import crop_function, evaluation_crops
@@ -165,6 +172,15 @@ def test_lighting_uses_columns_as_eigenvectors_on_bgr() -> None:
     assert grey.numpy()[0, 0] == pytest.approx(
         [128 - 0.5836 * 5.546, 128 - 0.5808 * 5.546, 128 - 0.5675 * 5.546], abs=1e-4
     )
+
+
+def test_the_eigenvectors_are_the_published_ones_and_orthonormal() -> None:
+    assert reference.PCA_COLUMNS == EIGENVECTORS
+    assert reference.PCA_VALUES == EIGENVALUES
+    columns = np.array(EIGENVECTORS)
+    # Entries are published with four digits: a product of two columns is off by at most
+    # 2 * 3 * 0.9 * 5e-5.
+    np.testing.assert_allclose(columns.T @ columns, np.eye(3), rtol=0, atol=3e-4)
 
 
 def test_normalisation_keeps_the_quirk() -> None:

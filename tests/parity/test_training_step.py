@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness.models.build import build_model
 from harness.numerics.fingerprint import hex_of, joined_step_marks, tensor_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
@@ -113,6 +114,36 @@ def test_agrees_with_keras_sgd() -> None:
         step(tf.constant(image), tf.constant(label), tf.constant(RATE))
         for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=5e-7)
+
+
+def _after_one_step_of_resnet18(*, eager: bool) -> dict[str, np.ndarray]:
+    """Weights, moving statistics and slots, with loss and gradient norm."""
+    generator = np.random.default_rng(2)
+    image = generator.normal(size=(BATCH, 32, 32, 3)).astype(np.float32)
+    label = generator.integers(0, CLASSES, BATCH).astype(np.int32)
+    model = build_model(SMOKE.model, classes=CLASSES, seed=3)
+    state = create_state(model, float16=False)
+    before = to_arrays(state)
+    step = build_step(state, recipe(nesterov=True), tf.distribute.get_strategy(), eager=eager)
+    output = step(tf.constant(image), tf.constant(label), tf.constant(RATE))
+    after = to_arrays(state)
+    changed = [name for name, array in after.items() if not np.array_equal(array, before[name])]
+    assert len(changed) >= 2 * len(state.trainable), "the step must move what is compared"
+    return after | {"loss": output.loss.numpy(), "norm": output.gradient_norm.numpy()}
+
+
+def test_graph_and_eager_compute_one_step_of_a_residual_network() -> None:
+    """Convolutions, batch normalisation and their gradients, by operation and compiled.
+
+    Within 1e-6 of the larger of 1 and the value: weights, statistics and slots lie
+    around 1 or below, where float32 has an absolute grain; the gradient's norm above.
+    """
+    graph, eager = (_after_one_step_of_resnet18(eager=mode) for mode in (False, True))
+    assert graph.keys() == eager.keys()
+    for name, array in graph.items():
+        allowed = 1e-6 * np.maximum(1, np.abs(array))
+        difference = np.abs(np.asarray(array, np.float64) - eager[name])
+        assert (difference <= allowed).all(), name
 
 
 def test_resetting_momentum_forgets_the_slots_and_nothing_else() -> None:

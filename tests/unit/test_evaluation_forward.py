@@ -95,3 +95,5 @@ def test_probabilities_that_do_not_sum_to_one_are_refused(total: float) -> None:
     check_sums(np.array([1.0, 1.0 + 1e-5], np.float32))
     with pytest.raises(WeightsError, match="sum to"):
         check_sums(np.array([1.0, total], np.float32))
+    with pytest.raises(WeightsError, match=r"where:      w\.h5"):
+        check_sums(np.array([total], np.float32), "w.h5")

@@ -4,7 +4,8 @@ import pytest
 
 from harness.errors import WeightsError
 from harness.models.build import build_model
-from harness.models.transfer import check_input, freeze_trunk, load_trunk
+from harness.models.transfer import freeze_trunk, load_trunk
+from harness.models.trunk import check_input, check_trunk
 from harness.models.weight_description import WeightsDescription
 from harness.models.weight_files import WeightArrays
 from harness.recipes.normalisations import NORMALISATIONS
@@ -30,7 +31,7 @@ def weights_of(model: keras.Model, *, head: bool = True) -> WeightArrays:
 def test_the_trunk_is_loaded_and_the_head_keeps_its_draw(head: bool) -> None:
     source, target, untouched = build(10, 1), build(4, 2), build(4, 2)
     source.get_layer("bn").moving_mean.assign(np.ones(64))
-    kept = load_trunk(target, weights_of(source, head=head))
+    kept = load_trunk(target, NAME, weights_of(source, head=head))
     assert kept == ("fully_connected/kernel",)
     values = {v.path: np.asarray(v) for v in source.variables}
     for variable, before in zip(target.variables, untouched.variables, strict=True):
@@ -47,18 +48,29 @@ def test_a_frozen_trunk_leaves_the_head_to_learn_and_statistics_as_they_are() ->
     np.testing.assert_array_equal(model.get_layer("bn").moving_mean, np.zeros(64))
 
 
-def test_input_normalised_otherwise_is_refused_where_it_is_known() -> None:
-    bare = WeightArrays("a.h5", "keras_h5", "", {"fully_connected/kernel": np.zeros((512, 10))})
-    check_input(bare, NAME, NORMALISATIONS["tf"])
+BARE = WeightArrays("a.h5", "keras_h5", "", {"fully_connected/kernel": np.zeros((512, 10))})
+
+
+def test_weights_that_nobody_describes_are_refused() -> None:
+    with pytest.raises(WeightsError, match=r"does not say[^$]*a\.h5[^$]*add --normalisation"):
+        check_input(BARE, NAME, NORMALISATIONS["tf"])
+    check_input(BARE, NAME, NORMALISATIONS["tf"], NORMALISATIONS["tf"])
+    with pytest.raises(WeightsError, match=r"feeds apm5 input[^$]*--set 'normalisation=tf'"):
+        check_input(BARE, NAME, NORMALISATIONS["apm5"], NORMALISATIONS["tf"])
+
+
+def test_input_normalised_otherwise_is_refused() -> None:
     described = WeightsDescription(
         normalisation=NORMALISATIONS["apm5"], class_order="folder", classes=10
     )
-    told = WeightArrays("a.h5", "keras_h5", "", bare.arrays, described.model_dump_json())
+    told = WeightArrays("a.h5", "keras_h5", "", BARE.arrays, described.model_dump_json())
     thousand = {"fully_connected/kernel": np.zeros((512, 1000))}
     for weights in (told, WeightArrays("a.h5", "legacy_h5", "", thousand)):
         check_input(weights, "apm5-resnet18-v1", NORMALISATIONS["apm5"])
         with pytest.raises(WeightsError, match=r"recipe feeds tf input[^$]*expected:   apm5"):
             check_input(weights, "apm5-resnet18-v1", NORMALISATIONS["tf"])
+        with pytest.raises(WeightsError, match="option for normalisation contradicts"):
+            check_input(weights, NAME, NORMALISATIONS["apm5"], NORMALISATIONS["tf"])
 
 
 def test_another_trunk_is_refused() -> None:
@@ -66,4 +78,12 @@ def test_another_trunk_is_refused() -> None:
     weights.arrays["conv1_0.conv_0/kernel"] = np.zeros((1, 1, 64, 64), np.float32)
     del weights.arrays["bn/beta"]
     with pytest.raises(WeightsError, match=r"1 missing: bn/beta; 1 misshapen: conv1_0\.conv_0"):
-        load_trunk(build(4, 2), weights)
+        load_trunk(build(4, 2), NAME, weights)
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_trunk_of_another_network_says_which_it_fits(head: bool) -> None:
+    weights = weights_of(build(10, 1), head=head)
+    with pytest.raises(WeightsError, match=f"fits {NAME}, {NAME}-2019") as error:
+        check_trunk(weights, "apm5-resnet50-v2")
+    assert f"--set model.name={NAME}" in str(error.value)

@@ -7,7 +7,13 @@ from pydantic import ValidationError
 
 from harness.errors import RecipeError
 from harness.recipes.catalogue import RECIPES, find_recipe
-from harness.recipes.protocol import center_crop, ten_crop
+from harness.recipes.normalisations import NORMALISATIONS
+from harness.recipes.protocol import (
+    APM5_NORMALISATION,
+    Normalisation,
+    center_crop,
+    ten_crop,
+)
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import changed_fields, parse_recipe, with_settings
 
@@ -51,6 +57,54 @@ def test_the_digest_ignores_name_notes_and_numerics_and_nothing_else(recipe: Rec
         "evaluate_every_epochs=2",
     ):
         assert with_settings(recipe, (setting,)).digest != recipe.digest, setting
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_evaluates_on_the_input_it_trains_on(name: str) -> None:
+    recipe = RECIPES[name]
+    assert {p.normalisation for p in recipe.protocols().values()} == {recipe.normalisation}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (("normalisation=caffe",), NORMALISATIONS["caffe"]),
+        ((f"normalisation={NORMALISATIONS['torch'].model_dump_json()}",), NORMALISATIONS["torch"]),
+        (
+            ("normalisation.std=[1.0,1.0,1.0]",),
+            APM5_NORMALISATION.model_copy(update={"std": (1.0, 1.0, 1.0)}),
+        ),
+        (
+            ("epoch_protocol.normalisation=tf", "final_protocols.1.normalisation=tf",
+             "normalisation=tf"),
+            NORMALISATIONS["tf"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_normalisation_is_set_for_training_and_evaluation_together(
+    recipe: Recipe, settings: tuple[str, ...], expected: Normalisation
+) -> None:
+    changed = with_settings(recipe, settings)
+    assert changed.normalisation == expected
+    assert {p.normalisation for p in changed.final_protocols} == {expected}
+    assert changed.epoch_protocol.normalisation == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("epoch_protocol.normalisation=torch",), "center_crop feeds torch input, training .*apm5"),
+        (("normalisation=tf", "final_protocols.1.normalisation=apm5"), "ten_crop feeds apm5 input"),
+        (("final_protocols.0.normalisation.scale=2.0",), "center_crop feeds"),
+        (("normalisation=cafe",), "no normalisation named 'cafe'[^$]*apm5, caffe, tf, torch"),
+        (("normalisation=7",), "normalisation: Input should be"),
+    ],
+)
+def test_training_and_evaluation_on_different_input_is_refused(
+    recipe: Recipe, settings: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(RecipeError, match=words):
+        with_settings(recipe, settings)
 
 
 def test_settings_replace_nested_fields(recipe: Recipe) -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError, RecordError, RunLockedError, UsageError
+from harness.recipes.normalisations import NORMALISATIONS
+from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
+from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
 from harness.workflows.disk import disk_errors
-from harness.workflows.request import check_seeds
+from harness.workflows.from_scratch import scratch_recipe
+from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
 from harness.workflows.stopping import stop_on_signals
 from harness.workflows.surroundings import place_from
@@ -35,6 +39,28 @@ def test_seeds_that_are_refused(seeds: tuple[int, ...], words: str) -> None:
 @pytest.mark.parametrize("seeds", [(0,), (1, 2, 3), (2**31 - 1,)])
 def test_seeds_that_are_taken(seeds: tuple[int, ...]) -> None:
     check_seeds(seeds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "begins with imported weights"),
+        ({"recipe": SMOKE, "init": Path("w.h5")}, "draws all weights from the seed"),
+        ({"recipe": SMOKE, "normalisation": NORMALISATIONS["tf"]}, "without --init"),
+    ],
+)
+def test_initial_weights_go_with_recipes_that_take_them(
+    changes: dict[str, object], words: str
+) -> None:
+    fields = {"recipe": TRANSFER, "settings": (), "data": Path(), "seeds": (1,), "runs": Path()}
+    with pytest.raises(UsageError, match=words):
+        check_init(RunRequest(**(fields | changes)))
+
+
+@pytest.mark.parametrize("recipe", [TRANSFER, TRANSFER_FROZEN])
+def test_the_recipe_from_scratch_is_found_by_its_digest(recipe: Recipe) -> None:
+    assert scratch_recipe(recipe).name == TRANSFER_SCRATCH.name
+    assert scratch_recipe(recipe).digest == TRANSFER_SCRATCH.digest
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from harness.cli.verdict import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
+from harness.record.run_folders import find_runs
 from harness.verdict.imported import (
     Draw,
     EvaluationAnswer,
@@ -82,9 +83,9 @@ def test_a_difference_names_suspects_and_chance_the_class_order() -> None:
 def test_another_protocol_is_described_with_its_keys() -> None:
     answer = judge_evaluation(facts(0.77, protocol=ten_crop()), row())
     assert answer.word == "described"
-    assert "crops is ten, the row's center" in answer.reasons[0]
+    assert "another protocol, differs in: crops (ten, the row's center)" in answer.reasons[0]
     at_224 = judge_evaluation(facts(0.6685, model="keras-resnet50v2"), row("keras-resnet50v2"))
-    assert "crop_size is 224, the row's 299" in at_224.reasons[0]
+    assert "crop_size (224, the row's 299)" in at_224.reasons[0]
 
 
 def test_subsets_that_were_not_drawn_are_described() -> None:
@@ -169,6 +170,8 @@ def test_wrong_folders_and_rows_are_refused(tmp_path: Path) -> None:
         judge_evaluation_folder(folder, "keras-resnet51")
     with pytest.raises(RecordError, match="cannot read"):
         judge_evaluation_folder(tmp_path, "keras-resnet50")
+    with pytest.raises(RecordError, match=r"evaluation of imported weights[^$]*--baseline NAME"):
+        find_runs([folder])
     document = json.loads((folder / "evaluation.json").read_text())
     document["evaluations"][0]["top1_correct"] = 99
     (folder / "evaluation.json").write_text(json.dumps(document))

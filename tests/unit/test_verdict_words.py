@@ -92,7 +92,7 @@ def with_change(runs: list[Planted], index: int, **changes: object) -> list[Plan
         (with_change(imagenet_runs(*GOOD), 1, evaluated=49_000), "49,000 of 50,000 images"),
         (
             with_change(imagenet_runs(*GOOD), 1, correct={"center_crop": 38_000}),
-            "another protocol: crops is center, the target's ten, mirror is False",
+            "another protocol, differs in: crops (center, the target's ten), mirror (False,",
         ),
         (
             with_change(

@@ -122,6 +122,16 @@ def test_missing_surplus_and_misshapen_arrays_are_named(model: keras.Model) -> N
         )
 
 
+def test_every_missing_array_is_named() -> None:
+    weights = arrays_of(NAME, 1000)
+    table = table_of("apm5-resnet50-v2", 1000)
+    with pytest.raises(WeightsError) as error:
+        check_fits("apm5-resnet50-v2", 1000, weights)
+    missing = {v.path for v in table} - set(weights.arrays)
+    assert len(missing) > 100
+    assert all(path in error.value.found for path in missing)
+
+
 def test_a_truncated_file_is_named(legacy: Path, tmp_path: Path) -> None:
     torn = tmp_path / "torn.h5"
     whole = legacy.read_bytes()
@@ -182,12 +192,36 @@ def test_the_references_files_describe_themselves() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"class_order": "wordnet"}, "class_order contradicts[^$]*expected:   devkit"),
+        ({"class_order": "folder"}, "class_order contradicts[^$]*expected:   devkit"),
+        ({"normalisation": NORMALISATIONS["torch"]}, "normalisation contra[^$]*expected:   apm5"),
+    ],
+)
+def test_an_option_that_contradicts_the_source_is_refused(
+    told: dict[str, object], words: str
+) -> None:
+    weights = arrays_of(NAME, 1000)
+    with pytest.raises(WeightsError, match=words):
+        describe_weights(weights, NAME, **told)
+    same = {"normalisation": NORMALISATIONS["apm5"], "class_order": "devkit"}
+    assert describe_weights(weights, NAME, **same) == describe_weights(weights, NAME)
+
+
+@pytest.mark.parametrize(
     ("name", "normalisation"), [("keras-resnet50", "caffe"), ("keras-resnet50v2", "tf")]
 )
 def test_keras_own_downloads_describe_themselves(name: str, normalisation: str) -> None:
     known = describe_weights(arrays_of(name, 1000, "keras_download"), name)
     assert known.class_order == "wordnet"
     assert known.normalisation == NORMALISATIONS[normalisation]
+    with pytest.raises(WeightsError, match="what the file's source implies"):
+        describe_weights(
+            arrays_of(name, 1000, "keras_download"), name, normalisation=NORMALISATIONS["torch"]
+        )
+    with pytest.raises(WeightsError, match="what the file's source implies"):
+        describe_weights(arrays_of(name, 1000, "keras_download"), name, class_order="devkit")
 
 
 def test_any_other_bare_file_must_be_described() -> None:

@@ -1,0 +1,113 @@
+"""`harness run transfer` as a command: what it refuses before it begins, and what it reports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.models.catalogue import table_of
+from harness.models.export import write_legacy
+from harness.recipes.protocol import center_crop
+from tests.integration.test_evaluation_workflow import NAME, arrays
+
+PROTOCOL = center_crop(34, 32).model_dump_json()
+SETTINGS = (
+    f"model.name={NAME}",
+    "model.image_size=32",
+    "batch=4",
+    "steps_per_epoch=2",
+    'phases=[{"epochs":1,"rate":{"kind":"constant","rate":0.01}}]',
+    "augmentation.short_side=[34,39]",
+    f"epoch_protocol={PROTOCOL}",
+    f"final_protocols=[{PROTOCOL}]",
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare file of ten classes."""
+    path = tmp_path_factory.mktemp("weights") / "bare.h5"
+    write_legacy(path, table_of(NAME, 10), arrays(10))
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of coloured noise."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.RandomState(1)
+    for split in ("train", "val"):
+        for i in range(12):
+            folder = root / split / ("dark", "light")[i % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = random.randint(0, 128, (48, 44, 3)) + 127 * (i % 2)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.jpg", quality=90)
+    return root
+
+
+def train(recipe: str, pictures: Path, runs: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    command = ["run", recipe, "--data", str(pictures), "--runs", str(runs), "--seed", "1"]
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *command, "--no-tracking", *settings, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_file_that_may_not_start_the_recipe_leaves_no_run(
+    weights: Path, pictures: Path, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.h5"
+    torn.write_bytes(weights.read_bytes()[:5000])
+    cases = {
+        ("--init", str(weights)): "add --normalisation",
+        ("--init", str(weights), "--normalisation", "torch"): "the recipe feeds apm5 input",
+        ("--init", str(torn), "--normalisation", "apm5"): "damaged or truncated",
+    }
+    for words, expected in cases.items():
+        done = train("transfer", pictures, tmp_path / "runs", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert expected in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(tmp_path.glob("runs/transfer-*"))
+
+
+def test_a_transfer_is_reported_against_the_same_seed_from_scratch(
+    weights: Path, pictures: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    init = ("--init", str(weights), "--normalisation", "apm5")
+    alone = train("transfer", pictures, runs, *init)
+    assert alone.returncode == 0, alone.stderr
+    assert "not compared with training from scratch: that run must be completed" in alone.stdout
+    assert f"harness run transfer-scratch --data {pictures}" in alone.stdout
+    assert "harness compare" in alone.stdout
+
+    scratch = train("transfer-scratch", pictures, runs, "--json")
+    assert scratch.returncode == 0, scratch.stderr
+    assert json.loads(scratch.stdout)["against_scratch"] == []
+
+    both = train("transfer", pictures, runs, *init, "--json")
+    assert both.returncode == 0, both.stderr
+    (entry,) = json.loads(both.stdout)["against_scratch"]
+    found = entry["comparison"]
+    assert "/transfer-scratch-" in found["first"]
+    assert "/transfer-" in found["second"]
+    assert found["images"] == 12
+    for side, report in (("first", scratch), ("second", both)):
+        (evaluation,) = json.loads(report.stdout)["seeds"][0]["evaluations"]
+        assert found[f"{side}_accuracy"] == evaluation["top1_accuracy"]
+
+    other = tmp_path / "other.h5"
+    changed = arrays(10)
+    changed["conv0/kernel"] = changed["conv0/kernel"] + 1
+    write_legacy(other, table_of(NAME, 10), changed)
+    refused = train("transfer", pictures, runs, "--init", str(other), "--normalisation", "apm5")
+    assert refused.returncode == 2
+    assert "seed 1 was begun from other weights" in refused.stderr
