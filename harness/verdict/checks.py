@@ -13,7 +13,7 @@ import numpy as np
 from harness.baselines.schema import DataBinding, PublishedTarget, Target
 from harness.errors import UsageError
 from harness.recipes.protocol import Protocol
-from harness.record.schema import DataIdentity, Evaluation
+from harness.record.schema import DataIdentity, Evaluation, Interrupted
 from harness.record.summary import RunSummary
 
 
@@ -62,7 +62,11 @@ def final_evaluation(run: RunSummary, protocol: Protocol) -> Evaluation | None:
 
 def status_of(run: RunSummary) -> str:
     """`completed`, `diverged`, `stopped` (by a gate) or `unfinished`."""
-    return run.finished.status if run.finished else "unfinished"
+    if run.finished:
+        return run.finished.status
+    last = run.interruptions[-1] if run.interruptions else None
+    gated = isinstance(last, Interrupted) and last.reason == "gate"
+    return "stopped" if gated else "unfinished"
 
 
 def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:

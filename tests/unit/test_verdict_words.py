@@ -129,6 +129,15 @@ def test_what_cannot_decide_says_so(tmp_path: Path, runs: list[Planted], said: s
     assert said in " | ".join(judgement.reasons)
 
 
+def test_a_stop_by_the_early_gate_is_a_stop_until_the_run_goes_on(tmp_path: Path) -> None:
+    folder = study(tmp_path, with_change(imagenet_runs(*GOOD), 1, status=None, steps=200))
+    journal = folder / "seed-2" / FILE_NAME
+    journal.write_text(journal.read_text().replace('"reason":"signal"', '"reason":"gate"'))
+    judgement = verdict([folder])
+    assert judgement.word == "inconclusive"
+    assert "seed 2: stopped at step 200 of 300" in judgement.reasons
+
+
 def test_the_last_step_counts_not_the_best_epoch(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(76.7, 76.8, 76.9))
     path = folder / "seed-1" / FILE_NAME
