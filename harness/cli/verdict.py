@@ -22,7 +22,8 @@ from harness.errors import UsageError
 @click.option(
     "--draw",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="With --baseline: the record of a random draw of images (JSON).",
+    help="With --baseline: the record of a random draw as JSON: kind (simple or stratified), seed, "
+    "images, population (50000); for a stratified one also labels, a file with all labels.",
 )
 @click.option(
     "--throughput", is_flag=True, help="Judge the speed of one run instead of the accuracy."

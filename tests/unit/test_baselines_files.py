@@ -53,6 +53,7 @@ def test_a_row_takes_source_and_protocol_from_its_file(tmp_path: Path) -> None:
         ("top1 = 0.77", "top1 = 77.0", "less than or equal to 1"),
         ("top1 = 0.77", "top1 = -0.1", "greater than or equal to 0"),
         ("n = 5\n", "", "spread without n"),
+        ("n = 5\n", "n = 1\n", "spread with n = 1"),
         ("n = 5", "n = 5\nvalues = [0.77, 0.77]", "2 values"),
         ("n = 5", "n = 5\ntop5 = 0.5", "top5 is below top1"),
         ('title = "A paper"\n', "", "source.title"),
@@ -60,6 +61,8 @@ def test_a_row_takes_source_and_protocol_from_its_file(tmp_path: Path) -> None:
         ('quoted = "ResNet-50 77.0 +- 0.1"\n', "", "source.quoted"),
         ('protocol = "ten_crop"', 'protocol = "eleven_crop"', "protocol"),
         ('kind = "baselines"', 'kind = "numbers"', "'numbers'"),
+        ('kind = "baselines"', 'kind = ["baselines"]', "the kind \\['baselines'\\]"),
+        ('kind = "baselines"', "kind = 3", "the kind 3"),
         ("[source]", "[source", "cannot read"),
         (FILE[FILE.index("[[accuracy]]") :], "", "no rows"),
     ],
@@ -98,6 +101,7 @@ def test_a_target_is_not_a_baseline_file(tmp_path: Path) -> None:
         ("declared_seeds = [1, 2, 3]", "declared_seeds = [1, 2]", "min_seeds is 3"),
         ('alpha = "', 'alfa = "', "reasons"),
         ("df = 24\n", "", "df"),
+        ('kind = "published"', 'kind = ["published"]', "the kind"),
     ],
 )
 def test_a_wrong_target_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
