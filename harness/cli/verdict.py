@@ -35,7 +35,9 @@ from harness.errors import UsageError
     help="With --throughput: an earlier run to compare with, once or more.",
 )
 @click.option(
-    "--mlperf", is_flag=True, help="MLPerf's check of convergence instead: was it too fast?"
+    "--mlperf",
+    is_flag=True,
+    help="MLPerf's check of convergence of five ImageNet runs instead: was it too fast?",
 )
 @json_option
 def command(
@@ -51,9 +53,9 @@ def command(
     """Say whether RUN... reproduced their target.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
-    all its seeds; with --baseline, a folder that `harness evaluate` wrote. Exit
+    every run in it; with --baseline, a folder that `harness evaluate` wrote. Exit
     codes: 0 reproduced, exceeds, or no target for this data; 1 not reproduced;
-    2 wrong input; 3 inconclusive. With --throughput: 1 slower than an earlier
+    2 wrong input, or a --target about other runs; 3 inconclusive. With --throughput: 1 slower than an earlier
     run, 3 cannot tell. With --mlperf: 1 when either reading of the rule fails.
     """
     modes = (throughput, mlperf, baseline is not None, target is not None)

@@ -73,7 +73,7 @@ def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
     """Everything that makes the judgement inconclusive before any test, in words."""
     return tuple(
         reason
-        for check in (_too_few, _copies, _missing, _other_protocol, _data, _settings, _ended_early)
+        for check in (_too_few, _doubled, _missing, _other_protocol, _data, _settings, _ended_early)
         for reason in check(runs, target)
     )
 
@@ -84,7 +84,12 @@ def _too_few(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
         yield f"{_count(len(seeds), 'seed')}, at least {target.min_seeds} are needed"
 
 
-def _copies(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+def _doubled(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+    return copies(runs)
+
+
+def copies(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """Seeds that occur more than once and runs that are copies by fingerprint, in words."""
     seeds = Counter(run.started.seed for run in runs)
     for seed, times in seeds.items():
         if times > 1:
