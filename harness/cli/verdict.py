@@ -37,7 +37,7 @@ from harness.errors import UsageError
 @click.option(
     "--mlperf",
     is_flag=True,
-    help="MLPerf's check of convergence of five ImageNet runs instead: was it too fast?",
+    help="MLPerf's check of five runs on ImageNet instead: was convergence too fast?",
 )
 @json_option
 def command(
@@ -53,10 +53,11 @@ def command(
     """Say whether RUN... reproduced their target.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
-    every run in it; with --baseline, a folder that `harness evaluate` wrote. Exit
-    codes: 0 reproduced, exceeds, or no target for this data; 1 not reproduced;
-    2 wrong input, or a --target about other runs; 3 inconclusive. With --throughput: 1 slower than an earlier
-    run, 3 cannot tell. With --mlperf: 1 when either reading of the rule fails.
+    every run in it; with --baseline, a folder that `harness evaluate` wrote.
+    Exit codes: 0 reproduced, exceeds, or no target for this data; 1 not
+    reproduced; 2 wrong input, such as a --target about other runs; 3
+    inconclusive. With --throughput: 1 slower than an earlier run, 3 cannot
+    tell. With --mlperf: 1 when either reading of the rule fails.
     """
     modes = (throughput, mlperf, baseline is not None, target is not None)
     alone = throughput or baseline is not None
