@@ -149,8 +149,9 @@ def _complete(
     rest = {key: value for key, value in row.items() if key not in own}
     if "source" not in row and (source or own):
         rest["source"] = {**source, **own}
-    if rest.get("protocol") in protocols:
-        rest["protocol"] = protocols[rest["protocol"]]
+    protocol = rest.get("protocol")
+    if isinstance(protocol, str) and protocol in protocols:
+        rest["protocol"] = protocols[protocol]
     return rest
 
 

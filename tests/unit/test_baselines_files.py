@@ -60,6 +60,7 @@ def test_a_row_takes_source_and_protocol_from_its_file(tmp_path: Path) -> None:
         ('table = "Table 1"\n', "", "commit or its table"),
         ('quoted = "ResNet-50 77.0 +- 0.1"\n', "", "source.quoted"),
         ('protocol = "ten_crop"', 'protocol = "eleven_crop"', "protocol"),
+        ('protocol = "ten_crop"', 'protocol = ["ten_crop"]', "protocol"),
         ('kind = "baselines"', 'kind = "numbers"', "'numbers'"),
         ('kind = "baselines"', 'kind = ["baselines"]', "the kind \\['baselines'\\]"),
         ('kind = "baselines"', "kind = 3", "the kind 3"),
