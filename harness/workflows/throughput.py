@@ -80,13 +80,17 @@ def throughput_text(answer: ThroughputAnswer) -> str:
     comparable = [row for row in answer.published if row.word != "incomparable"]
     if comparable:
         lines += [*_rows("published", comparable)]
-        lines += [f"  not stated by {row.other}: {', '.join(row.unstated)}" for row in comparable]
+        lines += [f"  {_name(row)} does not state: {', '.join(row.unstated)}" for row in comparable]
         lines += [""]
     rest = [row for row in answer.published if row.word == "incomparable"]
     if rest:
         lines += [f"{len(rest)} published rows of this network are incomparable; nearest:"]
         lines += [f"  {row.other}: {_why_not(row)}" for row in rest[:3]]
     return "\n".join(lines)
+
+
+def _name(row: SpeedComparison) -> str:
+    return row.other.partition(":")[0]
 
 
 def _why_not(row: SpeedComparison) -> str:

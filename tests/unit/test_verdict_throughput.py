@@ -99,7 +99,7 @@ def test_the_text_has_step_times_and_what_sources_leave_out(tmp_path: Path) -> N
     text = throughput_text(answer)
     assert answer.step_time_s == pytest.approx(0.5)
     assert "256.0 images/s, 500.0 ms a step of 128 images" in text
-    assert "not stated by apm5-resnet50-titan-xp" in text
+    assert "apm5-resnet50-titan-xp does not state: spread, numerics" in text
     on_v100 = replace(changed(devices=(V100,)), steps=600)
     text = throughput_text(throughput(plant(tmp_path / "b" / "seed-1", on_v100)))
     assert "1x-float32: V100 16 GB, " in text
