@@ -158,7 +158,7 @@ def window_ends(steps_total: int) -> tuple[int, ...]:
 def windows_of(curve: Curve, ends: Sequence[int]) -> np.ndarray:
     """Measures of the windows that a curve has whole: float64 [k, 3], k <= len(ends)."""
     whole = [end for end in ends if end <= len(curve)]
-    starts = [0, *whole[:-1]]
+    starts = [0, *whole][: len(whole)]
     rows = [_measures(curve, first, end) for first, end in zip(starts, whole, strict=True)]
     return np.asarray(rows, np.float64).reshape(len(rows), len(MEASURES))
 

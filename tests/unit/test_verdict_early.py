@@ -127,6 +127,14 @@ def test_the_level_is_that_of_the_whole_run_however_few_windows_are_known() -> N
         assert np.array_equal(short, full[:4])
 
 
+def test_a_curve_shorter_than_the_first_window_is_as_expected() -> None:
+    known = reference()
+    short = curve(9, steps=known.ends[0] - 1)
+    assert windows_of(short, known.ends).shape == (0, 3)
+    answer = check(short, known, classes=CLASSES, steps=STEPS)
+    assert (answer.status, answer.windows) == ("as_expected", 0)
+
+
 def test_fewer_than_five_references_are_no_reference() -> None:
     assert reference_of([curve(s) for s in range(4)], STEPS) is None
     answer = check(curve(9), None, classes=CLASSES, steps=STEPS)
