@@ -110,10 +110,11 @@ def _read(path: Path) -> Target | BaselineFile:
             expected="a TOML file",
             remedy="correct the path or the syntax",
         ) from error
-    model = _BY_KIND.get(raw.get("kind", ""))
+    kind = raw.get("kind")
+    model = _BY_KIND.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise BaselineError(
-            f"the file has the kind {raw.get('kind')!r}",
+            f"the file has the kind {kind!r}",
             where=str(path),
             expected=f"one of {', '.join(_BY_KIND)}",
             remedy="say what the file is by `kind` in its first line",
@@ -148,8 +149,9 @@ def _complete(
     rest = {key: value for key, value in row.items() if key not in own}
     if "source" not in row and (source or own):
         rest["source"] = {**source, **own}
-    if rest.get("protocol") in protocols:
-        rest["protocol"] = protocols[rest["protocol"]]
+    protocol = rest.get("protocol")
+    if isinstance(protocol, str) and protocol in protocols:
+        rest["protocol"] = protocols[protocol]
     return rest
 
 

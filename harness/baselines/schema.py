@@ -93,6 +93,7 @@ class AccuracyRow(Frozen):
     protocol: PublishedProtocol
     top1: Accuracy
     top5: Accuracy | None = None
+    measured: bool = Field(default=True, description="false: a goal that a rule sets")
     n: int | None = Field(default=None, ge=1, description="runs; None where not stated")
     spread: Spread | None = None
     values: tuple[Accuracy, ...] | None = Field(default=None, description="raw top-1 of each run")
@@ -103,6 +104,8 @@ class AccuracyRow(Frozen):
     def _counts_agree(self) -> "AccuracyRow":
         if self.spread is not None and self.n is None:
             raise ValueError("a spread without n: say of how many runs")
+        if self.spread is not None and self.n == 1:
+            raise ValueError("a spread with n = 1: one run has none")
         if self.values is not None and self.n != len(self.values):
             raise ValueError(f"n is {self.n}, but there are {len(self.values)} values")
         if self.top5 is not None and self.top5 < self.top1:

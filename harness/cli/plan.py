@@ -18,7 +18,8 @@ from harness.cli.options import json_option
 @click.option(
     "--measured",
     type=click.Path(path_type=Path),
-    help="A run whose rate is taken. Without a rate: published ones for the network.",
+    help="A run of the same network and batch, whose rate is taken. Without a rate: published "
+    "ones for the network.",
 )
 @click.option(
     "--train-images", type=click.IntRange(min=1), help="Default: those of the recipe's target."

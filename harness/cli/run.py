@@ -113,8 +113,8 @@ def command(
     """Train and evaluate RECIPE for each seed.
 
     The same command again continues what was interrupted, or says that all is
-    done. Exit codes: 0 done, 2 wrong input, 4 training diverged, 75 interrupted
-    (give the same command again).
+    done. Exit codes: 0 done, 2 wrong input, 3 stopped by --stop-when-unusual, 4
+    training diverged, 75 interrupted (give the same command again).
     """
     from harness.numerics.pins import set_import_flags
     from harness.training.cluster import cluster_from_environment

@@ -22,7 +22,8 @@ from harness.errors import UsageError
 @click.option(
     "--draw",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="With --baseline: the record of a random draw of images (JSON).",
+    help="With --baseline: the record of a random draw as JSON: kind (simple or stratified), seed, "
+    "images, population (50000); for a stratified one also labels, a file with all labels.",
 )
 @click.option(
     "--throughput", is_flag=True, help="Judge the speed of one run instead of the accuracy."
@@ -34,7 +35,9 @@ from harness.errors import UsageError
     help="With --throughput: an earlier run to compare with, once or more.",
 )
 @click.option(
-    "--mlperf", is_flag=True, help="MLPerf's check of convergence instead: was it too fast?"
+    "--mlperf",
+    is_flag=True,
+    help="MLPerf's check of five runs on ImageNet instead: was convergence too fast?",
 )
 @json_option
 def command(
@@ -50,10 +53,11 @@ def command(
     """Say whether RUN... reproduced their target.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
-    all its seeds; with --baseline, a folder that `harness evaluate` wrote. Exit
-    codes: 0 reproduced, exceeds, or no target for this data; 1 not reproduced;
-    2 wrong input; 3 inconclusive. With --throughput: 1 slower than an earlier
-    run, 3 cannot tell. With --mlperf: 1 when either reading of the rule fails.
+    every run in it; with --baseline, a folder that `harness evaluate` wrote.
+    Exit codes: 0 reproduced, exceeds, or no target for this data; 1 not
+    reproduced; 2 wrong input, such as a --target about other runs; 3
+    inconclusive. With --throughput: 1 slower than an earlier run, 3 cannot
+    tell. With --mlperf: 1 when either reading of the rule fails.
     """
     modes = (throughput, mlperf, baseline is not None, target is not None)
     alone = throughput or baseline is not None

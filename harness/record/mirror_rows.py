@@ -194,6 +194,6 @@ def end_status(event: RunFinished | Interrupted) -> tuple[str, str]:
         status = {"completed": "FINISHED", "diverged": "FAILED", "stopped": "KILLED"}[event.status]
         words = str(event.status)
     else:
-        status = "KILLED" if event.reason in {"signal", "steps_limit"} else "FAILED"
+        status = "KILLED" if event.reason in {"signal", "steps_limit", "gate"} else "FAILED"
         words = f"interrupted by {event.reason} after step {event.step}; the same command continues"
     return status, f"{words}: {event.detail}" if event.detail else words

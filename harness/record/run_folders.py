@@ -14,7 +14,8 @@ def find_runs(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The folders of runs that paths mean, each once, in the order given.
 
     A path is a run's folder, its journal, or a study's folder, which stands
-    for all `seed-*` in it, by number.
+    for every run in it, whatever its folder is called: `seed-*` by number, then
+    the others.
 
     Raises:
         UsageError: no path was given.
@@ -38,9 +39,9 @@ def _runs_at(path: Path) -> list[Path]:
         return [path.parent]
     if (path / FILE_NAME).is_file():
         return [path]
-    seeds = [file.parent for file in path.glob(f"seed-*/{FILE_NAME}")]
-    if seeds:
-        return sorted(seeds, key=_seed_number)
+    runs = runs_of_study(path)
+    if runs:
+        return runs
     if (path / EVALUATION_FILE).is_file():
         raise RecordError(
             "there is no run here, but an evaluation of imported weights",
@@ -52,11 +53,17 @@ def _runs_at(path: Path) -> list[Path]:
     raise RecordError(
         "there is no run here",
         where=str(path),
-        expected=f"a folder with {FILE_NAME}, or one with seed-*/{FILE_NAME}",
+        expected=f"a folder with {FILE_NAME}, or one with */{FILE_NAME}",
         remedy="see `harness list runs`, or check the path",
     )
 
 
-def _seed_number(folder: Path) -> tuple[int, str]:
+def runs_of_study(study: Path) -> list[Path]:
+    """Every folder with a journal in a study: a renamed run is still one of its runs."""
+    return sorted((file.parent for file in study.glob(f"*/{FILE_NAME}")), key=_place)
+
+
+def _place(folder: Path) -> tuple[bool, int, str]:
     digits = folder.name.removeprefix("seed-")
-    return (int(digits) if digits.isdigit() else -1, folder.name)
+    is_seed = folder.name.startswith("seed-") and digits.isdigit()
+    return (not is_seed, int(digits) if is_seed else 0, folder.name)

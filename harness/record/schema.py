@@ -203,11 +203,11 @@ class Evaluation(Event):
 
 
 class Interrupted(Event):
-    """The process stopped before the last step and left a checkpoint."""
+    """The process stopped before the last step; `gate`: the early curve was unusual."""
 
     event: Literal["interrupted"] = "interrupted"
     step: int = Field(ge=0)
-    reason: Literal["signal", "steps_limit", "worker_lost", "error"]
+    reason: Literal["signal", "steps_limit", "gate", "worker_lost", "error"]
     detail: str = ""
 
 

@@ -20,15 +20,39 @@ def prediction_interval(values: Sequence[float], confidence: float) -> Interval:
     Raises:
         StatisticsError: fewer than two values, or one that is not finite.
     """
-    check_confidence(confidence)
     array = np.asarray(values, np.float64)
-    if len(array) < 2 or not np.isfinite(array).all():
+    if not np.isfinite(array).all():
+        raise StatisticsError("a value is not finite", expected="finite values")
+    low, high = prediction_limits(array, confidence)
+    return Interval(float(low), float(high), confidence)
+
+
+def prediction_limits(
+    values: np.ndarray, confidence: float, *, least_spread: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of `prediction_interval` for many quantities at once, each at this confidence.
+
+    Args:
+        values: float64 [m, ...], the sample along the first axis. A quantity
+            with a value that is not finite gets ends that are not.
+        confidence: Of each interval by itself.
+        least_spread: A standard deviation that is known to be there, [...]; a
+            smaller one of the sample is raised to it.
+
+    Returns:
+        Low and high ends, float64 [...] each.
+
+    Raises:
+        StatisticsError: fewer than two values, or no confidence level.
+    """
+    check_confidence(confidence)
+    m = len(values)
+    if m < 2:
         raise StatisticsError(
-            f"{len(array)} values cannot predict the next",
-            expected="at least two finite values",
+            f"{m} value{'' if m == 1 else 's'} cannot predict the next",
+            expected="at least two values",
         )
-    m = len(array)
-    reach = float(stats.t.isf((1 - confidence) / 2, m - 1))
-    reach *= float(array.std(ddof=1)) * math.sqrt(1 + 1 / m)
-    mean = float(array.mean())
-    return Interval(mean - reach, mean + reach, confidence)
+    mean = values.mean(axis=0)
+    spread = np.maximum(values.std(axis=0, ddof=1), least_spread)
+    reach = float(stats.t.isf((1 - confidence) / 2, m - 1)) * math.sqrt(1 + 1 / m) * spread
+    return mean - reach, mean + reach

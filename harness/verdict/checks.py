@@ -13,7 +13,7 @@ import numpy as np
 from harness.baselines.schema import DataBinding, PublishedTarget, Target
 from harness.errors import UsageError
 from harness.recipes.protocol import Protocol
-from harness.record.schema import DataIdentity, Evaluation
+from harness.record.schema import DataIdentity, Evaluation, Interrupted
 from harness.record.summary import RunSummary
 
 
@@ -62,14 +62,18 @@ def final_evaluation(run: RunSummary, protocol: Protocol) -> Evaluation | None:
 
 def status_of(run: RunSummary) -> str:
     """`completed`, `diverged`, `stopped` (by a gate) or `unfinished`."""
-    return run.finished.status if run.finished else "unfinished"
+    if run.finished:
+        return run.finished.status
+    last = run.interruptions[-1] if run.interruptions else None
+    gated = isinstance(last, Interrupted) and last.reason == "gate"
+    return "stopped" if gated else "unfinished"
 
 
 def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
     """Everything that makes the judgement inconclusive before any test, in words."""
     return tuple(
         reason
-        for check in (_too_few, _copies, _missing, _other_protocol, _data, _settings, _ended_early)
+        for check in (_too_few, _doubled, _missing, _other_protocol, _data, _settings, _ended_early)
         for reason in check(runs, target)
     )
 
@@ -80,7 +84,12 @@ def _too_few(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
         yield f"{_count(len(seeds), 'seed')}, at least {target.min_seeds} are needed"
 
 
-def _copies(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+def _doubled(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
+    return copies(runs)
+
+
+def copies(runs: Sequence[RunSummary]) -> Iterator[str]:
+    """Seeds that occur more than once and runs that are copies by fingerprint, in words."""
     seeds = Counter(run.started.seed for run in runs)
     for seed, times in seeds.items():
         if times > 1:

@@ -24,6 +24,7 @@ from scipy import stats
 from harness.baselines.schema import ConvergenceRow
 from harness.errors import StatisticsError
 from harness.recipes.values import Frozen
+from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 
 Variant = Literal["checker", "rules"]
@@ -147,9 +148,16 @@ def check_convergence(
 
 
 def epochs_to_quality(run: RunSummary, quality: float = QUALITY) -> float | None:
-    """The epoch of the first complete evaluation with at least this top-1; None without one."""
-    reached = [e.epoch for e in run.evaluations if e.complete and e.top1_accuracy >= quality]
+    """The epoch of the first evaluation that counts with at least this top-1; None without one."""
+    reached = [
+        e.epoch for e in run.evaluations if counts_for_quality(e) and e.top1_accuracy >= quality
+    ]
     return min(reached) if reached else None
+
+
+def counts_for_quality(evaluation: Evaluation) -> bool:
+    """Whether an evaluation is of all images by one center crop, as MLPerf's rules have it."""
+    return evaluation.complete and evaluation.protocol.crops == "center"
 
 
 def _point(row: ConvergenceRow, variant: Variant) -> ReferencePoint:

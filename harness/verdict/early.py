@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from harness.errors import StatisticsError
 from harness.recipes.values import Frozen
 from harness.record.schema import Steps
+from harness.statistics.prediction import prediction_limits
 
 WINDOWS = 20
 MEASURES = ("log mean loss", "log mean gradient norm", "training accuracy")
@@ -29,7 +29,8 @@ LEVEL = 0.01
 MIN_REFERENCES = 5
 FIRST_LOSS_TOLERANCE = 0.10 * math.log(1000)
 """Nats around ln(classes): 10 % of it for 1,000 classes. The excess of a fresh network is half the
-variance of its logits, which does not shrink with the number of classes."""
+variance of its logits, which does not shrink with the number of classes: the nats stay, so for
+fewer classes the share is larger (30 % for ten), and the check's text says so."""
 FALLING_BY_STEP = 2000
 _EDGE_STEPS = 100
 """Steps averaged at either end when asking whether the loss falls."""
@@ -112,30 +113,27 @@ class Reference:
 
     def intervals(self) -> tuple[np.ndarray, np.ndarray]:
         """Low and high ends for the next run, float64 [K, 3] each."""
-        return prediction_limits(self.values, self.images, self.values[0].size)
+        return expected_limits(self.values, self.images)
 
 
-def prediction_limits(
-    values: np.ndarray, images: np.ndarray, tests: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Student's prediction intervals at level `LEVEL` / `tests`, as in `statistics.prediction`.
+def expected_limits(values: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Student's prediction intervals, `LEVEL` shared out over all windows of a whole run.
 
-    The spread of an accuracy is at least that of counting: on the stabilised
-    scale 1 / (2 sqrt(images)).
+    It is shared out over all of them also when fewer are looked at: the level
+    is that of the whole run. The spread of an accuracy is at least that of
+    counting: on the stabilised scale 1 / (2 sqrt(images)).
 
     Args:
-        values: float64 [runs, ..., K, 3].
-        images: float64 [K], images of a window.
-        tests: Over how many intervals the level is shared out.
+        values: float64 [runs, ..., k, 3], measures as in `MEASURES`.
+        images: float64 [k], images of a window.
 
     Returns:
-        Low and high ends, float64 [..., K, 3] each.
+        Low and high ends, float64 [..., k, 3] each.
     """
-    runs = len(values)
-    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    spread[..., 2] = np.maximum(spread[..., 2], 0.5 / np.sqrt(images))
-    reach = stats.t.isf(LEVEL / tests / 2, runs - 1) * math.sqrt(1 + 1 / runs) * spread
-    return mean - reach, mean + reach
+    counting = np.zeros((len(images), len(MEASURES)))
+    counting[:, 2] = 0.5 / np.sqrt(images)
+    level = LEVEL / (WINDOWS * len(MEASURES))
+    return prediction_limits(values, 1 - level, least_spread=counting)
 
 
 def window_ends(steps_total: int) -> tuple[int, ...]:
@@ -160,7 +158,7 @@ def window_ends(steps_total: int) -> tuple[int, ...]:
 def windows_of(curve: Curve, ends: Sequence[int]) -> np.ndarray:
     """Measures of the windows that a curve has whole: float64 [k, 3], k <= len(ends)."""
     whole = [end for end in ends if end <= len(curve)]
-    starts = [0, *whole[:-1]]
+    starts = [0, *whole][: len(whole)]
     rows = [_measures(curve, first, end) for first, end in zip(starts, whole, strict=True)]
     return np.asarray(rows, np.float64).reshape(len(rows), len(MEASURES))
 
@@ -303,7 +301,14 @@ def _absolute(curve: Curve, classes: int, steps: int) -> list[Finding]:
         if not low <= curve.loss[0] <= high:
             first = float(curve.loss[0])
             findings.append(
-                Finding(check="first loss", steps=(0, 0), value=first, low=low, high=high)
+                Finding(
+                    check=f"first loss (allowed: {FIRST_LOSS_TOLERANCE:.2f} nats from "
+                    f"ln({classes:,}), {100 * FIRST_LOSS_TOLERANCE / chance:.0f} % of it)",
+                    steps=(0, 0),
+                    value=first,
+                    low=low,
+                    high=high,
+                )
             )
     until = min(FALLING_BY_STEP, steps)
     edge = min(_EDGE_STEPS, until // 4)

@@ -1,16 +1,16 @@
 """Imported weights evaluated against a published accuracy of the same weights.
 
 All images of the set leave no sampling error: the published figure counts the
-same images. A difference is then preprocessing, class order or decoder. A
-subset is judged only if it was drawn at random with a recorded seed; any other
-is described.
+same images. A difference is then preprocessing, class order or decoder, if the
+weights are the published ones, which nothing here can tell. A subset is judged
+only if it was drawn at random with a recorded seed; any other is described.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.baselines.schema import AccuracyRow
 from harness.recipes.protocol import Protocol
@@ -44,13 +44,34 @@ _EXIT_CODES: dict[EvaluationWord, int] = {
 class Draw(Frozen):
     """The record of a random draw of validation images.
 
-    `seed` makes it repeatable: `drawn_numbers` and `drawn_of_classes`.
+    `seed` makes it repeatable: `drawn_numbers` and `drawn_of_classes`. A
+    stratified draw takes equally many images of each class; which those are
+    follows from `labels`, a file with the labels of all images (as `harness
+    prepare` reads it).
     """
 
     kind: Literal["simple", "stratified"]
     seed: int = Field(ge=0)
     images: int = Field(ge=1)
     population: int = Field(ge=1)
+    labels: str | None = None
+
+    @model_validator(mode="after")
+    def _from_the_whole_set(self) -> "Draw":
+        if self.population != FULL_IMAGES:
+            raise ValueError(
+                f"population is {self.population:,}, but published accuracies are about all "
+                f"{FULL_IMAGES:,} validation images"
+            )
+        if self.images > self.population:
+            raise ValueError(f"{self.images:,} images of a population of {self.population:,}")
+        each, rest = divmod(self.images, FULL_CLASSES)
+        if self.kind == "stratified" and (rest or each < 2):
+            raise ValueError(
+                f"{self.images:,} images are not equally many, and at least two, of each of "
+                f"{FULL_CLASSES:,} classes"
+            )
+        return self
 
 
 class EvaluationFacts(Frozen):
@@ -98,11 +119,11 @@ def drawn_numbers(draw: Draw) -> frozenset[int]:
     return frozenset(int(i) + 1 for i in taken)
 
 
-def drawn_of_classes(labels: Sequence[int], draw: Draw) -> frozenset[int]:
+def drawn_of_classes(labels: Sequence[int] | Sequence[str], draw: Draw) -> frozenset[int]:
     """Numbers of the images that a stratified draw takes: equally many of each class.
 
     Args:
-        labels: Of all images, by number from 1.
+        labels: Of all images, by number from 1; classes are taken in their order.
         draw: The record; `images` is a multiple of the number of classes.
     """
     generator = np.random.default_rng(draw.seed)
@@ -148,7 +169,7 @@ def _judge_whole(facts: EvaluationFacts, row: AccuracyRow) -> EvaluationAnswer:
         return _answer("agrees", (reason,), facts, row)
     reason = (
         f"all {facts.images:,} images: no sampling error, so {points(difference)} points are "
-        "preprocessing, class order or decoder"
+        "preprocessing, class order or decoder, or these are not the published weights"
     )
     return _answer("differs", (reason,), facts, row, suspects=_suspects(facts, row))
 

@@ -8,6 +8,7 @@ from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
 from harness.verdict.checks import (
     binding_differences,
+    copies,
     final_evaluation,
     refuse_mixture,
     status_of,
@@ -30,7 +31,8 @@ def judge(
     Args:
         runs: Every run that counts, of one recipe.
         targets: Candidates; the one of the runs' recipe and data is used.
-        rows: Published accuracies from which differences are shown.
+        rows: Published accuracies from which differences are shown, unless a
+            seed is there twice: it would count twice.
         left_out: Runs of the study that were not named, to be listed.
 
     Raises:
@@ -63,7 +65,7 @@ def judge(
         numbers=answer.numbers,
         baselines=(
             differences_from(ordered, rows, target.spread)
-            if isinstance(target, PublishedTarget)
+            if isinstance(target, PublishedTarget) and not any(copies(ordered))
             else ()
         ),
     )

@@ -21,7 +21,7 @@ def differences_from(
     Args:
         runs: Of one recipe. Only completed ones count, and only on the full
             ImageNet, which the rows are about.
-        rows: Published accuracies.
+        rows: Published accuracies; goals that nobody measured are passed over.
         borrowed: Spread for rows that state none.
 
     Returns:
@@ -30,6 +30,8 @@ def differences_from(
     done = [run for run in runs if run.completed and full_imagenet(run.started.data)]
     found = []
     for row in rows:
+        if not row.measured:
+            continue
         values = [_accuracy(run, row) for run in done]
         if done and row.network in done[0].started.recipe.model.name and None not in values:
             found.append(_difference([v for v in values if v is not None], row, borrowed))

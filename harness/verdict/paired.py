@@ -74,7 +74,7 @@ def compare_predictions(
         names: Of the two, for output and errors.
 
     Raises:
-        RecordError: images of one are missing in the other, labels differ, or
+        RecordError: a table is empty, images of one are missing in the other, labels differ, or
             classes are numbered in different orders.
     """
     mine, theirs = _aligned(first, second, names)
@@ -149,6 +149,14 @@ def _aligned(
     first: pa.Table, second: pa.Table, names: tuple[str, str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Both tables as arrays in the order of image ids."""
+    empty = [name for part, name in zip((first, second), names, strict=True) if not len(part)]
+    if empty:
+        raise RecordError(
+            "there are no predictions to compare: the file is empty",
+            where=" and ".join(empty),
+            expected="at least one image",
+            remedy="evaluate again",
+        )
     orders = [_metadata(part).get("class_order") for part in (first, second)]
     if None not in orders and orders[0] != orders[1]:
         raise RecordError(

@@ -1,7 +1,9 @@
 """Training speed against published hardware rows and against the user's own earlier runs.
 
 Two speeds are compared only when device, precision, batch, input and numerics
-are equal; otherwise the answer is *incomparable* and names what differs.
+are equal; otherwise the answer is *incomparable* and names what differs. No
+source states its numerics and some not their input: those rows are compared
+and say so. A row whose batch is not stated is incomparable.
 """
 
 from collections.abc import Sequence
@@ -45,16 +47,23 @@ class Speed(Frozen):
     step_time_s: tuple[float, ...]
 
     @property
+    def median_step_time_s(self) -> float:
+        """Seconds."""
+        return float(np.median(self.step_time_s))
+
+    @property
     def images_per_s(self) -> float:
         """Images of a step over the median step time."""
-        return self.images_per_step / float(np.median(self.step_time_s))
+        return self.images_per_step / self.median_step_time_s
 
 
 class SpeedComparison(Frozen):
     """One comparison. `ratio` is our images per second over the other's.
 
-    `differs` names the keys that make the two incomparable; `unstated` what the
-    source does not say. Published rows carry no verdict word beyond
+    Step times are medians of ours and of an earlier run; a published one follows
+    from rate and batch and is None without a stated batch. `differs` names the
+    keys that make the two incomparable; `unstated` what the source does not
+    say. Published rows carry no verdict word beyond
     `published`: one printed figure has no spread.
     """
 
@@ -62,6 +71,8 @@ class SpeedComparison(Frozen):
     word: SpeedWord
     images_per_s: float
     other_images_per_s: float
+    step_time_s: float
+    other_step_time_s: float | None
     ratio: float | None
     interval: Bounds | None
     differs: tuple[str, ...]
@@ -116,12 +127,16 @@ def compare_with_published(speed: Speed, row: ThroughputRow) -> SpeedComparison:
         found["batch"] = (per_device, row.batch_per_device)
     differs = tuple(key for key, (ours, theirs) in found.items() if ours != theirs)
     silent = {"input": row.input == "unstated", "batch": row.batch_per_device is None}
+    incomparable = bool(differs) or silent["batch"]
+    batch = row.batch_per_device and row.batch_per_device * row.devices
     return SpeedComparison(
         other=f"{row.name}: {row.device}, {row.software}",
-        word="incomparable" if differs else "published",
+        word="incomparable" if incomparable else "published",
         images_per_s=speed.images_per_s,
         other_images_per_s=row.images_per_s,
-        ratio=None if differs else speed.images_per_s / row.images_per_s,
+        step_time_s=speed.median_step_time_s,
+        other_step_time_s=batch / row.images_per_s if batch else None,
+        ratio=None if incomparable else speed.images_per_s / row.images_per_s,
         interval=None,
         differs=differs,
         unstated=(*(key for key, unsaid in silent.items() if unsaid), "spread", "numerics"),
@@ -146,6 +161,8 @@ def compare_with_run(speed: Speed, other: Speed) -> SpeedComparison:
         word=word,
         images_per_s=speed.images_per_s,
         other_images_per_s=other.images_per_s,
+        step_time_s=speed.median_step_time_s,
+        other_step_time_s=other.median_step_time_s,
         ratio=None if differs else speed.images_per_s / other.images_per_s,
         interval=bounds,
         differs=differs,
@@ -156,7 +173,7 @@ def fitting_rows(speed: Speed, rows: Sequence[ThroughputRow]) -> tuple[SpeedComp
     """Comparisons with the rows of the run's network, comparable ones first."""
     network = speed.started.recipe.model.name
     found = [compare_with_published(speed, row) for row in rows if row.network in network]
-    return tuple(sorted(found, key=lambda c: len(c.differs)))
+    return tuple(sorted(found, key=lambda c: (c.word == "incomparable", len(c.differs))))
 
 
 def _precision(started: RunStarted) -> str:

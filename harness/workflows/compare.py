@@ -25,11 +25,13 @@ def compare(first: Path, second: Path, *, protocol: str | None = None) -> Paired
     Raises:
         RecordError: files that cannot be read, were altered, or are of
             different images.
-        UsageError: the runs have no evaluation in common.
+        UsageError: the runs have no evaluation in common, or a prediction file
+            stands beside a run.
     """
     if first.suffix == second.suffix == ".parquet":
         files = (first, second)
     else:
+        _refuse_file_beside_run(first, second)
         runs = tuple(read_summary(path) for path in (first, second))
         name = protocol or _common_protocol(runs[0], runs[1])
         files = (_predictions_of(runs[0], name), _predictions_of(runs[1], name))
@@ -48,11 +50,23 @@ def difference_page(first: Path, second: Path, *, protocol: str | None = None) -
     """
     if first.suffix == second.suffix == ".parquet":
         return build_comparison(Comparable(compare(first, second)))
+    _refuse_file_beside_run(first, second)
     runs = tuple(run_records([read_summary(path).folder for path in (first, second)]))
     try:
         return build_comparison(Comparable(compare(first, second, protocol=protocol), runs=runs))
     except UsageError as error:
         return build_comparison(Comparable(None, f"Not compared: {error.found}.", runs))
+
+
+def _refuse_file_beside_run(first: Path, second: Path) -> None:
+    files = [path for path in (first, second) if path.suffix == ".parquet"]
+    if files:
+        raise UsageError(
+            "a prediction file stands beside a run",
+            where=f"{first} and {second}",
+            expected="two prediction files or two runs",
+            remedy="name the run's own prediction file, predictions-<protocol>-step-<n>.parquet",
+        )
 
 
 def _common_protocol(first: RunSummary, second: RunSummary) -> str:

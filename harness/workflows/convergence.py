@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.loading import load_baselines
+from harness.errors import UsageError
 from harness.recipes.values import Frozen
 from harness.record.run_folders import find_runs
-from harness.record.summary import read_summary
-from harness.verdict.checks import refuse_mixture
+from harness.record.summary import RunSummary, read_summary
+from harness.verdict.checks import copies, full_imagenet, refuse_mixture
 from harness.verdict.convergence import (
     QUALITY,
+    SUBMISSION_RUNS,
     ConvergenceAnswer,
     check_convergence,
+    counts_for_quality,
     epochs_to_quality,
     reference_points,
 )
@@ -35,12 +38,14 @@ def convergence(paths: Sequence[Path]) -> ConvergenceReadings:
     """Check five runs of one recipe.
 
     Raises:
-        UsageError: no runs, or of different recipes.
+        UsageError: no runs, of different recipes, copies of each other, not on
+            all of ImageNet, or without a center-crop evaluation.
         StatisticsError: not five runs.
         RecordError: a journal that is missing or damaged.
     """
     runs = [read_summary(folder) for folder in find_runs(paths)]
     refuse_mixture(runs)
+    _refuse_unfit(runs)
     epochs = {run.started.seed: epochs_to_quality(run) for run in runs}
     rows, batch = load_baselines().convergence, runs[0].started.recipe.batch
     answers = tuple(
@@ -48,6 +53,24 @@ def convergence(paths: Sequence[Path]) -> ConvergenceReadings:
         for variant in ("checker", "rules")
     )
     return ConvergenceReadings(epochs=epochs, answers=answers)
+
+
+def _refuse_unfit(runs: Sequence[RunSummary]) -> None:
+    """The reference is about different runs on ImageNet, evaluated with the center crop."""
+    found = list(copies(runs))
+    for run in runs:
+        if not full_imagenet(run.started.data):
+            found.append(f"seed {run.started.seed}: the data is {run.started.data.name}")
+        elif not any(counts_for_quality(e) for e in run.evaluations):
+            found.append(f"seed {run.started.seed}: no evaluation of all images by center crop")
+    if found:
+        raise UsageError(
+            "; ".join(found),
+            where=", ".join(str(run.folder) for run in runs),
+            expected=f"{SUBMISSION_RUNS} different runs on all of ImageNet, evaluated with the "
+            "center crop",
+            remedy="name such runs; MLPerf's reference says nothing about others",
+        )
 
 
 def convergence_text(found: ConvergenceReadings) -> str:

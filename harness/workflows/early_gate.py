@@ -4,34 +4,61 @@ from pathlib import Path
 
 from harness.record.columns import read_columns
 from harness.record.journal import FILE_NAME
-from harness.record.summary import read_summary
+from harness.record.schema import Warned
+from harness.record.summary import RunSummary, read_summary
+from harness.verdict.checks import shared_marks
 from harness.verdict.early import Curve, EarlyGate, reference_of
 
 COLUMNS = ("loss", "gradient_norm", "correct", "images")
+TOPIC = "early_curve"
+ABSOLUTE_BASIS = "no reference, absolute check"
 
 
-def open_gate(study: Path, *, seed: int, classes: int, steps_total: int) -> EarlyGate:
+def open_gate(
+    study: Path, *, seed: int, recipe_digest: str, root_digest: str, classes: int, steps_total: int
+) -> EarlyGate:
     """A gate for one seed, compared with the accepted runs beside it.
 
     Args:
-        study: `runs/<recipe>-<digest8>`, whose runs are of one recipe.
+        study: `runs/<recipe>-<digest8>`.
         seed: The run to be checked; its own folder is no reference.
+        recipe_digest: Of the run to be checked; only its equals are references.
+        root_digest: Of its data; the same holds.
         classes: Of the data set.
         steps_total: Steps of the recipe.
     """
-    curves = accepted_curves(study, seed=seed, steps_total=steps_total)
+    curves = [
+        Curve(**read_columns(run.folder, COLUMNS))
+        for run in accepted_runs(study, seed=seed)
+        if run.started.recipe_digest == recipe_digest
+        and run.started.data.root_digest == root_digest
+        and run.started.steps_total == steps_total
+    ]
     return EarlyGate(reference_of(curves, steps_total), classes, steps_total)
 
 
-def accepted_curves(study: Path, *, seed: int, steps_total: int) -> tuple[Curve, ...]:
-    """The curves of the study's other completed runs, if all are of one data set."""
-    curves = []
-    roots: set[str] = set()
+def accepted_runs(study: Path, *, seed: int) -> tuple[RunSummary, ...]:
+    """The study's other completed runs, each once, without those whose own curve was unusual.
+
+    Copies of one run would agree far better than runs do and make every sound
+    run unusual.
+    """
+    accepted: list[RunSummary] = []
     for journal in sorted(study.glob(f"seed-*/{FILE_NAME}")):
         if journal.parent.name == f"seed-{seed}":
             continue
         run = read_summary(journal)
-        if run.completed and run.started.steps_total == steps_total:
-            roots.add(run.started.data.root_digest)
-            curves.append(Curve(**read_columns(journal, COLUMNS)))
-    return tuple(curves) if len(roots) <= 1 else ()
+        if not run.completed or any(was_unusual(warning) for warning in run.warnings):
+            continue
+        if not any(shared_marks(run, other) for other in accepted):
+            accepted.append(run)
+    return tuple(accepted)
+
+
+def was_unusual(warning: Warned) -> bool:
+    """Whether a warning says that a curve left the intervals of earlier runs.
+
+    What an absolute check found is no such thing: its limits hold for any
+    recipe, and a sound run may lie outside them.
+    """
+    return warning.topic == TOPIC and ABSOLUTE_BASIS not in warning.text

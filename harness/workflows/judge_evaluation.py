@@ -11,14 +11,17 @@ from pydantic import ValidationError
 
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import AccuracyRow
+from harness.data.label_files import VAL_NAME, read_val_labels, tfds_val_labels
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import read_predictions
 from harness.verdict.imported import (
+    FULL_IMAGES,
     Draw,
     EvaluationAnswer,
     EvaluationFacts,
     drawn_numbers,
+    drawn_of_classes,
     judge_evaluation,
 )
 
@@ -37,7 +40,8 @@ def judge_evaluation_folder(
         draw: Record of a random draw, as JSON; its image count must fit.
 
     Raises:
-        UsageError: no such row, or no evaluation.
+        UsageError: no such row, one that is a goal, or no evaluation.
+        DataError: labels of a stratified draw that cannot be read.
         RecordError: files that are missing, damaged or do not fit each other.
     """
     row = _row(baseline)
@@ -63,8 +67,14 @@ def judge_evaluation_folder(
 
 def _row(name: str) -> AccuracyRow:
     rows = {row.name: row for row in load_baselines().accuracy}
-    if name in rows:
+    if name in rows and rows[name].measured:
         return rows[name]
+    if name in rows:
+        raise UsageError(
+            f"{name} is {rows[name].settings or 'a goal'}: no weights scored it",
+            expected="the row of the network whose weights were evaluated",
+            remedy="see `harness list baselines`",
+        )
     near = difflib.get_close_matches(name, rows, n=3, cutoff=0.3)
     raise UsageError(
         f"there is no published row named {name!r}",
@@ -105,9 +115,10 @@ def _draw(path: Path, facts: EvaluationFacts, predictions: Path) -> Draw:
         draw = Draw.model_validate_json(json.dumps(_read_json(path)))
     except ValidationError as error:
         raise RecordError(
-            f"the record of the draw is malformed: {error.errors()[0]['msg']}",
+            f"the record of the draw is wrong: {error.errors()[0]['msg']}",
             where=str(path),
-            expected="kind (simple or stratified), seed, images and population",
+            expected=f"kind (simple or stratified), seed, images, population ({FULL_IMAGES}), and "
+            "for a stratified draw labels, a file",
             remedy="write it when the images are drawn",
         ) from error
     if draw.images != facts.images:
@@ -117,24 +128,50 @@ def _draw(path: Path, facts: EvaluationFacts, predictions: Path) -> Draw:
             expected="all drawn images evaluated",
             remedy="evaluate every image of the draw",
         )
-    if draw.kind == "simple":
-        _refuse_other_images(draw, predictions, path)
+    _refuse_other_images(draw, predictions, path)
     return draw
 
 
 def _refuse_other_images(draw: Draw, predictions: Path, path: Path) -> None:
-    """A simple draw follows from its record: the images must be those."""
+    """A draw follows from its record: the images must be those."""
     ids = read_predictions(predictions).column("image_id").to_pylist()
     numbers = {int(found[1]) for i in ids if (found := _VALIDATION_NUMBER.search(i))}
-    wanted = drawn_numbers(draw)
+    simple = draw.kind == "simple"
+    wanted = drawn_numbers(draw) if simple else drawn_of_classes(_labels(draw, path), draw)
     if numbers != wanted:
         raise RecordError(
             f"{len(wanted - numbers):,} of the {draw.images:,} images that seed {draw.seed} draws "
             "were not evaluated",
             where=f"{path} and {predictions}",
-            expected="the first images of the seed's permutation of 1 to the population",
-            remedy="draw with `harness.verdict.imported.drawn_numbers` and evaluate those",
+            expected="the first images of the seed's permutation of "
+            + ("1 to the population" if simple else "each class"),
+            remedy="draw with `harness.verdict.imported."
+            f"{'drawn_numbers' if simple else 'drawn_of_classes'}` and evaluate those",
         )
+
+
+def _labels(draw: Draw, record: Path) -> list[str]:
+    """WordNet ids of all validation images by number, from a named or an installed file."""
+    file = record.parent / draw.labels if draw.labels else tfds_val_labels()
+    if file is None:
+        raise RecordError(
+            "the images of a stratified draw follow from the labels of all images, and the record "
+            "names none",
+            where=str(record),
+            expected="labels: a file with the labels of all validation images",
+            remedy="name the file in the record, or install tensorflow-datasets, which has one",
+        )
+    labels = read_val_labels(file)
+    names = [VAL_NAME.format(number) for number in range(1, draw.population + 1)]
+    missing = [name for name in names if name not in labels]
+    if missing:
+        raise RecordError(
+            f"{len(missing):,} images have no label, such as {missing[0]}",
+            where=str(file),
+            expected=f"the labels of all {draw.population:,} validation images",
+            remedy="name the complete file",
+        )
+    return [labels[name] for name in names]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.baselines.loading import load_baselines
-from harness.errors import RecordError
+from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.recipe import Recipe
 from harness.record.columns import COMPILED, read_columns
+from harness.record.summary import read_summary
 from harness.verdict.planning import StudyPlan, plan_study, published_rates
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
@@ -33,7 +35,8 @@ def plan(
     Raises:
         RecipeError: no such recipe.
         RecordError: `measured` has no steps.
-        UsageError: seeds or rates out of range.
+        UsageError: seeds or rates out of range, or `measured` is a run of
+            another network, image size, batch or arithmetic.
     """
     recipe = find_recipe(recipe_name)
     baselines = load_baselines()
@@ -41,6 +44,7 @@ def plan(
     known = target.data.train_images if target else None
     rates = [(images_per_s, "given")] if images_per_s is not None else []
     if measured is not None:
+        _refuse_other_work(read_summary(measured).started.recipe, recipe, measured)
         rates.append((measured_rate(measured), f"measured in {measured}"))
     return plan_study(
         recipe,
@@ -49,6 +53,24 @@ def plan(
         train_images=train_images or known or IMAGENET_TRAIN_IMAGES,
         rates=rates or published_rates(baselines.throughput, recipe),
     )
+
+
+def _refuse_other_work(ran: Recipe, planned: Recipe, run: Path) -> None:
+    """A step of another network, batch or arithmetic says nothing about the planned one's hours."""
+    pairs = {
+        "network": (ran.model.name, planned.model.name),
+        "image size": (ran.model.image_size, planned.model.image_size),
+        "batch": (ran.batch, planned.batch),
+        "precision": (ran.precision, planned.precision),
+    }
+    differs = [f"{key} is {one}, not {two}" for key, (one, two) in pairs.items() if one != two]
+    if differs:
+        raise UsageError(
+            f"the measured run is other work than the plan's: {'; '.join(differs)}",
+            where=str(run),
+            expected=f"a run with the network, batch and arithmetic of {planned.name}",
+            remedy="name such a run, or give a rate with --images-per-s",
+        )
 
 
 def measured_rate(run: Path) -> float:

@@ -20,10 +20,16 @@ from harness.verdict.throughput import (
 
 
 class ThroughputAnswer(Frozen):
-    """The speed of one run and everything it was held against."""
+    """The speed of one run and everything it was held against.
+
+    `step_time_s` is the median over steps without compilation, of
+    `images_per_step` images each.
+    """
 
     run: str
     images_per_s: float
+    step_time_s: float
+    images_per_step: int
     device: str
     earlier: tuple[SpeedComparison, ...]
     published: tuple[SpeedComparison, ...]
@@ -47,6 +53,8 @@ def throughput(run: Path, earlier: Sequence[Path] = ()) -> ThroughputAnswer:
     return ThroughputAnswer(
         run=speed.run,
         images_per_s=speed.images_per_s,
+        step_time_s=speed.median_step_time_s,
+        images_per_step=speed.images_per_step,
         device=", ".join(speed.started.numerics.devices),
         earlier=tuple(compare_with_run(speed, other) for other in others),
         published=fitting_rows(speed, load_baselines().throughput),
@@ -62,17 +70,36 @@ def read_speed(run: Path) -> Speed:
 
 def throughput_text(answer: ThroughputAnswer) -> str:
     """For a terminal: the run, earlier runs, comparable rows, and why the others are not."""
-    lines = [f"{answer.run}", f"  {answer.images_per_s:,.1f} images/s on {answer.device}", ""]
+    speed = (
+        f"{answer.images_per_s:,.1f} images/s, {_milliseconds(answer.step_time_s)} ms a step of "
+        f"{answer.images_per_step:,} images"
+    )
+    lines = [answer.run, f"  {speed} on {answer.device}", ""]
     if answer.earlier:
         lines += [*_rows("earlier run", answer.earlier), ""]
-    comparable = [row for row in answer.published if not row.differs]
+    comparable = [row for row in answer.published if row.word != "incomparable"]
     if comparable:
-        lines += [*_rows("published", comparable), ""]
-    rest = [row for row in answer.published if row.differs]
+        lines += [*_rows("published", comparable)]
+        lines += [f"  {_name(row)} does not state: {', '.join(row.unstated)}" for row in comparable]
+        lines += [""]
+    rest = [row for row in answer.published if row.word == "incomparable"]
     if rest:
         lines += [f"{len(rest)} published rows of this network are incomparable; nearest:"]
-        lines += [f"  {row.other}: differs in {', '.join(row.differs)}" for row in rest[:3]]
+        lines += [f"  {row.other}: {_why_not(row)}" for row in rest[:3]]
     return "\n".join(lines)
+
+
+def _name(row: SpeedComparison) -> str:
+    return row.other.partition(":")[0]
+
+
+def _why_not(row: SpeedComparison) -> str:
+    differs = [f"differs in {', '.join(row.differs)}"] if row.differs else []
+    return "; ".join([*differs, f"not stated: {', '.join(row.unstated)}"])
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{1000 * seconds:,.1f}"
 
 
 def _rows(title: str, rows: Sequence[SpeedComparison]) -> list[str]:
@@ -80,10 +107,12 @@ def _rows(title: str, rows: Sequence[SpeedComparison]) -> list[str]:
         (
             row.other,
             f"{row.other_images_per_s:,.1f}",
+            _milliseconds(row.other_step_time_s),
             "-" if row.ratio is None else f"{row.ratio:.3f}",
             "-" if row.interval is None else f"[{row.interval.low:.3f}, {row.interval.high:.3f}]",
             row.word.replace("_", " ") + (f": {', '.join(row.differs)}" if row.differs else ""),
         )
         for row in rows
     ]
-    return table((title, "images/s", "ours / that", "95 % interval", "answer"), cells)
+    header = (title, "images/s", "step, ms", "ours / that (images/s)", "95 % interval", "answer")
+    return table(header, cells)

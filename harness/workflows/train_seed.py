@@ -51,10 +51,10 @@ from harness.workflows.surroundings import (
     resumed_event,
     started_event,
 )
-from harness.workflows.watching import Watch, open_watch
+from harness.workflows.watching import UnusualCurveError, Watch, open_watch
 from harness.workflows.workers import Job
 
-Reason = Literal["signal", "steps_limit", "error", "worker_lost"]
+Reason = Literal["signal", "steps_limit", "gate", "error", "worker_lost"]
 
 KEPT_EPOCHS = 5
 """Checkpoints of every fifth epoch stay, as the reference kept its weights."""
@@ -152,6 +152,9 @@ class SeedRun:
             yield
         except (PreemptedError, DivergedError):
             raise
+        except UnusualCurveError as error:
+            self._interrupted(self.done, "gate", error.found)
+            raise
         except HarnessError as error:
             self._interrupted(self.done, "error", error.found)
             raise
@@ -196,6 +199,8 @@ class SeedRun:
             self.folder.path.parent,
             self.journal.steps if self.journal else (),
             seed=self.seed,
+            recipe_digest=self.recipe.digest,
+            root_digest=self.data.identity.root_digest,
             classes=self.recipe.model.classes or len(self.data.classes),
             steps_total=self.total_steps,
             stop=self.request.stop_when_unusual,

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.loading import load_baselines, load_target
-from harness.record.journal import FILE_NAME
-from harness.record.run_folders import find_runs
+from harness.baselines.schema import Target
+from harness.errors import UsageError
+from harness.record.run_folders import find_runs, runs_of_study
 from harness.record.summary import RunSummary, read_summary
+from harness.verdict.checks import binding_differences
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement
 
@@ -15,28 +17,49 @@ def verdict(paths: Sequence[Path], *, target: Path | None = None) -> Judgement:
     """Judge the runs that paths mean.
 
     Args:
-        paths: Run folders, journals, or study folders, which stand for all
-            their seeds.
+        paths: Run folders, journals, or study folders, which stand for every
+            run in them.
         target: A target file; without it those in `baselines/`.
 
     Raises:
-        UsageError: no runs, or runs of different recipes.
+        UsageError: no runs, runs of different recipes, or a target file that is
+            about another recipe or other data.
         RecordError: a journal that is missing, damaged or of a newer schema.
         BaselineError: a target file that is wrong.
     """
     folders = find_runs(paths)
     baselines = load_baselines()
-    targets = (load_target(target),) if target else baselines.targets
+    named = load_target(target) if target else None
     runs = [read_summary(folder) for folder in folders]
-    return judge(runs, targets, rows=baselines.accuracy, left_out=_left_out(runs))
+    judgement = judge(
+        runs,
+        (named,) if named else baselines.targets,
+        rows=baselines.accuracy,
+        left_out=_left_out(runs),
+    )
+    if named is not None and judgement.target is None:
+        raise _does_not_fit(named, runs[0], str(target))
+    return judgement
+
+
+def _does_not_fit(target: Target, run: RunSummary, where: str) -> UsageError:
+    recipe = run.started.recipe.name
+    why = (
+        f"it is about the recipe {target.recipe}, the runs are of {recipe}"
+        if target.recipe != recipe
+        else "; ".join(binding_differences(target.data, run.started.data))
+    )
+    return UsageError(
+        f"the target {target.name} does not speak about these runs: {why}",
+        where=where,
+        expected="a target of the runs' recipe and data",
+        remedy="name the fitting file, or leave --target out to take a registered one",
+    )
 
 
 def _left_out(runs: Sequence[RunSummary]) -> tuple[str, ...]:
     """Runs beside the named ones in their study's folder."""
     named = {run.folder for run in runs}
-    beside = {
-        journal.parent
-        for study in {run.folder.parent for run in runs}
-        for journal in study.glob(f"seed-*/{FILE_NAME}")
-    }
+    studies = {run.folder.parent for run in runs}
+    beside = {folder for study in studies for folder in runs_of_study(study)}
     return tuple(str(folder) for folder in sorted(beside - named))

@@ -7,9 +7,8 @@ from pathlib import Path
 from harness.errors import InconclusiveError, StatisticsError
 from harness.record.schema import Steps
 from harness.verdict.early import EarlyGate, Finding
-from harness.workflows.early_gate import open_gate
+from harness.workflows.early_gate import ABSOLUTE_BASIS, TOPIC, open_gate
 
-TOPIC = "early_curve"
 Warn = Callable[[str, str], None]
 """(topic, text) of a warning to record."""
 
@@ -61,7 +60,7 @@ class Watch:
 
 def described(finding: Finding, references: int) -> str:
     """A finding in words."""
-    basis = f"{references} earlier runs" if references else "no reference, absolute check"
+    basis = f"{references} earlier runs" if references else ABSOLUTE_BASIS
     low, high = ("none" if x is None else f"{x:.4g}" for x in (finding.low, finding.high))
     return (
         f"steps {finding.steps[0]} to {finding.steps[1]}: {finding.check} {finding.value:.4g}, "
@@ -74,6 +73,8 @@ def open_watch(
     recorded: tuple[Steps, ...],
     *,
     seed: int,
+    recipe_digest: str,
+    root_digest: str,
     classes: int,
     steps_total: int,
     stop: bool,
@@ -82,7 +83,14 @@ def open_watch(
     """Watch a seed of a study; windows recorded before an interruption are seen already."""
     folder = study / f"seed-{seed}"
     try:
-        gate = open_gate(study, seed=seed, classes=classes, steps_total=steps_total)
+        gate = open_gate(
+            study,
+            seed=seed,
+            recipe_digest=recipe_digest,
+            root_digest=root_digest,
+            classes=classes,
+            steps_total=steps_total,
+        )
     except StatisticsError:
         return Watch(None, stop, warn, folder)
     told = len(gate(recorded).findings) if recorded else 0

@@ -1,6 +1,7 @@
-"""`harness verdict` as a process, on the committed example journals, one for each outcome.
+"""`harness verdict` as a process, on the committed example journals.
 
-`python -m tests.planted_journals` writes them anew when recipe or schema change.
+Planted ones for each outcome, which `python -m tests.planted_journals` writes anew when recipe or
+schema change, and the real runs of the smoke under `reports/`.
 """
 
 import json
@@ -12,6 +13,7 @@ import pytest
 from harness.verdict.judgement import EXIT_CODES
 from harness.workflows.verdict import verdict
 from tests.planted_journals import EXAMPLES, WORD_OF_EXAMPLE, examples
+from tests.rendered_reports import REPORTS
 
 
 @pytest.mark.parametrize(("name", "word"), WORD_OF_EXAMPLE.items())
@@ -33,6 +35,15 @@ def test_the_command_exits_with_the_words_code(name: str) -> None:
     assert document["word"] == WORD_OF_EXAMPLE[name]
     assert done.returncode == EXIT_CODES[document["word"]]
     assert done.stderr == ""
+
+
+def test_the_committed_real_runs_of_the_smoke_are_reproduced() -> None:
+    (real,) = (REPORTS / "smoke-digits" / "runs").glob("smoke-*")
+    command = [sys.executable, "-m", "harness", "verdict", str(real), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    document = json.loads(done.stdout)
+    assert (document["word"], done.returncode) == ("reproduced", 0)
+    assert [seed["seed"] for seed in document["seeds"]] == [1, 2, 3]
 
 
 def test_wrong_input_exits_with_two_and_a_remedy(tmp_path: object) -> None:

@@ -131,6 +131,7 @@ def test_an_end_is_shown_as_what_it_was(status: str, expected: str) -> None:
         ("signal", "KILLED"),
         ("steps_limit", "KILLED"),
         ("worker_lost", "FAILED"),
+        ("gate", "KILLED"),
         ("error", "FAILED"),
     ],
 )

@@ -1,6 +1,7 @@
 """The chances that a plan prints, against simulation and the published plan."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,21 @@ from click.testing import CliRunner
 from harness.baselines import load_target
 from harness.baselines.schema import PublishedTarget
 from harness.cli.plan import command
-from harness.errors import StatisticsError
+from harness.errors import StatisticsError, UsageError
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band
-from harness.workflows.plan import measured_rate
-from tests.planted_journals import Planted, imagenet_runs, plant
+from harness.workflows.plan import measured_rate, plan
+from tests.planted_journals import Planted, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
 
 TARGET = Design(
     runs=3, spread=0.00104, published_runs=1, published_spread=0.00104, published_df=24,
     margin=0.005, alpha=0.05,
 )  # fmt: skip
+
+
+def with_batch(batch: int) -> Planted:
+    (run,) = imagenet_runs(77.0)
+    return replace(run, recipe=run.recipe.model_copy(update={"batch": batch}))
 
 
 def design(runs: float) -> Design:
@@ -98,3 +104,22 @@ def test_too_few_seeds_are_inconclusive_before_they_run() -> None:
 def test_the_rate_of_a_run_is_images_over_a_median_step(tmp_path: Path) -> None:
     run = Planted(1, recipe=imagenet_runs(77.0)[0].recipe, step_time_s=0.25)
     assert measured_rate(plant(tmp_path, run)) == pytest.approx(128 / 0.25)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (smoke_runs(350)[0], "network is apm5-resnet18-v2"),
+        (with_batch(64), "batch is 64, not 128"),
+    ],
+)
+def test_the_rate_of_other_work_is_refused(tmp_path: Path, run: Planted, said: str) -> None:
+    with pytest.raises(UsageError, match="other work") as caught:
+        plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
+    assert said in str(caught.value)
+
+
+def test_the_rate_of_the_same_work_gives_hours(tmp_path: Path) -> None:
+    (run,) = imagenet_runs(77.0)
+    found = plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
+    assert [cost.images_per_s for cost in found.costs] == [pytest.approx(256.0)]

@@ -27,7 +27,7 @@ from harness.statistics.intervals import (
     proportion_lower_bound,
 )
 from harness.statistics.paired import PairedCounts, mcnemar_exact, paired_difference_interval
-from harness.statistics.prediction import prediction_interval
+from harness.statistics.prediction import prediction_interval, prediction_limits
 from harness.statistics.ratio import block_medians, paired_ratio_interval, ratio_interval
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=60)
@@ -157,6 +157,17 @@ def test_the_prediction_interval_by_hand() -> None:
     # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445 (any t table), sqrt(1 + 1/5) = 1.095445
     found = prediction_interval([1, 2, 3, 4, 5], 0.95)
     assert (found.low, found.high) == pytest.approx((-1.8089, 7.8089), abs=1e-4)
+
+
+def test_limits_of_many_quantities_are_those_of_each() -> None:
+    values = np.random.default_rng(0).standard_normal((6, 4, 3))
+    low, high = prediction_limits(values, 0.99)
+    for place in np.ndindex(4, 3):
+        one = prediction_interval(values[:, *place].tolist(), 0.99)
+        assert (low[place], high[place]) == pytest.approx((one.low, one.high), rel=1e-12)
+    wide_low, wide_high = prediction_limits(values, 0.99, least_spread=100.0)
+    # 100 t(0.995, 5) sqrt(1 + 1/6), t = 4.032143 (any t table)
+    assert wide_high - wide_low == pytest.approx(np.full((4, 3), 871.0424), rel=1e-6)
 
 
 def test_satterthwaite_of_equal_parts_adds_degrees_of_freedom() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from harness.baselines import load_baselines
 from harness.baselines.schema import ConvergenceRow
 from harness.cli.verdict import command
-from harness.errors import StatisticsError
+from harness.errors import StatisticsError, UsageError
 from harness.record.summary import read_summary
 from harness.verdict.convergence import (
     check_convergence,
@@ -20,7 +21,7 @@ from harness.verdict.convergence import (
     reference_points,
 )
 from harness.workflows.convergence import convergence
-from tests.planted_journals import imagenet_runs, plant, study
+from tests.planted_journals import Planted, imagenet_runs, plant, smoke_runs, study
 
 BATCHES = (1000, 1632, 2500, 3264, 4096, 20_000, 32_768, 50_000, 67_840, 70_000)
 
@@ -127,6 +128,24 @@ def test_the_command_names_both_readings(tmp_path: Path) -> None:
     assert "lowest that passes 33.802" in result.output
     with pytest.raises(StatisticsError, match="1 runs"):
         convergence([folder / "seed-1"])
+
+
+FIVE = imagenet_runs(77.6, 77.7, 77.8, 77.7, 77.6)
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ([replace(run, marks_of=1) for run in FIVE], "copies of one run"),
+        (smoke_runs(350, 350, 350, 350, 350), "seed 5: the data is digits"),
+        ([replace(run, correct={"ten_crop": 38_800}) for run in FIVE], "by center crop"),
+    ],
+)
+def test_runs_that_the_reference_does_not_speak_about_are_refused(
+    tmp_path: Path, runs: list[Planted], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        convergence([study(tmp_path, runs)])
 
 
 def test_epochs_to_quality_come_from_evaluations(tmp_path: Path) -> None:

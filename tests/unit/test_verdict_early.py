@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.errors import StatisticsError
-from harness.record.schema import Steps
+from harness.record.schema import Steps, Warned
 from harness.verdict.early import (
     LEVEL,
     WINDOWS,
@@ -17,13 +17,13 @@ from harness.verdict.early import (
     Reference,
     check,
     curve_of,
-    prediction_limits,
+    expected_limits,
     reference_of,
     window_ends,
     windows_of,
 )
-from harness.workflows.early_gate import open_gate
-from tests.planted_journals import Planted, events, smoke_runs, study
+from harness.workflows.early_gate import ABSOLUTE_BASIS, TOPIC, open_gate
+from tests.planted_journals import Planted, events, plant, smoke_runs, study
 
 STEPS = 1000
 BATCH = 32
@@ -84,7 +84,7 @@ def test_false_alarms_are_at_most_one_percent_by_simulation(runs: int) -> None:
         own = generator.standard_normal((10_000, runs + 1, WINDOWS, 3))
         draws = 0.5 + 0.05 * (math.sqrt(shared) * common + math.sqrt(1 - shared) * own)
         runs_first = np.moveaxis(draws, 1, 0)
-        low, high = prediction_limits(runs_first[:-1], images, 3 * WINDOWS)
+        low, high = expected_limits(runs_first[:-1], images)
         alarm = ((runs_first[-1] < low) | (runs_first[-1] > high)).any(axis=(1, 2))
         assert alarm.mean() <= LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / 10_000)
 
@@ -118,6 +118,21 @@ def test_equal_accuracies_do_not_make_an_interval_of_no_width() -> None:
     one_right[0] = 1
     answer = check(replace(curve(7), correct=one_right), known, classes=CLASSES, steps=STEPS)
     assert not [f for f in answer.findings if f.check == "training accuracy"]
+
+
+def test_the_level_is_that_of_the_whole_run_however_few_windows_are_known() -> None:
+    whole = reference()
+    few = Reference(whole.ends[:4], whole.values[:, :4], whole.images[:4])
+    for short, full in zip(few.intervals(), whole.intervals(), strict=True):
+        assert np.array_equal(short, full[:4])
+
+
+def test_a_curve_shorter_than_the_first_window_is_as_expected() -> None:
+    known = reference()
+    short = curve(9, steps=known.ends[0] - 1)
+    assert windows_of(short, known.ends).shape == (0, 3)
+    answer = check(short, known, classes=CLASSES, steps=STEPS)
+    assert (answer.status, answer.windows) == ("as_expected", 0)
 
 
 def test_fewer_than_five_references_are_no_reference() -> None:
@@ -177,11 +192,62 @@ def test_a_loss_that_is_not_finite_is_told_at_once() -> None:
     assert "not finite" in gate((broken,)).text()
 
 
+def watched(folder: Path, like: Planted, *, steps: int = 300) -> int:
+    """How many references the gate of seed 99 finds."""
+    gate = open_gate(
+        folder,
+        seed=99,
+        recipe_digest=like.recipe.digest,
+        root_digest=like.data.root_digest,
+        classes=10,
+        steps_total=steps,
+    )
+    return 0 if gate.reference is None else len(gate.reference.values)
+
+
+def earlier_runs() -> list[Planted]:
+    return [replace(run, steps=300) for run in smoke_runs(*(350,) * 6)]
+
+
+def warned(folder: Path, seed: int, text: str) -> None:
+    """A warning of the gate before the last line of a run's journal."""
+    journal = folder / f"seed-{seed}" / "journal.jsonl"
+    *lines, last = journal.read_text().splitlines(keepends=True)
+    event = Warned(time_s=0.0, step=20, topic=TOPIC, text=text)
+    journal.write_text("".join([*lines, event.model_dump_json() + "\n", last]))
+
+
 def test_the_reference_is_the_studys_other_completed_runs(tmp_path: Path) -> None:
-    runs = [replace(run, steps=300) for run in smoke_runs(*(350,) * 7)]
-    runs[6] = replace(runs[6], status="stopped")
+    runs = earlier_runs()
+    folder = study(tmp_path, [*runs, replace(runs[0], seed=7, status="stopped")])
+    plant(folder / "seed-99", replace(runs[0], seed=99))
+    assert watched(folder, runs[0]) == 6
+    assert watched(folder, runs[0], steps=450) == 0
+
+
+def test_runs_of_other_data_or_another_recipe_are_no_reference(tmp_path: Path) -> None:
+    runs = earlier_runs()
     folder = study(tmp_path, runs)
-    gate = open_gate(folder, seed=1, classes=10, steps_total=300)
-    assert gate.reference is not None
-    assert len(gate.reference.values) == 5
-    assert open_gate(folder, seed=9, classes=10, steps_total=450).reference is None
+    assert watched(folder, runs[0]) == 6
+    other = runs[0].data.model_copy(update={"root_digest": "9" * 64})
+    assert watched(folder, replace(runs[0], data=other)) == 0
+    larger = runs[0].recipe.model_copy(update={"batch": 64})
+    assert watched(folder, replace(runs[0], recipe=larger)) == 0
+
+
+def test_a_copy_of_a_run_is_no_second_reference(tmp_path: Path) -> None:
+    runs = earlier_runs()
+    copies = [replace(run, marks_of=1) for run in runs[3:]]
+    assert watched(study(tmp_path, [*runs[:3], *copies]), runs[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "references"), [("(5 earlier runs)", 5), (f"({ABSOLUTE_BASIS})", 6)]
+)
+def test_a_run_that_was_unusual_itself_is_no_reference(
+    tmp_path: Path, text: str, references: int
+) -> None:
+    runs = earlier_runs()
+    folder = study(tmp_path, runs)
+    warned(folder, 2, f"steps 0 to 4: log mean loss 9, expected 1 to 2 {text}")
+    assert watched(folder, runs[0]) == references

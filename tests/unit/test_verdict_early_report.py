@@ -11,3 +11,9 @@ def test_the_page_is_rendered_from_the_curves_beside_it() -> None:
     render = runpy.run_path(str(REPORTS / "early_gate.py"))["render"]
     document = json.loads((REPORTS / "early-gate.json").read_text())
     assert render(document) == (REPORTS / "early-gate.md").read_text()
+
+
+def test_every_planted_mistake_was_measured() -> None:
+    mistakes = runpy.run_path(str(REPORTS / "early_gate.py"))["MISTAKES"]
+    document = json.loads((REPORTS / "early-gate.json").read_text())
+    assert set(document["runs"]) == {"sound", *mistakes}

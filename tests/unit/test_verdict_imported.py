@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import harness.workflows.judge_evaluation as judge_evaluation_module
 from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.cli.verdict import command
+from harness.data.class_order import class_orders
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
@@ -119,9 +121,71 @@ def test_draws_follow_from_their_record() -> None:
     assert drawn_numbers(draw) == drawn_numbers(draw)
     assert len(drawn_numbers(draw)) == 100
     assert drawn_numbers(draw) != drawn_numbers(draw.model_copy(update={"seed": 4}))
-    labels = np.arange(500) % 10
-    taken = drawn_of_classes(labels.tolist(), draw)
-    assert np.bincount(labels[[n - 1 for n in taken]]).tolist() == [10] * 10
+    stratified = Draw(kind="stratified", seed=3, images=2000, population=50_000)
+    labels = np.arange(50_000) % CLASSES
+    taken = drawn_of_classes(labels.tolist(), stratified)
+    assert np.bincount(labels[[n - 1 for n in taken]]).tolist() == [2] * CLASSES
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"population": 250}, "population is 250"),
+        ({"images": 50_001}, "50,001 images of a population of 50,000"),
+        ({"kind": "stratified", "images": 2500}, "not equally many"),
+        ({"kind": "stratified", "images": 1000}, "at least two"),
+        ({"seed": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_draw_that_is_none_of_the_whole_set_is_refused(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    record = {"kind": "simple", "seed": 1, "images": 250, "population": 50_000, **change}
+    path = tmp_path / "draw.json"
+    path.write_text(json.dumps(record))
+    folder = written(tmp_path / "e", list(range(1, 251)), 150)
+    with pytest.raises(RecordError, match=said):
+        judge_evaluation_folder(folder, "keras-resnet50", draw=path)
+
+
+def test_a_stratified_draw_is_held_to_its_images(tmp_path: Path) -> None:
+    wnids = class_orders().wnids
+    labels = [wnids[number % CLASSES] for number in range(50_000)]
+    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n")
+    draw = Draw(kind="stratified", seed=2, images=2000, population=50_000, labels="labels.txt")
+    record = tmp_path / "draw.json"
+    record.write_text(draw.model_dump_json())
+    folder = written(tmp_path / "drawn", sorted(drawn_of_classes(labels, draw)), 1500)
+    answer = judge_evaluation_folder(folder, "keras-resnet50", draw=record)
+    assert (answer.word, answer.exit_code) == ("cannot_tell", 3)
+    first = written(tmp_path / "first", list(range(1, 2001)), 1500)
+    with pytest.raises(RecordError, match="that seed 2 draws were not evaluated"):
+        judge_evaluation_folder(first, "keras-resnet50", draw=record)
+    (tmp_path / "labels.txt").write_text("\n".join(labels[:49_000]) + "\n")
+    with pytest.raises(RecordError, match="1,000 images have no label"):
+        judge_evaluation_folder(folder, "keras-resnet50", draw=record)
+
+
+def test_a_stratified_draw_without_labels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_evaluation_module, "tfds_val_labels", lambda: None)
+    draw = Draw(kind="stratified", seed=2, images=2000, population=50_000)
+    record = tmp_path / "draw.json"
+    record.write_text(draw.model_dump_json())
+    folder = written(tmp_path / "e", list(range(1, 2001)), 1500)
+    with pytest.raises(RecordError, match="the record names none"):
+        judge_evaluation_folder(folder, "keras-resnet50", draw=record)
+
+
+def test_a_goal_is_no_row_to_hold_weights_against(tmp_path: Path) -> None:
+    folder = written(tmp_path / "e", list(range(1, 101)), 70)
+    with pytest.raises(UsageError, match="quality target, not a measured result"):
+        judge_evaluation_folder(folder, "mlperf-quality-target")
+
+
+def test_a_difference_may_also_be_other_weights() -> None:
+    assert "not the published weights" in judge_evaluation(facts(0.70), row()).reasons[0]
 
 
 def written(folder: Path, numbers: list[int], right: int) -> Path:

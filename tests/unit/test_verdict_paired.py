@@ -110,6 +110,24 @@ def test_missing_images_other_labels_and_another_class_order_are_refused() -> No
         compare_predictions(whole, devkit)
 
 
+def test_empty_files_are_refused_in_words() -> None:
+    whole = predictions(masks()[0])
+    with pytest.raises(RecordError, match="the file is empty") as caught:
+        compare_predictions(whole, whole.slice(0, 0), names=("a.parquet", "b.parquet"))
+    assert caught.value.where == "b.parquet"
+    with pytest.raises(RecordError, match="the file is empty"):
+        compare_predictions(whole.slice(0, 0), whole.slice(0, 0))
+
+
+def test_a_prediction_file_beside_a_run_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "seed-1", SampleRun(seed=1))
+    file = next(run.glob("predictions-*.parquet"))
+    for pair in ((file, run), (run, file)):
+        for question in (compare, difference_page):
+            with pytest.raises(UsageError, match="a prediction file stands beside a run"):
+                question(*pair)
+
+
 def test_doubled_images_are_refused_on_reading(tmp_path: Path) -> None:
     table = predictions(masks()[0])
     write_predictions(pa.concat_tables([table, table.slice(0, 1)]), tmp_path / "p.parquet")

@@ -14,7 +14,7 @@ from harness.record.columns import COMPILED, read_columns
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import EffectiveNumerics
 from harness.verdict.throughput import Speed, compare_with_published, compare_with_run, speed_of
-from harness.workflows.throughput import read_speed, throughput
+from harness.workflows.throughput import read_speed, throughput, throughput_text
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, started
 
 RUN = imagenet_runs(77.7)[0]
@@ -77,6 +77,33 @@ def test_published_rows_need_the_same_device_batch_and_input() -> None:
     assert synthetic.differs == ("input",)
     v100 = compare_with_published(speed(0.5), rows("nvidia-tensorflow-a100-40-gb-8x-tf32"))  # type: ignore[arg-type]
     assert {"device", "devices", "precision", "batch"} <= set(v100.differs)
+
+
+V100 = "GPU: NVIDIA Tesla V100-SXM2-16GB 16 GB"
+
+
+def test_a_row_with_an_unstated_batch_is_incomparable_and_an_unstated_input_is_said() -> None:
+    ours = speed(0.5, run=changed(devices=(V100,)))
+    silent = compare_with_published(ours, rows("nvidia-pytorch-v100-16-gb-1x-float32"))  # type: ignore[arg-type]
+    assert (silent.word, silent.ratio, silent.other_step_time_s) == ("incomparable", None, None)
+    assert {"batch", "input", "numerics"} <= set(silent.unstated)
+    assert silent.differs == ()
+    titan = compare_with_published(speed(0.5), rows("apm5-resnet50-titan-xp"))  # type: ignore[arg-type]
+    assert titan.other_step_time_s == pytest.approx(128 / 256)
+    assert "batch" not in titan.unstated
+
+
+def test_the_text_has_step_times_and_what_sources_leave_out(tmp_path: Path) -> None:
+    run = plant(tmp_path / "a" / "seed-1", replace(RUN, steps=600, step_time_s=0.5))
+    answer = throughput(run)
+    text = throughput_text(answer)
+    assert answer.step_time_s == pytest.approx(0.5)
+    assert "256.0 images/s, 500.0 ms a step of 128 images" in text
+    assert "apm5-resnet50-titan-xp does not state: spread, numerics" in text
+    on_v100 = replace(changed(devices=(V100,)), steps=600)
+    text = throughput_text(throughput(plant(tmp_path / "b" / "seed-1", on_v100)))
+    assert "1x-float32: V100 16 GB, " in text
+    assert "not stated: input, batch" in text
 
 
 def test_a_run_on_disk(tmp_path: Path) -> None:

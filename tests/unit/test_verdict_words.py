@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from harness.baselines import load_baselines, load_target
+from harness.baselines.loading import baselines_folder
 from harness.cli.verdict import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
@@ -129,6 +130,15 @@ def test_what_cannot_decide_says_so(tmp_path: Path, runs: list[Planted], said: s
     assert said in " | ".join(judgement.reasons)
 
 
+def test_a_stop_by_the_early_gate_is_a_stop_until_the_run_goes_on(tmp_path: Path) -> None:
+    folder = study(tmp_path, with_change(imagenet_runs(*GOOD), 1, status=None, steps=200))
+    journal = folder / "seed-2" / FILE_NAME
+    journal.write_text(journal.read_text().replace('"reason":"signal"', '"reason":"gate"'))
+    judgement = verdict([folder])
+    assert judgement.word == "inconclusive"
+    assert "seed 2: stopped at step 200 of 300" in judgement.reasons
+
+
 def test_the_last_step_counts_not_the_best_epoch(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(76.7, 76.8, 76.9))
     path = folder / "seed-1" / FILE_NAME
@@ -204,6 +214,44 @@ def test_runs_left_out_by_hand_are_listed(tmp_path: Path) -> None:
     assert judgement.left_out == (str(folder / "seed-4"),)
     assert "left out by hand" in judgement_text(judgement)
     assert verdict([folder]).seeds[3].top1_accuracy == 0.7
+
+
+def test_a_renamed_run_still_counts_and_is_still_listed(tmp_path: Path) -> None:
+    folder = study(tmp_path, imagenet_runs(77.6, 77.7, 77.8, 70.0))
+    renamed = (folder / "seed-4").rename(folder / "bad-seed-4")
+    assert [seed.seed for seed in verdict([folder]).seeds] == [1, 2, 3, 4]
+    left_out = verdict([folder / f"seed-{seed}" for seed in (1, 2, 3)]).left_out
+    assert left_out == (str(renamed),)
+
+
+def test_a_doubled_run_is_in_no_difference_from_a_baseline(tmp_path: Path) -> None:
+    folder = study(tmp_path / "study", imagenet_runs(*GOOD))
+    assert verdict([folder]).baselines
+    again = plant(tmp_path / "again" / "seed-1", imagenet_runs(*GOOD)[0])
+    assert verdict([folder, again]).baselines == ()
+    copied = study(tmp_path / "copied", with_change(imagenet_runs(*GOOD), 2, marks_of=1))
+    assert verdict([copied]).baselines == ()
+
+
+@pytest.mark.parametrize(
+    ("runs", "target", "said"),
+    [
+        (imagenet_runs(*GOOD), "smoke", "about the recipe smoke, the runs are of apm5-resnet50"),
+        (
+            [replace(run, data=run.data.model_copy(update={"kind": "other"}))
+             for run in smoke_runs(350, 350)],
+            "smoke",
+            "kind is other, the target's digits",
+        ),
+    ],
+)  # fmt: skip
+def test_a_named_target_that_does_not_fit_is_refused(
+    tmp_path: Path, runs: list[Planted], target: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match="does not speak about these runs") as caught:
+        verdict([study(tmp_path, runs)], target=baselines_folder() / f"{target}.toml")
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
 
 
 def test_a_journal_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
