@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 import harness
-from harness.errors import DifferenceFoundError, UsageError
+from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.recipes.values import digest_of
 from harness.record.bundle import Index, extract_bundle
+from harness.record.certificate import FILE_NAME as CERTIFICATE
+from harness.record.certificate import contradictions, read_certificate
 from harness.record.journal import Journal, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
@@ -77,13 +79,13 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
 
     Raises:
         UsageError: there is no such file.
-        RecordError: a byte was changed; the member is named.
-        DifferenceFoundError: a number does not follow from the raw parts, or
-            the file is another one than expected.
+        RecordError: a byte was changed, and the member is named; or the file is
+            another one than expected.
+        DifferenceFoundError: a number does not follow from the raw parts.
     """
     digest = _digest(path)
     if expected_sha256 is not None and digest != expected_sha256.lower():
-        raise DifferenceFoundError(
+        raise RecordError(
             f"the bundle has sha256 {digest}",
             where=str(path),
             expected=expected_sha256,
@@ -135,6 +137,7 @@ def _check_run(journal: Journal) -> int:
             _recount(files[name], event, where)
             recounted += 1
     _check_weights(journal, where)
+    _check_certificate(journal, where)
     return recounted
 
 
@@ -185,6 +188,20 @@ def _check_weights(journal: Journal, where: str) -> None:
         state = journal.path.parent / event.file / "state.npz"
         if state.is_file():
             _equal(_digest(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
+
+
+def _check_certificate(journal: Journal, where: str) -> None:
+    path = journal.path.parent / CERTIFICATE
+    if not path.is_file():
+        return
+    found = contradictions(read_certificate(path), journal.started, _digest(journal.path))
+    if found:
+        raise DifferenceFoundError(
+            f"the certificate states another journal: {', '.join(found)}",
+            where=f"{where}, {CERTIFICATE}",
+            expected="the certificate of the run beside it",
+            remedy="the raw parts contradict each other: ask the maker of the bundle",
+        )
 
 
 def _check_reported(index: Index, runs: tuple[Path, ...], baselines: Path) -> int:
