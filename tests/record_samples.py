@@ -52,6 +52,8 @@ class SampleRun:
     images: int = 200
     top1_correct: int = 196
     recipe: Recipe = SMOKE
+    data_name: str = "digits"
+    data_root: str = "d" * 64
     spike: tuple[int, float] | None = None
     ends: bool = True
     evaluates: bool = True
@@ -74,9 +76,9 @@ def started(run: SampleRun) -> RunStarted:
         numerics=NUMERICS,
         numerics_digest=NUMERICS.digest,
         data=DataIdentity(
-            name="digits",
+            name=run.data_name,
             kind="digits",
-            root_digest="d" * 64,
+            root_digest=run.data_root,
             train_images=1437,
             val_images=run.images,
             classes=run.classes,

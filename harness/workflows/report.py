@@ -14,7 +14,7 @@ from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
 from harness.record.summary import read_summary
-from harness.report.accuracy import Mistake, Mistakes, find_mistakes
+from harness.report.accuracy import Mistake, Mistakes, find_mistakes, most_confident
 from harness.report.build import NO_PICTURES, Extras, build
 from harness.report.content import Picture, Report
 from harness.report.markdown import markdown
@@ -77,6 +77,19 @@ def report(request: ReportRequest) -> Report:
             no_pictures=no_pictures,
         ),
     )
+
+
+def shown_pictures(request: ReportRequest) -> Pictures:
+    """The pictures of mistakes that a report of this request shows.
+
+    Raises:
+        UsageError: no run was named, or there is no such data folder.
+        RecordError: a journal or a prediction file is damaged.
+    """
+    folders = find_runs(request.paths)
+    found = _mistakes(folders, run_records(folders))
+    pictures, _ = _pictures(request, found)
+    return {one.image_id: pictures[one.image_id] for _, one in most_confident(found, pictures)}
 
 
 def write_report(content: Report, page: Path, text: Path | None) -> None:

@@ -14,7 +14,7 @@ from harness.record.mlflow_mirror import (
     record_study,
     sync_run,
 )
-from harness.record.schema import DataIdentity, Interrupted, Resumed
+from harness.record.schema import Interrupted, Resumed
 from tests.record_samples import (
     EPOCH_S,
     NUMERICS,
@@ -210,19 +210,9 @@ def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) 
 
 def test_one_recipe_on_two_data_sets_is_two_studies(runs: Path, tmp_path: Path) -> None:
     uri = default_tracking_uri(runs)
-    others = DataIdentity(
-        name="others", kind="folder", root_digest="e" * 64, train_images=9, val_images=9,
-        classes=("a", "b"), class_order="folder",
-    )  # fmt: skip
-    for seed, data in ((1, None), (2, others)):
-        run = SampleRun(seed=seed)
-        folder = tmp_path / str(seed) / "a study" / f"seed-{seed}"
-        write_start_files(folder, run)
-        first, *rest = events(folder, run)
-        changed = first if data is None else first.model_copy(update={"data": data})
-        with JournalWriter(folder / "journal.jsonl") as journal:
-            for event in (changed, *rest):
-                journal.append(event)
+    others = SampleRun(seed=2, data_name="others", data_root="e" * 64)
+    for run in (SampleRun(seed=1), others):
+        folder = write_run(tmp_path / run.data_name / "a study" / f"seed-{run.seed}", run)
         sync_run(read_journal(folder), tracking_uri=uri, study="a study")
     result = StudyResult(
         data_root_digest="d" * 64, run_ids=("no such run", SampleRun(seed=1).run_id),
