@@ -142,6 +142,18 @@ def test_five_runs_give_the_band_of_the_early_curve(tmp_path: Path) -> None:
     assert rows["seed 6"][2] == "5 runs"
 
 
+def test_a_checkpoint_and_an_evaluation_at_one_step_are_both_seen(content: Report) -> None:
+    timeline = next(d for d in section_of(content, "timing").drawings if d.name == "timeline")
+    marks = re.findall(r'<use xlink:href="#([^"]+)" x="([^"]+)" y="([^"]+)"', timeline.wide)
+    last = max((x for _, x, _ in marks), key=float)  # further right than any tick of the axis
+    heights: dict[str, set[str]] = {}
+    for shape, x, y in marks:
+        if x == last:
+            heights.setdefault(shape, set()).add(y)
+    checkpoints, evaluations = heights.values()
+    assert not checkpoints & evaluations
+
+
 def test_what_is_missing_is_said(content: Report) -> None:
     text = " ".join(p for section in content.sections for p in section.paragraphs)
     for words in (
