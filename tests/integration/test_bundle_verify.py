@@ -134,15 +134,22 @@ def test_a_torn_journal_is_packed_as_it_is_and_names_no_place(tmp_path: Path) ->
     study = tmp_path / "runs" / "smoke-00000000"
     for seed in (1, 2):
         write_run(study / f"seed-{seed}", SampleRun(seed=seed))
-    journal = study / "seed-2" / "journal.jsonl"
+    journal, file = study / "seed-2" / "journal.jsonl", study / "seed-2" / "certificate.json"
+    file.write_text(certificate_of(study / "seed-2").model_dump_json())
     journal.write_bytes(journal.read_bytes()[:-100])
     path = tmp_path / "b.tar"
     bundle((study,), path)
     assert str(tmp_path).encode() not in path.read_bytes()
-    assert verify(path).runs == 2
+    done = verify(path)
+    assert done.runs == 2
+    assert "smoke-00000000/seed-2/certificate.json: not counted" in done.text()
     index = extract_bundle(path, tmp_path / "members")
     (torn,) = [text for text in index.reported["judgement"]["warnings"] if "torn" in text]
     assert torn.startswith("smoke-00000000/seed-2: ")
+    file.write_text(certificate_of(study / "seed-1").model_dump_json())
+    bundle((study,), path)
+    with pytest.raises(DifferenceFoundError, match="seed 1 instead of 2"):
+        verify(path)
 
 
 @pytest.mark.parametrize(
