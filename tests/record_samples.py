@@ -1,5 +1,6 @@
 """Folders of runs that never happened, for tests of what is made from a run's record."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
-from harness.record.journal import FILE_NAME, JournalWriter
+from harness.record.certificate import Certificate
+from harness.record.journal import FILE_NAME, JournalWriter, read_journal
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.schema import (
     AnyEvent,
@@ -50,6 +52,8 @@ class SampleRun:
     images: int = 200
     top1_correct: int = 196
     recipe: Recipe = SMOKE
+    data_name: str = "digits"
+    data_root: str = "d" * 64
     spike: tuple[int, float] | None = None
     ends: bool = True
     evaluates: bool = True
@@ -72,9 +76,9 @@ def started(run: SampleRun) -> RunStarted:
         numerics=NUMERICS,
         numerics_digest=NUMERICS.digest,
         data=DataIdentity(
-            name="digits",
+            name=run.data_name,
             kind="digits",
-            root_digest="d" * 64,
+            root_digest=run.data_root,
             train_images=1437,
             val_images=run.images,
             classes=run.classes,
@@ -190,6 +194,20 @@ def events(folder: Path, run: SampleRun) -> Iterator[AnyEvent]:
             status="completed",
             weights_fingerprint="a" * 16,
         )
+
+
+def certificate_of(folder: Path, **changes: object) -> Certificate:
+    """A certificate of this run's journal, with the changes given, as a replay would write it."""
+    raw = (folder / FILE_NAME).read_bytes()
+    first = read_journal(folder).started
+    certificate = Certificate(
+        statement="240 steps replayed: every replayed step agrees.", level="step", exact=True,
+        agrees=True, run_id=first.run_id, seed=first.seed, recipe_digest=first.recipe_digest,
+        data_root=first.data.root_digest, journal_digest=hashlib.sha256(raw).hexdigest(),
+        steps_in_run=240, steps_replayed=240, numerics_differences=(), tolerance=None,
+        segments=(), harness_version="0.1.0", time_s=0.0,
+    )  # fmt: skip
+    return certificate.model_copy(update=changes)
 
 
 def _final(folder: Path, run: SampleRun, protocol: Protocol) -> Evaluation:

@@ -11,10 +11,12 @@ from harness.record.run_folders import find_runs
 from harness.report.markdown import markdown
 from harness.report.page import html
 from harness.workflows.bundle import member_name
-from harness.workflows.report import ReportRequest, judge_with, report
+from harness.workflows.report import ReportRequest, judge_with, report, shown_pictures
+from harness.workflows.thumbnails import keep_pictures
 
 REPORTS = Path(__file__).parents[1] / "reports"
 KEPT = ("recipe.json", "environment.json", "certificate.json", "contact-sheet.png")
+THUMBNAILS = "mistakes"
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,28 @@ def render(study: Path) -> Rendered:
     runs = find_runs(sorted((study / "runs").glob("*")))
     judgement, why_not = judge_with(runs)
     text = judgement.model_dump_json(indent=2) if judgement else why_not
-    content = report(ReportRequest(runs))
-    # Where the checkout lies is no part of a result.
-    place = f"{(study / 'runs').resolve()}/"
-    return Rendered(html(content), markdown(content), text.replace(place, "") + "\n")
+    content = report(ReportRequest(runs, thumbnails=study / THUMBNAILS))
+    return Rendered(html(content), markdown(content), text + "\n")
+
+
+def drawn_with(study: Path) -> str:
+    """The version of matplotlib beside which the runs were made and the page was drawn."""
+    first = find_runs(sorted((study / "runs").glob("*")))[0]
+    return str(read_journal(first).started.environment["packages"]["matplotlib"])
 
 
 def without_drawings(page: str) -> str:
     return re.sub(r"<svg .*?</svg>", "<svg>", page, flags=re.DOTALL)
 
 
-def add(name: str, paths: list[Path]) -> Path:
-    """Copy runs, without checkpoints and without predictions of unfinished weights."""
+def add(name: str, data: Path, paths: list[Path]) -> Path:
+    """Copy runs, without checkpoints and without predictions of unfinished weights.
+
+    Of the data only the pictures that the page shows are kept, small.
+    """
     study = REPORTS / name
+    pictures = shown_pictures(ReportRequest(find_runs(paths), data=data))
+    keep_pictures(pictures, study / THUMBNAILS)
     for run in find_runs(paths):
         journal = read_journal(run)
         finals = [e.predictions_file for e in journal.evaluations if e.final and e.predictions_file]
@@ -72,13 +83,13 @@ def write(study: Path) -> None:
 
 def main(words: list[str]) -> None:
     match words:
-        case ["add", name, *paths] if paths:
-            write(add(name, [Path(path) for path in paths]))
+        case ["add", name, data, *paths] if paths:
+            write(add(name, Path(data), [Path(path) for path in paths]))
         case ["render"]:
             for study in studies():
                 write(study)
         case _:
-            sys.exit("python -m tests.rendered_reports add NAME RUN... | render")
+            sys.exit("python -m tests.rendered_reports add NAME DATA RUN... | render")
 
 
 if __name__ == "__main__":

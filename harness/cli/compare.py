@@ -1,5 +1,6 @@
 """`harness compare`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -33,14 +34,19 @@ def command(
     Exact McNemar test, accuracy difference with interval, churn, and what
     changed most. It compares two trained networks, not two recipes. The page
     of two runs also shows what differs in recipe, curves, speed, data and
-    environment. Exit codes: 0 compared, whatever the difference; 2 wrong input.
+    environment; it is written as well where the networks cannot be compared,
+    with the reason. Exit codes: 0 compared, whatever the difference, or the
+    page was written; 2 wrong input.
     """
     from harness.verdict.paired import comparison_text
-    from harness.workflows.compare import compare, difference_page
+    from harness.workflows.compare import compare, differences
     from harness.workflows.report import write_pages
 
     if out or markdown:
-        write_pages(difference_page(first, second, protocol=protocol), out, markdown)
+        found = differences(first, second, protocol=protocol)
+        write_pages(found.page, out, markdown)
         click.echo(", ".join(str(page) for page in (out, markdown) if page), err=True)
-    found = compare(first, second, protocol=protocol)
-    click.echo(found.model_dump_json(indent=2) if as_json else comparison_text(found))
+        click.echo(json.dumps(found.document(), indent=2) if as_json else found.text())
+        return
+    paired = compare(first, second, protocol=protocol)
+    click.echo(paired.model_dump_json(indent=2) if as_json else comparison_text(paired))

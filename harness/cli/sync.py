@@ -24,7 +24,9 @@ def command(
     """Send the journals of RUNS to MLflow.
 
     A run is found again by its id, so sending twice changes nothing. Use it
-    when the tracker was down while a run was going on.
+    when the tracker was down while a run was going on. Where all runs of a
+    study are named and have ended, its verdict and its page are sent as well.
+    A trained network is not: `harness export` writes it as a file.
     """
     from harness.workflows.sync import sync
 

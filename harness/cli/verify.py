@@ -16,8 +16,9 @@ def command(file: Path, sha256: str | None, as_json: bool) -> None:
     """Check every byte of the bundle FILE and compute every reported number again.
 
     Needs neither the network nor TensorFlow. Exit codes: 0 everything is
-    equal; 1 a number does not follow from the raw parts; 2 the file was
-    altered or is no bundle.
+    equal; 1 a number does not follow from the raw parts, or a part belongs to
+    another run; 2 the file was altered, is no bundle, or is another one than
+    `--sha256` names.
     """
     from harness.workflows.verify import verify
 

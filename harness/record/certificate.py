@@ -4,12 +4,14 @@
 show it. It needs no TensorFlow to be read.
 """
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from harness.errors import RecordError
 from harness.recipes.values import Frozen
-from harness.record.schema import Fingerprint, Hex64
+from harness.record.schema import Fingerprint, Hex64, RunStarted
 
 FILE_NAME = "certificate.json"
 
@@ -96,6 +98,51 @@ class Certificate(Frozen):
     predictions_equal: bool | None = None
     harness_version: str
     time_s: float = Field(description="time of day, seconds since 1970")
+
+
+def read_certificate(path: Path) -> Certificate:
+    """Read a certificate.
+
+    Raises:
+        RecordError: the file is malformed.
+    """
+    try:
+        return Certificate.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RecordError(
+            f"the certificate is malformed: {error.errors()[0]['msg']}",
+            where=str(path),
+            expected="a file written by `harness certify`",
+            remedy="certify again, or restore the file from a copy",
+        ) from error
+
+
+def contradictions(
+    certificate: Certificate, started: RunStarted, journal_digest: str
+) -> tuple[str, ...]:
+    """Where a certificate and the journal beside it differ; nothing when they belong together.
+
+    Args:
+        certificate: As read.
+        started: The journal's first event.
+        journal_digest: Hex sha256 of the journal's bytes.
+    """
+    pairs = (
+        ("run id", certificate.run_id, started.run_id),
+        ("seed", certificate.seed, started.seed),
+        ("recipe digest", certificate.recipe_digest, started.recipe_digest),
+        ("data root", certificate.data_root, started.data.root_digest),
+        ("sha256 of the journal", certificate.journal_digest, journal_digest),
+    )
+    return tuple(
+        f"{what} {_short(stated)} instead of {_short(found)}"
+        for what, stated, found in pairs
+        if stated != found
+    )
+
+
+def _short(value: str | int) -> str:
+    return str(value)[:12]
 
 
 class StepDetail(Frozen):

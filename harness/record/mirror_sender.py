@@ -1,6 +1,6 @@
 """One run's events sent to a tracker, in the calling thread.
 
-A study is a parent run, found by its tag; each seed is a child, found by the
+A study on one data set is a parent run, found by its tags; each seed is a child, found by the
 journal's run id, so that a resumed part and a repeated `harness sync` write to
 the same child. Sending an event twice changes nothing.
 """
@@ -35,10 +35,21 @@ from harness.record.schema import (
 )
 
 STUDY_TAG = "harness.study"
+DATA_TAG = "harness.data_root_digest"
 RUN_TAG = "harness.run_id"
+PARENT_TAG = "mlflow.parentRunId"
 START_FILES = ("recipe.json", "environment.json")
 STATUS_ORDER = ("RUNNING", "SCHEDULED", "FAILED", "KILLED", "FINISHED")
 """What a parent is when its children differ: the first of these that one of them is."""
+
+
+def study_tags(study: str, data_root_digest: str) -> dict[str, str]:
+    """What a parent run is found by: one recipe on two data sets is two studies."""
+    return {
+        STUDY_TAG: identifier(study),
+        DATA_TAG: data_root_digest,
+        "harness.kind": "study",
+    }
 
 
 class Facts:
@@ -150,18 +161,21 @@ class Sender:
 
     def _begin(self, started: RunStarted) -> None:
         start_ms = milliseconds(started.time_s)
-        study = {STUDY_TAG: self._study, "harness.kind": "study"}
+        study = study_tags(self._study, started.data.root_digest)
         about = {"harness.recipe": started.recipe.name}
-        self._parent_id = self._find_or_create(study, self._study, about, start_ms)
+        name = f"{self._study} on {started.data.name}"
+        self._parent_id = self._find_or_create(study, name, about, start_ms)
         run = {RUN_TAG: identifier(started.run_id)}
         about = {
             **start_tags(started),
             **run,
             STUDY_TAG: self._study,
             "harness.kind": "seed",
-            "mlflow.parentRunId": self._parent_id,
+            PARENT_TAG: self._parent_id,
         }
         self.run_id = self._find_or_create(run, f"seed {started.seed}", about, start_ms)
+        # A run that was sent under another study is moved to this one.
+        self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
         self._sent_steps = int(self._tracker.tags(self.run_id).get(self._mark, "0"))
         self._tracker.write_params(self.run_id, params(started))
         self._tracker.write_data(self.run_id, started.data)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.errors import TrackerError
 from harness.record.mirror_rows import Row, milliseconds
-from harness.record.mirror_sender import STUDY_TAG
+from harness.record.mirror_sender import RUN_TAG, study_tags
 from harness.record.mirror_tracker import (
     EXPERIMENT,
     Tracker,
@@ -20,6 +20,8 @@ class StudyResult:
     """What the parent run shows of a judged study.
 
     Attributes:
+        data_root_digest: Of the data that the runs share.
+        run_ids: Of the judged runs, as in their journals.
         verdict: Such as `reproduced`.
         reasons: In words, one a line.
         metrics: By key; a study has one value of each.
@@ -28,6 +30,8 @@ class StudyResult:
             gives the same rows.
     """
 
+    data_root_digest: str
+    run_ids: tuple[str, ...]
     verdict: str
     reasons: tuple[str, ...]
     metrics: dict[str, float]
@@ -38,14 +42,14 @@ class StudyResult:
 def record_study(
     result: StudyResult, *, tracking_uri: str, study: str, experiment: str = EXPERIMENT
 ) -> None:
-    """Write a study's verdict to its parent run and to each seed's tags.
+    """Write a study's verdict to its parent run and to the tags of each judged run.
 
     Raises:
         TrackerError: the tracker does not answer, or has no such study.
     """
     try:
         tracker = Tracker(tracking_uri, experiment)
-        parent = tracker.find({STUDY_TAG: identifier(study), "harness.kind": "study"})
+        parent = tracker.find(study_tags(study, result.data_root_digest))
         if parent is not None:
             _write_study(tracker, parent, result)
     except Exception as error:
@@ -56,7 +60,7 @@ def record_study(
         ) from error
     if parent is None:
         raise TrackerError(
-            f"the tracker has no study {study}",
+            f"the tracker has no study {study} on data {result.data_root_digest[:8]}",
             where=shown_uri(tracking_uri),
             expected="a parent run made by `harness run`",
             remedy="call `harness sync` with the study's runs first",
@@ -65,8 +69,10 @@ def record_study(
 
 def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
     tags = {"verdict": result.verdict, "harness.reasons": "\n".join(result.reasons)[:5000]}
-    for run_id in (parent, *tracker.children(parent)):
-        tracker.write_tags(run_id, tags)
+    judged = [tracker.find({RUN_TAG: identifier(run_id)}) for run_id in result.run_ids]
+    for run in (parent, *judged):
+        if run is not None:
+            tracker.write_tags(run, tags)
     stamp = milliseconds(result.time_s)
     rows = [Row(key, value, stamp, 0) for key, value in result.metrics.items()]
     tracker.write_rows(parent, rows, {})

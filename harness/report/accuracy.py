@@ -1,7 +1,7 @@
 """Accuracy of the final weights by protocol, and the mistakes made with most confidence."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,20 @@ class Mistake:
     label: str
     predicted: str
     probability: float
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What prediction files say.
+
+    Attributes:
+        by_run: Mistakes by name of run and protocol.
+        foreign: Names of those whose prediction file is not the one that the
+            run wrote.
+    """
+
+    by_run: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
 
 
 def accuracy(runs: Sequence[RunRecord]) -> Section:
@@ -93,27 +107,31 @@ def find_mistakes(predictions: pa.Table, classes: Sequence[str]) -> list[Mistake
     ]
 
 
-def mistakes(
-    found: Mapping[str, Sequence[Mistake]], pictures: Mapping[str, tuple[str, bytes]], missing: str
-) -> Section:
+def mistakes(of: Mistakes, pictures: Mapping[str, tuple[str, bytes]], missing: str) -> Section:
     """The mistakes made with most confidence.
 
     Args:
-        found: By name of run and protocol.
+        of: What prediction files say.
         pictures: Media type and bytes by image id.
         missing: Why there are no pictures, when there are none.
     """
     title = "Mistakes made with most confidence"
-    if not any(found.values()):
+    notes = tuple(
+        f"{where}: the prediction file beside the run is not the one that it wrote; its mistakes "
+        "are not shown."
+        for where in of.foreign
+    )
+    if not any(of.by_run.values()):
         words = (
             "No image was classified wrongly."
-            if found
-            else "No prediction file is beside the journals, so single mistakes cannot be shown."
+            if of.by_run
+            else "No prediction file of the runs is beside the journals, so single mistakes "
+            "cannot be shown."
         )
-        return Section("mistakes", title, (words,))
+        return Section("mistakes", title, (*notes, words))
     rows = tuple(
         (where, one.image_id, one.label, one.predicted, percent(one.probability, 1))
-        for where, some in found.items()
+        for where, some in of.by_run.items()
         for one in some
     )
     table = Table(
@@ -123,17 +141,32 @@ def mistakes(
         frozenset({4}),
         folded=len(rows) > MISTAKES_SHOWN,
     )
-    shown = [one for some in found.values() for one in some if one.image_id in pictures]
-    unique = {one.image_id: one for one in sorted(shown, key=lambda one: -one.probability)}
-    drawn = tuple(_picture(one, pictures) for one in list(unique.values())[:MISTAKES_SHOWN])
-    return Section("mistakes", title, () if drawn else (missing,), tables=(table,), pictures=drawn)
+    drawn = tuple(_picture(where, one, pictures) for where, one in most_confident(of, pictures))
+    paragraphs = notes if drawn else (*notes, missing)
+    return Section("mistakes", title, paragraphs, tables=(table,), pictures=drawn)
 
 
-def _picture(mistake: Mistake, pictures: Mapping[str, tuple[str, bytes]]) -> Picture:
+def most_confident(of: Mistakes, among: Container[str]) -> list[tuple[str, Mistake]]:
+    """The mistakes whose pictures are shown, with their run; each image once, greatest first.
+
+    Args:
+        of: What prediction files say.
+        among: Image ids that have a picture.
+    """
+    found = [
+        (where, one) for where, some in of.by_run.items() for one in some if one.image_id in among
+    ]
+    first: dict[str, tuple[str, Mistake]] = {}
+    for where, one in sorted(found, key=lambda pair: -pair[1].probability):
+        first.setdefault(one.image_id, (where, one))
+    return list(first.values())[:MISTAKES_SHOWN]
+
+
+def _picture(where: str, mistake: Mistake, pictures: Mapping[str, tuple[str, bytes]]) -> Picture:
     media_type, data = pictures[mistake.image_id]
     caption = (
-        f"{mistake.label} taken for {mistake.predicted} ({percent(mistake.probability, 1)}), "
-        f"{mistake.image_id}"
+        f"{mistake.label} taken for {mistake.predicted} ({percent(mistake.probability, 1)}; "
+        f"{where}), {mistake.image_id}"
     )
     return Picture(caption, f"validation image of class {mistake.label}", media_type, data)
 

@@ -57,7 +57,10 @@ def sentence_of(judgement: Judgement) -> str:
     reached = [s.top1_accuracy for s in judgement.seeds if s.top1_accuracy is not None]
     if not reached:
         return f"{subject}: no accuracy that could be judged."
-    return f"{subject}: top-1 {listed([percent(value) for value in reached])}."
+    missing = [f"seed {s.seed}" for s in judgement.seeds if s.top1_accuracy is None]
+    has = "have" if len(missing) > 1 else "has"
+    rest = f"; {listed(missing)} {has} no evaluation" if missing else ""
+    return f"{subject}: top-1 {listed([percent(value) for value in reached])}{rest}."
 
 
 def evidence(judgement: Judgement) -> Section:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
 from harness.report import answer, circumstances
-from harness.report.accuracy import Mistake
+from harness.report.accuracy import Mistakes
 from harness.report.content import Picture, Report, Section
 from harness.report.learning import learning
 from harness.report.run_record import RunRecord
@@ -29,7 +29,7 @@ class Extras:
         judgement: None when the runs cannot be judged together.
         not_judged: Why there is no judgement.
         certificates: Those that were found, by name of run.
-        mistakes: By name of run and protocol.
+        mistakes: Those that prediction files show.
         pictures: Media type and bytes by image id.
         contact_sheet: Augmented training images.
         no_pictures: Why there are none.
@@ -38,7 +38,7 @@ class Extras:
     judgement: Judgement | None = None
     not_judged: str = "no verdict was asked for"
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
-    mistakes: Mapping[str, Sequence[Mistake]] = field(default_factory=dict)
+    mistakes: Mistakes = field(default_factory=Mistakes)
     pictures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     contact_sheet: Picture | None = None
     no_pictures: str = NO_PICTURES

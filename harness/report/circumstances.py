@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.recipes.catalogue import RECIPES
-from harness.record.certificate import Certificate
+from harness.record.certificate import Certificate, contradictions
 from harness.record.schema import DataDecisions
 from harness.report.content import Picture, Section, Table
 from harness.report.run_record import RunRecord
@@ -136,6 +136,7 @@ def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificat
         "numerics",
     )  # fmt: skip
     cells = tuple(tuple(cell or MISSING for cell in row) for row in rows)
+    foreign = _foreign(runs, certificates)
     missing = [run.name for run in runs if run.name not in certificates]
     paragraphs = [WHAT_IS_COMPARED]
     if missing:
@@ -144,9 +145,27 @@ def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificat
         )
     tables = [Table("Repeatability", columns, cells, frozenset({2}))]
     for name, certificate in certificates.items():
+        if name in foreign:
+            paragraphs.append(
+                f"{name}: the certificate beside this run belongs to another journal "
+                f"({listed(list(foreign[name]))}); it says nothing about this run."
+            )
+            continue
         paragraphs.append(f"{name}: {certificate.statement}")
         tables.append(_certificate(name, certificate))
     return Section("determinism", "Determinism", tuple(paragraphs), tables=tuple(tables))
+
+
+def _foreign(
+    runs: Sequence[RunRecord], certificates: Mapping[str, Certificate]
+) -> dict[str, tuple[str, ...]]:
+    """What contradicts the journal, by name of run, for certificates of other journals."""
+    found = {
+        run.name: contradictions(certificates[run.name], run.started, run.journal_sha256)
+        for run in runs
+        if run.name in certificates
+    }
+    return {name: words for name, words in found.items() if words}
 
 
 def _certificate(name: str, certificate: Certificate) -> Table:

@@ -86,13 +86,14 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
 
 
 def _marks(plot: Axes, run: RunRecord) -> None:
-    for steps, marker in (
-        (sorted({one.step for one in run.checkpoints}), "|"),
-        (sorted({one.step for one in run.evaluations}), "^"),
+    """Checkpoints above, evaluations below: where both are at one step, both can be seen."""
+    for steps, marker, height in (
+        (sorted({one.step for one in run.checkpoints}), "|", 0.11),
+        (sorted({one.step for one in run.evaluations}), "^", 0.03),
     ):
         if steps:  # an empty line has no extent, with which no layout can be found
             plot.plot(
-                steps, [0.03] * len(steps), marker=marker, color=MUTED, linestyle="none",
+                steps, [height] * len(steps), marker=marker, color=MUTED, linestyle="none",
                 markersize=6, transform=plot.get_xaxis_transform(), clip_on=False,
             )  # fmt: skip
 

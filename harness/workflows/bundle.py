@@ -12,7 +12,6 @@ from harness.record.bundle import Source, write_bundle
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.run_folders import find_runs
 from harness.report.content import Report
-from harness.verdict.judgement import Judgement
 from harness.workflows.report import ReportRequest, judge_with, report
 
 BESIDE_THE_JOURNAL = ("recipe.json", "environment.json", "certificate.json")
@@ -86,18 +85,10 @@ def reported_numbers(folders: Sequence[Path], baselines: Path) -> dict[str, Any]
     judgement, why_not = judge_with(folders, baselines)
     content = report(ReportRequest(tuple(folders), baselines=baselines))
     return {
-        "judgement": _portable(judgement) if judgement else None,
+        "judgement": judgement.model_dump(mode="json") if judgement else None,
         "not_judged": why_not,
         "report": _tables(content),
     }
-
-
-def _portable(judgement: Judgement) -> dict[str, Any]:
-    """Without the place where the runs lie on this machine."""
-    document: dict[str, Any] = judgement.model_dump(mode="json")
-    for seed in document["seeds"]:
-        seed["run"] = "/".join(Path(seed["run"]).parts[-2:])
-    return document
 
 
 def _tables(content: Report) -> dict[str, Any]:

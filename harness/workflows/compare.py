@@ -1,7 +1,10 @@
 """`harness compare`: two runs or two prediction files, image by image."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import RecordError, UsageError
 from harness.record.predictions import read_predictions
@@ -9,7 +12,9 @@ from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary, read_summary
 from harness.report.comparison import Comparable, build_comparison
 from harness.report.content import Report
-from harness.verdict.paired import PairedComparison, compare_predictions
+from harness.report.run_record import RunRecord
+from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
+from harness.workflows.portable import portable_text
 from harness.workflows.report import run_records
 
 
@@ -39,23 +44,64 @@ def compare(first: Path, second: Path, *, protocol: str | None = None) -> Paired
     return compare_predictions(tables[0], tables[1], names=(str(files[0]), str(files[1])))
 
 
-def difference_page(first: Path, second: Path, *, protocol: str | None = None) -> Report:
-    """The comparison as a page; of two runs also recipe, curves, speed, data, environment.
+@dataclass(frozen=True)
+class Differences:
+    """A page of differences, and what it rests on.
 
-    Runs without a common evaluation are shown all the same, with the reason.
+    Attributes:
+        page: With the reason where the networks could not be compared.
+        paired: The comparison; None where there is none.
+    """
+
+    page: Report
+    paired: PairedComparison | None
+
+    def text(self) -> str:
+        """For a person."""
+        return comparison_text(self.paired) if self.paired else self.page.sentence
+
+    def document(self) -> dict[str, Any]:
+        """The comparison as plain JSON values, or why there is none."""
+        if self.paired is None:
+            return {"not_compared": self.page.sentence}
+        return self.paired.model_dump(mode="json")
+
+
+def differences(first: Path, second: Path, *, protocol: str | None = None) -> Differences:
+    """The comparison with its page; of two runs also recipe, curves, speed, data, environment.
+
+    Runs without a common evaluation, and runs on different data, are shown all
+    the same, with the reason.
 
     Raises:
         RecordError: files that cannot be read or were altered.
         UsageError: a prediction file stands beside a run.
     """
     if first.suffix == second.suffix == ".parquet":
-        return build_comparison(Comparable(compare(first, second)))
+        paired = compare(first, second)
+        return Differences(build_comparison(Comparable(paired)), paired)
     _refuse_file_beside_run(first, second)
-    runs = tuple(run_records([read_summary(path).folder for path in (first, second)]))
+    folders = [read_summary(path).folder for path in (first, second)]
+    runs = tuple(run_records(folders))
+    found, why_not = _compared(first, second, protocol, runs)
+    why_not = portable_text(why_not, folders)
+    return Differences(build_comparison(Comparable(found, why_not, runs)), found)
+
+
+def _compared(
+    first: Path, second: Path, protocol: str | None, runs: Sequence[RunRecord]
+) -> tuple[PairedComparison | None, str]:
+    """The comparison, or why there is none."""
     try:
-        return build_comparison(Comparable(compare(first, second, protocol=protocol), runs=runs))
+        return compare(first, second, protocol=protocol), ""
     except UsageError as error:
-        return build_comparison(Comparable(None, f"Not compared: {error.found}.", runs))
+        return None, f"Not compared: {error.found}."
+    except RecordError as error:
+        names = {one.started.data.root_digest: one.started.data.name for one in runs}
+        if len(names) == 1:
+            raise
+        data = " and ".join(f"{name} ({root[:12]})" for root, name in names.items())
+        return None, f"Not compared: the runs are on different data, {data}: {error.found}."
 
 
 def _refuse_file_beside_run(first: Path, second: Path) -> None:

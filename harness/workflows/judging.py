@@ -1,13 +1,21 @@
 """A trained study to its answer: verdict, page, and both beside the runs in MLflow."""
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.record.journal import read_journal
-from harness.record.mlflow_mirror import StudyResult, default_tracking_uri, record_study
+from harness.record.mlflow_mirror import (
+    EXPERIMENT,
+    StudyResult,
+    default_tracking_uri,
+    record_study,
+)
 from harness.record.run_folders import find_runs
+from harness.record.summary import read_summary
 from harness.verdict.judgement import WORDS, Judgement, PublishedNumbers
 from harness.verdict.text import judgement_text
 from harness.workflows.report import ReportRequest, report, write_report
@@ -47,29 +55,78 @@ def judge_study(study: Path, runs: Path, data: Path, tracking_uri: str | None, s
         tracking_uri: MLflow's; None is SQLite within `runs`.
         say: Told what the tracker refuses.
     """
-    judgement = verdict([study])
     page = runs / "reports" / f"{study.name}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_report(report(ReportRequest((study,), data=data)), page, None)
+    judgement = _judge(find_runs([study]), data, page)
     try:
-        record_study(
-            _study_result(judgement, study, page),
-            tracking_uri=tracking_uri or default_tracking_uri(runs),
-            study=study.name,
-        )
+        _record(judgement, page, tracking_uri or default_tracking_uri(runs), study.name)
     except HarnessError as error:
         say(f"MLflow: the verdict was not recorded\n{error}")
     return Judged(judgement, page)
 
 
-def _study_result(judgement: Judgement, study: Path, page: Path) -> StudyResult:
-    return StudyResult(
-        verdict=WORDS[judgement.word],
-        reasons=judgement.reasons,
-        metrics=_metrics(judgement),
-        files=(page,),
-        time_s=max(read_journal(run).events[-1].time_s for run in find_runs([study])),
-    )
+def record_judgement(
+    folders: Sequence[Path], *, tracking_uri: str, study: str, experiment: str
+) -> Judgement:
+    """Judge runs that are in the tracker and put verdict and page beside them.
+
+    Args:
+        folders: All runs of one study.
+        tracking_uri: MLflow's.
+        study: Name of the parent run.
+        experiment: MLflow experiment.
+
+    Raises:
+        HarnessError: the runs cannot be judged together, or the tracker refuses.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        page = Path(place) / f"{folders[0].parent.name}.html"
+        judgement = _judge(folders, _data_of(folders[0]), page)
+        _record(judgement, page, tracking_uri, study, experiment)
+    return judgement
+
+
+def _judge(folders: Sequence[Path], data: Path | None, page: Path) -> Judgement:
+    judgement = verdict(folders)
+    write_report(report(ReportRequest(tuple(folders), data=data)), page, None)
+    return judgement
+
+
+def _data_of(folder: Path) -> Path | None:
+    """The data folder that a run names, where it is still there."""
+    recorded = read_summary(folder).started.data_path
+    place = Path(os.path.normpath(folder / recorded)) if recorded else None
+    return place if place is not None and place.is_dir() else None
+
+
+def _record(
+    judgement: Judgement,
+    page: Path,
+    tracking_uri: str,
+    study: str,
+    experiment: str = EXPERIMENT,
+) -> None:
+    for result in _study_results(judgement, page):
+        record_study(result, tracking_uri=tracking_uri, study=study, experiment=experiment)
+
+
+def _study_results(judgement: Judgement, page: Path) -> list[StudyResult]:
+    """One for each data set of the runs: each has a parent run of its own."""
+    journals = [read_journal(Path(seed.run)) for seed in judgement.seeds]
+    roots = dict.fromkeys(one.started.data.root_digest for one in journals)
+    return [
+        StudyResult(
+            data_root_digest=root,
+            run_ids=tuple(
+                one.started.run_id for one in journals if one.started.data.root_digest == root
+            ),
+            verdict=WORDS[judgement.word],
+            reasons=judgement.reasons,
+            metrics=_metrics(judgement),
+            files=(page,),
+            time_s=max(one.events[-1].time_s for one in journals),
+        )
+        for root in roots
+    ]
 
 
 def _metrics(judgement: Judgement) -> dict[str, float]:

@@ -8,11 +8,16 @@ from pathlib import Path
 import keras
 
 from harness.errors import TrackerError
+from harness.models.plain import plain_copy
 from harness.record.mirror_sender import RUN_TAG
 from harness.record.mirror_tracker import Tracker, identifier, reason_of, shown_uri
 from harness.record.mlflow_mirror import EXPERIMENT
 
 MODEL_NAME = "network"
+_WEIGHTS_REMAIN = (
+    "the network itself is not sent later; the checkpoint keeps its weights, and `harness export` "
+    "writes them as a file"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ def log_model(
     experiment: str = EXPERIMENT,
 ) -> LoggedNetwork:
     """Log a network in Keras format with its signature. Calling it again logs nothing.
+
+    What is logged consists of Keras' own layers, so that `mlflow.keras.load_model`
+    reads it without this project.
 
     Uses the client's own calls instead of `mlflow.keras.log_model`, which
     works on a global active run and reads the history of every metric.
@@ -55,14 +63,14 @@ def log_model(
         raise TrackerError(
             reason_of(error, tracking_uri),
             expected="an MLflow tracker that accepts the network",
-            remedy="the checkpoint keeps the weights; send the run with `harness sync`",
+            remedy=_WEIGHTS_REMAIN,
         ) from error
     if logged is None:
         raise TrackerError(
             f"the tracker has no run {run_id}",
             where=shown_uri(tracking_uri),
             expected="a run that was mirrored",
-            remedy="send it with `harness sync` first",
+            remedy=f"send it with `harness sync`; {_WEIGHTS_REMAIN}",
         )
     return logged
 
@@ -73,7 +81,7 @@ def _log_once(tracker: Tracker, run_id: str, model: keras.Model, step: int) -> L
         return LoggedNetwork(f"models:/{earlier[0]}", run_id, is_new=False)
     with tempfile.TemporaryDirectory() as folder:
         model_id = tracker.create_logged_model(run_id, MODEL_NAME)
-        _save(model, Path(folder) / "model", model_id, run_id)
+        _save(plain_copy(model), Path(folder) / "model", model_id, run_id)
         tracker.finish_logged_model(run_id, model_id, Path(folder) / "model", step)
     return LoggedNetwork(f"models:/{model_id}", run_id, is_new=True)
 

@@ -1,23 +1,20 @@
 """`harness report`: journals, judgement, predictions and pictures to a page and to Markdown."""
 
 import hashlib
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.baselines.loading import load_baselines
-from harness.errors import RecordError, UsageError
+from harness.errors import UsageError
 from harness.record.certificate import FILE_NAME as CERTIFICATE
-from harness.record.certificate import Certificate
+from harness.record.certificate import Certificate, read_certificate
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
 from harness.record.summary import read_summary
-from harness.report.accuracy import Mistake, find_mistakes
+from harness.report.accuracy import Mistake, Mistakes, find_mistakes, most_confident
 from harness.report.build import NO_PICTURES, Extras, build
 from harness.report.content import Picture, Report
 from harness.report.markdown import markdown
@@ -26,9 +23,9 @@ from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement
 from harness.workflows.contact_sheet import CONTACT_SHEET
+from harness.workflows.portable import portable, portable_text
+from harness.workflows.thumbnails import Pictures, kept_pictures, pictures_of
 from harness.workflows.verdict import verdict
-
-PICTURE_PIXELS = 160
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class ReportRequest:
         contact_sheet: A PNG or JPEG of augmented training images; None takes the
             one that the first run kept.
         baselines: Folder of targets and baselines; None takes the harness' own.
+        thumbnails: Ready pictures as `keep_pictures` wrote them, instead of `data`.
     """
 
     paths: tuple[Path, ...]
@@ -49,6 +47,7 @@ class ReportRequest:
     data: Path | None = None
     contact_sheet: Path | None = None
     baselines: Path | None = None
+    thumbnails: Path | None = None
 
 
 def report(request: ReportRequest) -> Report:
@@ -65,7 +64,7 @@ def report(request: ReportRequest) -> Report:
     records = run_records(folders)
     judgement, why_not = judge_with(folders, request.baselines, request.target)
     found = _mistakes(folders, records)
-    pictures, no_pictures = _pictures(request.data, found)
+    pictures, no_pictures = _pictures(request, found)
     return build(
         records,
         Extras(
@@ -78,6 +77,19 @@ def report(request: ReportRequest) -> Report:
             no_pictures=no_pictures,
         ),
     )
+
+
+def shown_pictures(request: ReportRequest) -> Pictures:
+    """The pictures of mistakes that a report of this request shows.
+
+    Raises:
+        UsageError: no run was named, or there is no such data folder.
+        RecordError: a journal or a prediction file is damaged.
+    """
+    folders = find_runs(request.paths)
+    found = _mistakes(folders, run_records(folders))
+    pictures, _ = _pictures(request, found)
+    return {one.image_id: pictures[one.image_id] for _, one in most_confident(found, pictures)}
 
 
 def write_report(content: Report, page: Path, text: Path | None) -> None:
@@ -129,16 +141,20 @@ def run_records(folders: Sequence[Path]) -> list[RunRecord]:
 
 
 def _record(folder: Path, name: str) -> RunRecord:
-    with (folder / FILE_NAME).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     place = "/".join(folder.parts[-2:])
+    digest = _sha256(folder / FILE_NAME)
     return record_of(read_journal(folder), name=name, folder=place, sha256=digest)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def judge_with(
     folders: Sequence[Path], baselines: Path | None = None, target: Path | None = None
 ) -> tuple[Judgement | None, str]:
-    """The judgement of runs, or why they cannot be judged together.
+    """The judgement of runs, or why they cannot be judged together; runs by study and seed.
 
     Args:
         folders: Run folders.
@@ -150,87 +166,55 @@ def judge_with(
         BaselineError: a baseline file is wrong.
     """
     try:
-        if baselines is None:
-            return verdict(folders, target=target), ""
-        known = load_baselines(baselines)
-        runs = [read_summary(folder) for folder in folders]
-        return judge(runs, known.targets, rows=known.accuracy), ""
+        judgement = _judge(folders, baselines, target)
     except UsageError as error:
-        return None, f"These runs were not judged together: {error.found}"
+        return None, portable_text(f"These runs were not judged together: {error.found}", folders)
+    return portable(judgement, folders), ""
 
 
-def _mistakes(
-    folders: Sequence[Path], records: Sequence[RunRecord]
-) -> dict[str, Sequence[Mistake]]:
+def _judge(folders: Sequence[Path], baselines: Path | None, target: Path | None) -> Judgement:
+    if baselines is None:
+        return verdict(folders, target=target)
+    known = load_baselines(baselines)
+    runs = [read_summary(folder) for folder in folders]
+    return judge(runs, known.targets, rows=known.accuracy)
+
+
+def _mistakes(folders: Sequence[Path], records: Sequence[RunRecord]) -> Mistakes:
     found: dict[str, Sequence[Mistake]] = {}
+    foreign = []
     for folder, run in zip(folders, records, strict=True):
         last = run.started.recipe.final_protocols[-1].name
         event = run.final(last)
         if event is None or event.predictions_file is None:
             continue
         path = folder / Path(event.predictions_file).name
-        if path.exists():
-            where = f"{run.name}, {last}"
-            found[where] = find_mistakes(read_predictions(path), run.started.data.classes)
-    return found
+        if not path.exists():
+            continue
+        where = f"{run.name}, {last}"
+        if event.predictions_digest not in (None, _sha256(path)):
+            foreign.append(where)
+            continue
+        found[where] = find_mistakes(read_predictions(path), run.started.data.classes)
+    return Mistakes(found, tuple(foreign))
 
 
 def _certificates(folders: Sequence[Path], records: Sequence[RunRecord]) -> dict[str, Certificate]:
-    found = {}
-    for folder, run in zip(folders, records, strict=True):
-        path = folder / CERTIFICATE
-        if not path.exists():
-            continue
-        try:
-            found[run.name] = Certificate.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise RecordError(
-                f"the certificate is malformed: {error.errors()[0]['msg']}",
-                where=str(path),
-                expected="a file written by `harness certify`",
-                remedy="certify again, or restore the file from a copy",
-            ) from error
-    return found
+    paths = {run.name: folder / CERTIFICATE for folder, run in zip(folders, records, strict=True)}
+    return {name: read_certificate(path) for name, path in paths.items() if path.exists()}
 
 
-def _pictures(
-    data: Path | None, found: dict[str, Sequence[Mistake]]
-) -> tuple[dict[str, tuple[str, bytes]], str]:
-    if data is None:
+def _pictures(request: ReportRequest, found: Mistakes) -> tuple[Pictures, str]:
+    if request.data is None and request.thumbnails is None:
         return {}, NO_PICTURES
-    if not data.is_dir():
-        raise UsageError(
-            "there is no such data folder",
-            where=str(data),
-            expected="the folder that the runs were trained on",
-            remedy="leave --data out, or correct it",
-        )
-    pictures = {}
-    for mistakes in found.values():
-        for mistake in mistakes:
-            thumbnail = _thumbnail(data, mistake.image_id)
-            if thumbnail is not None:
-                pictures[mistake.image_id] = ("image/jpeg", thumbnail)
+    ids = [mistake.image_id for some in found.by_run.values() for mistake in some]
+    pictures = (
+        pictures_of(request.data, ids)
+        if request.data
+        else kept_pictures(request.thumbnails or Path(), ids)
+    )
     missing = "The data folder holds none of these images, so no pictures are shown."
     return pictures, "" if pictures else missing
-
-
-def _thumbnail(root: Path, image_id: str) -> bytes | None:
-    from PIL import Image
-
-    path = (root / image_id).resolve()
-    # An id comes from a file: it must not lead out of the data folder.
-    if not path.is_relative_to(root.resolve()) or not path.is_file():
-        return None
-    stream = io.BytesIO()
-    try:
-        with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
-            small.save(stream, "JPEG", quality=85)
-    except (OSError, Image.DecompressionBombError):
-        return None
-    return stream.getvalue()
 
 
 def _kept_sheet(folders: Sequence[Path]) -> Path | None:

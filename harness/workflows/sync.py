@@ -1,11 +1,11 @@
-"""Send journals to MLflow that were not, or not wholly, sent while they ran."""
+"""Send journals to MLflow that were not, or not wholly, sent while they ran, and their verdict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import RunLockedError
-from harness.record.journal import read_journal
+from harness.errors import HarnessError, RunLockedError
+from harness.record.journal import FILE_NAME, read_journal
 from harness.record.mlflow_mirror import (
     EXPERIMENT,
     MirrorOutcome,
@@ -13,16 +13,19 @@ from harness.record.mlflow_mirror import (
     sync_run,
 )
 from harness.record.run_folders import find_runs
+from harness.verdict.judgement import WORDS
+from harness.workflows.judging import record_judgement
 from harness.workflows.run_folder import RunFolder, locked
 
 
 @dataclass(frozen=True)
 class Synced:
-    """One run as it is now in the tracker."""
+    """One run as it is now in the tracker; `ended` where its journal has an end."""
 
     run: Path
     steps: int
     outcome: MirrorOutcome
+    ended: bool
 
     def document(self) -> dict[str, object]:
         """The same as plain JSON values."""
@@ -43,7 +46,9 @@ def sync(
     experiment: str = EXPERIMENT,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Synced, ...]:
-    """Send whole journals. Doing it again changes nothing.
+    """Send whole journals, and verdict and page of each study whose runs all ended.
+
+    Doing it again changes nothing.
 
     Args:
         paths: Runs or studies; see `find_runs`.
@@ -52,7 +57,7 @@ def sync(
         study: Name of the parent run; None takes the name of each run's study folder.
         every_step: Send each step besides the windows.
         experiment: MLflow experiment.
-        say: Called with a line for each run.
+        say: Called with a line for each run and each study.
 
     Raises:
         RecordError: a path has no journal, or a journal is damaged.
@@ -71,8 +76,31 @@ def sync(
         )
         torn = f"; {journal.torn_bytes} bytes of a torn last line left out"
         say(f"{run}: {journal.last_step:,} steps{torn if journal.torn_bytes else ''}")
-        synced.append(Synced(run, journal.last_step, outcome))
+        synced.append(Synced(run, journal.last_step, outcome, ended=journal.finished is not None))
+    for folder in dict.fromkeys(one.run.parent for one in synced):
+        of_study = [one for one in synced if one.run.parent == folder]
+        uri = tracking_uri or default_tracking_uri(folder.parent)
+        say(f"{folder}: {_judged(of_study, uri, study or folder.name, experiment)}")
     return tuple(synced)
+
+
+def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str) -> str:
+    """Record the verdict of a study whose runs were all sent; returns words about it."""
+    folder = synced[0].run.parent
+    unsent = {file.parent for file in folder.glob(f"seed-*/{FILE_NAME}")} - {s.run for s in synced}
+    waiting = [one.run.name for one in synced if not one.ended] + sorted(p.name for p in unsent)
+    if waiting:
+        return f"no verdict yet: {', '.join(waiting)} not ended or not named"
+    try:
+        judgement = record_judgement(
+            [one.run for one in synced],
+            tracking_uri=tracking_uri,
+            study=study,
+            experiment=experiment,
+        )
+    except HarnessError as error:
+        return f"no verdict was recorded\n{error}"
+    return f"verdict {WORDS[judgement.word]}"
 
 
 def _is_running(run: Path) -> bool:

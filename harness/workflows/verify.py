@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 import harness
-from harness.errors import DifferenceFoundError, UsageError
+from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.recipes.values import digest_of
 from harness.record.bundle import Index, extract_bundle
+from harness.record.certificate import FILE_NAME as CERTIFICATE
+from harness.record.certificate import contradictions, read_certificate
 from harness.record.journal import Journal, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folders import find_runs
@@ -36,6 +38,7 @@ class Verified:
         cells: Table cells of the report that were computed again.
         word: The judgement's, or None.
         made_by: Version of the harness that made the bundle.
+        notes: Certificates that do not count, with the reason.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Verified:
     cells: int
     word: str | None
     made_by: str
+    notes: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -64,6 +68,7 @@ class Verified:
                 f"evaluations recounted  {self.recounted} of {self.evaluations}{rest}",
                 f"numbers recomputed     {self.cells} table cells, all equal",
                 f"judgement recomputed   {self.word or 'none: the runs were not judged together'}",
+                *(f"certificate            {note}" for note in self.notes),
             ]
         )
 
@@ -77,13 +82,13 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
 
     Raises:
         UsageError: there is no such file.
-        RecordError: a byte was changed; the member is named.
-        DifferenceFoundError: a number does not follow from the raw parts, or
-            the file is another one than expected.
+        RecordError: a byte was changed, and the member is named; or the file is
+            another one than expected.
+        DifferenceFoundError: a number does not follow from the raw parts.
     """
     digest = _digest(path)
     if expected_sha256 is not None and digest != expected_sha256.lower():
-        raise DifferenceFoundError(
+        raise RecordError(
             f"the bundle has sha256 {digest}",
             where=str(path),
             expected=expected_sha256,
@@ -95,6 +100,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         runs = find_runs(sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/journal.jsonl")))
         journals = [read_journal(run) for run in runs]
         recounted = sum(_check_run(journal) for journal in journals)
+        notes = tuple(filter(None, (_check_certificate(journal) for journal in journals)))
         cells = _check_reported(index, runs, folder / BASELINES)
     judgement = index.reported.get("judgement")
     return Verified(
@@ -107,6 +113,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         cells=cells,
         word=judgement["word"] if judgement else None,
         made_by=index.harness_version,
+        notes=notes,
     )
 
 
@@ -185,6 +192,32 @@ def _check_weights(journal: Journal, where: str) -> None:
         state = journal.path.parent / event.file / "state.npz"
         if state.is_file():
             _equal(_digest(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
+
+
+def _check_certificate(journal: Journal) -> str | None:
+    """Compare a certificate with its journal; returns why one does not count.
+
+    A journal that was torn after it was certified is another file than the
+    certificate names: the report does not show that certificate, and so
+    nothing reported rests on it.
+    """
+    path = journal.path.parent / CERTIFICATE
+    if not path.is_file():
+        return None
+    where = str(Path(*path.parts[-3:]))
+    certificate, digest = read_certificate(path), _digest(journal.path)
+    found = contradictions(certificate, journal.started, digest)
+    if not found:
+        return None
+    renamed = certificate.model_copy(update={"journal_digest": digest})
+    if journal.torn_bytes and not contradictions(renamed, journal.started, digest):
+        return f"{where}: not counted, it names another state of this torn journal"
+    raise DifferenceFoundError(
+        f"the certificate states another journal: {', '.join(found)}",
+        where=where,
+        expected="the certificate of the run beside it",
+        remedy="the raw parts contradict each other: ask the maker of the bundle",
+    )
 
 
 def _check_reported(index: Index, runs: tuple[Path, ...], baselines: Path) -> int:

@@ -13,7 +13,7 @@ from harness.record.bundle import Source, extract_bundle, write_bundle
 from harness.record.journal import read_journal
 from harness.workflows.bundle import bundle
 from harness.workflows.verify import verify
-from tests.record_samples import SampleRun, write_run
+from tests.record_samples import SampleRun, certificate_of, write_run
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,9 @@ def test_the_commands(study: Path, tmp_path: Path) -> None:
     made = CliRunner().invoke(bundle_command, [str(study), "--out", str(out), "--json"])
     digest = json.loads(made.stdout)["sha256"]
     assert CliRunner().invoke(verify_command, [str(out), "--sha256", digest]).exit_code == 0
-    with pytest.raises(DifferenceFoundError, match=digest):
+    with pytest.raises(RecordError, match=digest) as other:
         verify(out, expected_sha256="0" * 64)
+    assert other.value.exit_code == 2
     with pytest.raises(UsageError, match="cannot be read"):
         verify(tmp_path / "none.tar")
 
@@ -126,6 +127,49 @@ def test_a_forged_report_is_found(packed: Path, tmp_path: Path) -> None:
     path = tmp_path / "forged.tar"
     write_bundle(path, members, reported=reported, harness_version=index.harness_version)
     with pytest.raises(DifferenceFoundError, match=r"98\.00 %"):
+        verify(path)
+
+
+def test_a_torn_journal_is_packed_as_it_is_and_names_no_place(tmp_path: Path) -> None:
+    study = tmp_path / "runs" / "smoke-00000000"
+    for seed in (1, 2):
+        write_run(study / f"seed-{seed}", SampleRun(seed=seed))
+    journal, file = study / "seed-2" / "journal.jsonl", study / "seed-2" / "certificate.json"
+    file.write_text(certificate_of(study / "seed-2").model_dump_json())
+    journal.write_bytes(journal.read_bytes()[:-100])
+    path = tmp_path / "b.tar"
+    bundle((study,), path)
+    assert str(tmp_path).encode() not in path.read_bytes()
+    done = verify(path)
+    assert done.runs == 2
+    assert "smoke-00000000/seed-2/certificate.json: not counted" in done.text()
+    index = extract_bundle(path, tmp_path / "members")
+    (torn,) = [text for text in index.reported["judgement"]["warnings"] if "torn" in text]
+    assert torn.startswith("smoke-00000000/seed-2: ")
+    file.write_text(certificate_of(study / "seed-1").model_dump_json())
+    bundle((study,), path)
+    with pytest.raises(DifferenceFoundError, match="seed 1 instead of 2"):
+        verify(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"run_id": "another", "seed": 1}, "run id another"),
+        ({"journal_digest": "0" * 64}, "sha256 of the journal"),
+    ],
+)
+def test_a_certificate_of_another_run_is_found(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    run = write_run(tmp_path / "smoke-00000000" / "seed-2", SampleRun(seed=2))
+    file, path = run / "certificate.json", tmp_path / "b.tar"
+    file.write_text(certificate_of(run).model_dump_json())
+    bundle((run,), path)
+    assert verify(path).runs == 1
+    file.write_text(certificate_of(run, **changes).model_dump_json())
+    bundle((run,), path)
+    with pytest.raises(DifferenceFoundError, match=f"states another journal: {named}"):
         verify(path)
 
 

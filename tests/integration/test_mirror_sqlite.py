@@ -92,7 +92,7 @@ def publish_whole(runs: Path, run: SampleRun, *, every_step: bool = False) -> No
 def test_a_run_is_a_child_of_its_study_with_metrics_params_and_files(runs: Path) -> None:
     publish_whole(runs, RUN)
     found = all_runs(runs)
-    child, parent = found["seed 1"], found["a study"]
+    child, parent = found["seed 1"], found["a study on digits"]
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.params["recipe.model.name"] == "apm5-resnet18-v2"
@@ -161,7 +161,7 @@ def test_a_resumed_part_goes_on_in_the_same_child(runs: Path, *, mirrored_before
     child = found["seed 1"]
     assert child.data.tags["harness.resumed_at_steps"] == "100"
     assert "without writing why" in child.data.tags["harness.end"]
-    assert child.info.status == found["a study"].info.status == "FAILED"
+    assert child.info.status == found["a study on digits"].info.status == "FAILED"
     assert sorted(row[3] for row in rows(runs) if row[0] == "loss") == [100, 200, 240]
 
 
@@ -185,7 +185,7 @@ def test_a_study_with_a_crashed_seed_is_not_finished(runs: Path) -> None:
     assert found["seed 2"].info.status == "KILLED"
     assert "no end" in found["seed 2"].data.tags["harness.end"]
     assert found["seed 1"].info.status == "FINISHED"
-    assert found["a study"].info.status == "KILLED"
+    assert found["a study on digits"].info.status == "KILLED"
 
 
 def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) -> None:
@@ -193,6 +193,8 @@ def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) 
     page = tmp_path / "report.html"
     page.write_text("<p>page</p>")
     result = StudyResult(
+        data_root_digest="d" * 64,
+        run_ids=(RUN.run_id,),
         verdict="reproduced",
         reasons=("every seed reaches 97 %",),
         metrics={"study/mean_top1_accuracy": 0.98},
@@ -203,7 +205,26 @@ def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) 
         record_study(result, tracking_uri=default_tracking_uri(runs), study="a study")
     found = all_runs(runs)
     assert {run.data.tags["verdict"] for run in found.values()} == {"reproduced"}
-    assert found["a study"].data.metrics == {"study/mean_top1_accuracy": 0.98}
+    assert found["a study on digits"].data.metrics == {"study/mean_top1_accuracy": 0.98}
+
+
+def test_one_recipe_on_two_data_sets_is_two_studies(runs: Path, tmp_path: Path) -> None:
+    uri = default_tracking_uri(runs)
+    others = SampleRun(seed=2, data_name="others", data_root="e" * 64)
+    for run in (SampleRun(seed=1), others):
+        folder = write_run(tmp_path / run.data_name / "a study" / f"seed-{run.seed}", run)
+        sync_run(read_journal(folder), tracking_uri=uri, study="a study")
+    result = StudyResult(
+        data_root_digest="d" * 64, run_ids=("no such run", SampleRun(seed=1).run_id),
+        verdict="reproduced", reasons=(), metrics={}, files=(), time_s=EPOCH_S,
+    )  # fmt: skip
+    record_study(result, tracking_uri=uri, study="a study")
+    found = all_runs(runs)
+    parents = {found[f"a study on {name}"].info.run_id for name in ("digits", "others")}
+    assert len(parents) == 2
+    assert {found[f"seed {n}"].data.tags["mlflow.parentRunId"] for n in (1, 2)} == parents
+    judged = {name for name, run in found.items() if "verdict" in run.data.tags}
+    assert judged == {"a study on digits", "seed 1"}
 
 
 def test_system_metrics_come_along_with_the_windows(runs: Path) -> None:

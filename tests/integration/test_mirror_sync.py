@@ -37,6 +37,29 @@ def test_a_study_is_sent_to_the_store_beside_it(
     assert statuses == ["FINISHED", "RUNNING"]
 
 
+def test_the_verdict_of_an_ended_study_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    study = tmp_path / "smoke-00000000"
+    runs = [write_run(study / f"seed-{n}", SampleRun(seed=n)) for n in (1, 2)]
+
+    def send(*paths: Path) -> str:
+        done = CliRunner().invoke(command, [str(path) for path in paths], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.stderr
+
+    assert "no verdict yet: seed-2 not ended or not named" in send(runs[0])
+    assert "verdict" in send(study)
+    client = MlflowClient(default_tracking_uri(tmp_path))
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    found = {run.info.run_name: run for run in client.search_runs(experiments)}
+    assert set(found) == {"smoke-00000000 on digits", "seed 1", "seed 2"}
+    assert len({run.data.tags["verdict"] for run in found.values()}) == 1
+    parent = found["smoke-00000000 on digits"].info.run_id
+    assert [f.path for f in client.list_artifacts(parent)] == ["smoke-00000000.html"]
+
+
 def test_runs_are_found_by_folder_journal_and_study_each_once(tmp_path: Path) -> None:
     study = tmp_path / "study"
     for seed in (2, 10):

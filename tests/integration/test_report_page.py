@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,12 +12,12 @@ from PIL import Image
 from harness.cli.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
-from harness.record.certificate import Certificate
-from harness.report.content import Report
+from harness.report.accuracy import Mistake, Mistakes, mistakes
+from harness.report.content import Report, Section
 from harness.report.markdown import markdown
 from harness.report.page import html
 from harness.workflows.report import ReportRequest, report
-from tests.record_samples import SampleRun, write_run
+from tests.record_samples import SampleRun, certificate_of, write_run
 
 EVIL = '"><script>alert("x")</script>$x^2$'
 VOID = {"meta", "link", "img", "br", "path", "use", "rect"}
@@ -56,6 +57,11 @@ def read(page: str) -> Reader:
     reader.close()
     assert reader.open == []
     return reader
+
+
+def section_of(content: Report, name: str) -> Section:
+    (section,) = [one for one in content.sections if one.name == name]
+    return section
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +140,18 @@ def test_five_runs_give_the_band_of_the_early_curve(tmp_path: Path) -> None:
     assert rows["seed 6"][1] == "unusual"
     assert "log mean loss" in rows["seed 6"][4]
     assert rows["seed 6"][2] == "5 runs"
+
+
+def test_a_checkpoint_and_an_evaluation_at_one_step_are_both_seen(content: Report) -> None:
+    timeline = next(d for d in section_of(content, "timing").drawings if d.name == "timeline")
+    marks = re.findall(r'<use xlink:href="#([^"]+)" x="([^"]+)" y="([^"]+)"', timeline.wide)
+    last = max((x for _, x, _ in marks), key=float)  # further right than any tick of the axis
+    heights: dict[str, set[str]] = {}
+    for shape, x, y in marks:
+        if x == last:
+            heights.setdefault(shape, set()).add(y)
+    checkpoints, evaluations = heights.values()
+    assert not checkpoints & evaluations
 
 
 def test_what_is_missing_is_said(content: Report) -> None:
@@ -215,10 +233,8 @@ def test_runs_of_two_recipes_are_shown_but_not_judged(tmp_path: Path) -> None:
 def test_pictures_of_mistakes_come_from_the_data_folder_and_from_nowhere_else(
     study: Path, tmp_path: Path
 ) -> None:
-    mistakes = next(
-        s for s in report(ReportRequest((study,))).sections if s.name == "mistakes"
-    ).tables[0]
-    names = [row[1] for row in mistakes.rows]
+    table = section_of(report(ReportRequest((study,))), "mistakes").tables[0]
+    names = [row[1] for row in table.rows]
     for name in names[:2]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / name)
@@ -250,17 +266,81 @@ def test_a_report_needs_no_tensorflow(study: Path, tmp_path: Path) -> None:
 
 def test_a_certificate_beside_a_run_is_shown(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
-    certificate = Certificate(
-        statement="240 steps replayed: every replayed step agrees.", level="step", exact=True,
-        agrees=True, run_id="r" * 8, seed=1, recipe_digest="a" * 64, data_root="d" * 64,
-        journal_digest="b" * 64, steps_in_run=240, steps_replayed=240, numerics_differences=(),
-        tolerance=None, segments=(), harness_version="0.1.0", time_s=0.0,
-    )  # fmt: skip
-    (folder / "certificate.json").write_text(certificate.model_dump_json())
-    content = report(ReportRequest((folder,)))
-    section = next(s for s in content.sections if s.name == "determinism")
+    file = folder / "certificate.json"
+    file.write_text(certificate_of(folder).model_dump_json())
+    section = section_of(report(ReportRequest((folder,))), "determinism")
     assert "seed 1: 240 steps replayed: every replayed step agrees." in section.paragraphs
     assert ("level", "step") in section.tables[1].rows
-    (folder / "certificate.json").write_text("{}")
+    file.write_text("{}")
     with pytest.raises(RecordError, match="certificate"):
         report(ReportRequest((folder,)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"run_id": "another"}, "run id another"),
+        ({"seed": 2}, "seed 2 instead of 1"),
+        ({"recipe_digest": "a" * 64}, "recipe digest aaaaaaaaaaaa"),
+        ({"data_root": "b" * 64}, "data root bbbbbbbbbbbb"),
+        ({"journal_digest": "0" * 64}, "sha256 of the journal 000000000000"),
+    ],
+)
+def test_a_certificate_of_another_journal_is_not_believed(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
+    text = certificate_of(folder, **changes).model_dump_json()
+    (folder / "certificate.json").write_text(text)
+    section = section_of(report(ReportRequest((folder,))), "determinism")
+    words = " ".join(section.paragraphs)
+    assert "every replayed step agrees" not in words
+    assert "belongs to another journal" in words
+    assert named in words
+    assert len(section.tables) == 1
+
+
+def test_a_mistake_that_two_seeds_share_shows_the_more_confident_one() -> None:
+    def mistake(image: str, predicted: str, probability: float) -> Mistake:
+        return Mistake(image, "pepper", predicted, probability)
+
+    found = Mistakes(
+        {
+            "seed 1, ten_crop": (mistake("a", "satsumas", 0.918), mistake("b", "leek", 0.5)),
+            "seed 2, ten_crop": (mistake("a", "melon", 0.6), mistake("c", "leek", 0.7)),
+        }
+    )
+    section = mistakes(found, dict.fromkeys("abc", ("image/jpeg", b"")), "")
+    assert [picture.caption for picture in section.pictures] == [
+        "pepper taken for satsumas (91.8 %; seed 1, ten_crop), a",
+        "pepper taken for leek (70.0 %; seed 2, ten_crop), c",
+        "pepper taken for leek (50.0 %; seed 1, ten_crop), b",
+    ]
+
+
+def test_predictions_of_another_run_are_not_shown_as_this_ones(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_run(tmp_path / "s" / f"seed-{seed}", SampleRun(seed=seed, top1_correct=190 + seed))
+    (source,) = (tmp_path / "s" / "seed-1").glob("*ten_crop*.parquet")
+    shutil.copyfile(source, tmp_path / "s" / "seed-2" / source.name)
+    section = section_of(report(ReportRequest((tmp_path / "s",))), "mistakes")
+    assert "seed 2, ten_crop: the prediction file beside the run is not the one" in str(
+        section.paragraphs
+    )
+    assert {row[0] for row in section.tables[0].rows} == {"seed 1, ten_crop"}
+
+
+def test_a_seed_without_evaluation_is_named_in_the_answer(tmp_path: Path) -> None:
+    write_run(tmp_path / "s" / "seed-1", SampleRun(seed=1))
+    write_run(tmp_path / "s" / "seed-2", SampleRun(seed=2, evaluates=False))
+    sentence = report(ReportRequest((tmp_path / "s",))).sentence
+    assert "top-1 98.00 %; seed 2 has no evaluation" in sentence
+
+
+def test_no_place_on_this_machine_is_on_the_page(tmp_path: Path) -> None:
+    torn = write_run(tmp_path / "s" / "seed-1", SampleRun())
+    with (torn / "journal.jsonl").open("ab") as file:
+        file.write(b'{"schema_version":1,"ti')
+    page = html(report(ReportRequest((torn,))))
+    assert "s/seed-1: 23 bytes of a torn last line" in page
+    assert str(tmp_path) not in page

@@ -1,5 +1,6 @@
 """Two prediction files, image by image."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.smoke import SMOKE
 from harness.record.predictions import predictions_table, read_predictions, write_predictions
-from harness.report.markdown import markdown
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
-from harness.workflows.compare import compare, difference_page
+from harness.workflows.compare import compare, differences
 from tests.record_samples import SampleRun, write_run
 
 CLASSES = 10
@@ -123,7 +123,7 @@ def test_a_prediction_file_beside_a_run_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "seed-1", SampleRun(seed=1))
     file = next(run.glob("predictions-*.parquet"))
     for pair in ((file, run), (run, file)):
-        for question in (compare, difference_page):
+        for question in (compare, differences):
             with pytest.raises(UsageError, match="a prediction file stands beside a run"):
                 question(*pair)
 
@@ -165,12 +165,31 @@ def test_the_page_of_two_runs_shows_what_differs(tmp_path: Path) -> None:
     assert "Second minus first" in page.read_text(encoding="utf-8")
 
 
-def test_runs_without_a_common_evaluation_still_get_their_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("other_run", "why"),
+    [
+        (SampleRun(seed=2, evaluates=False), "the runs have no evaluation in common"),
+        (
+            SampleRun(seed=2, data_name="others", data_root="e" * 64, images=150, top1_correct=100),
+            "the runs are on different data, digits (dddddddddddd) and others (eeeeeeeeeeee)",
+        ),
+    ],
+    ids=["no evaluation", "other data"],
+)
+def test_runs_that_cannot_be_compared_still_get_their_page(
+    tmp_path: Path, other_run: SampleRun, why: str
+) -> None:
     one = write_run(tmp_path / "seed-1", SampleRun(seed=1))
-    other = write_run(tmp_path / "seed-2", SampleRun(seed=2, evaluates=False))
-    text = markdown(difference_page(one, other))
-    assert "no evaluation in common" in text
-    assert "Both runs have the same recipe" in text
+    other = write_run(tmp_path / "seed-2", other_run)
+    text = tmp_path / "page.md"
+    words = [str(one), str(other), "--markdown", str(text)]
+    done = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"Not compared: {why}" in done.stdout
+    assert f"Not compared: {why}".split(" (")[0] in text.read_text(encoding="utf-8")
+    assert "Both runs have the same recipe" in text.read_text(encoding="utf-8")
+    document = CliRunner().invoke(command, [*words, "--json"], catch_exceptions=False)
+    assert why in json.loads(document.stdout)["not_compared"]
 
 
 def test_altered_predictions_of_a_run_are_refused(tmp_path: Path) -> None:
