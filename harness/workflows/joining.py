@@ -73,6 +73,8 @@ def joined(
     try:
         numerics = _agreed(crew, request, threads, say)
         devices = _pinned_devices(request, numerics)
+        # TensorFlow's coordination service takes SIGTERM for itself when it starts.
+        stop.listen()
         yield Joint(crew, numerics, devices, _same_data(crew, request, say))
         crew.meet("end")
     except HarnessError as error:
