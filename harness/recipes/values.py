@@ -27,3 +27,21 @@ def canonical_json(value: Any) -> str:
 def digest_of(value: Any) -> str:
     """Hex sha256 of a JSON-like value's canonical text."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Leaves of nested JSON-like data by dotted path, as `--set` names them.
+
+    A list is a leaf unless it holds dictionaries, which are numbered.
+
+    Args:
+        prefix: What every path begins with.
+        value: Dictionaries, lists and leaves.
+    """
+    if isinstance(value, dict):
+        items = [(f"{prefix}.{key}", inner) for key, inner in value.items()]
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        items = [(f"{prefix}.{index}", inner) for index, inner in enumerate(value)]
+    else:
+        return {prefix: value}
+    return {key: leaf for name, inner in items for key, leaf in flat(name, inner).items()}

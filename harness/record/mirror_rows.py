@@ -7,10 +7,11 @@ identity there includes its value and its timestamp.
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from harness.recipes.values import flat
 from harness.record.schema import (
     Evaluation,
     Interrupted,
@@ -145,7 +146,7 @@ def params(event: RunStarted) -> dict[str, str]:
     """The flattened recipe and what else is fixed for the life of a run."""
     recipe = event.recipe.model_dump(mode="json", exclude={"notes"})
     fixed = {
-        **_flat("recipe", recipe),
+        **flat("recipe", recipe),
         "seed": event.seed,
         "recipe_digest": event.recipe_digest,
         "steps_per_epoch": event.steps_per_epoch,
@@ -155,16 +156,6 @@ def params(event: RunStarted) -> dict[str, str]:
         "deviations": " ".join(event.deviations) or "none",
     }
     return {key: str(value)[:PARAM_CHARACTERS] for key, value in fixed.items()}
-
-
-def _flat(prefix: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        items = [(f"{prefix}.{key}", inner) for key, inner in value.items()]
-    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
-        items = [(f"{prefix}.{index}", inner) for index, inner in enumerate(value)]
-    else:
-        return {prefix: value}
-    return {key: leaf for name, inner in items for key, leaf in _flat(name, inner).items()}
 
 
 def start_tags(event: RunStarted) -> dict[str, str]:

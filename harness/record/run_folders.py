@@ -1,5 +1,6 @@
 """Which runs a command's paths mean."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def _runs_at(path: Path) -> list[Path]:
 def runs_of_study(study: Path) -> list[Path]:
     """Every folder with a journal in a study: a renamed run is still one of its runs."""
     return sorted((file.parent for file in study.glob(f"*/{FILE_NAME}")), key=_place)
+
+
+def data_from(folder: Path, data: Path) -> str:
+    """Where a run's data lies: as given when absolute, else seen from the run's folder.
+
+    `data_of` names it again from any working directory, and a tree that holds
+    both may be moved.
+    """
+    return str(data) if data.is_absolute() else os.path.relpath(data, folder)
+
+
+def data_of(folder: Path, recorded: str | None) -> Path | None:
+    """The data folder that a run recorded by `data_from`, whether or not it is there."""
+    return Path(os.path.normpath(folder / recorded)) if recorded else None
 
 
 def _place(folder: Path) -> tuple[bool, int, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.recipes.catalogue import RECIPES
+from harness.recipes.values import flat
 from harness.record.certificate import Certificate, contradictions
 from harness.record.schema import DataDecisions
 from harness.report.content import Picture, Section, Table
@@ -214,24 +215,20 @@ def _environment_of(run: RunRecord) -> dict[str, str]:
         "harness version": started.harness_version,
         "git commit": started.git_commit or MISSING,
         "uncommitted changes": {True: "yes", False: "no", None: MISSING}[started.git_dirty],
-        **_flat("numerics", started.numerics.model_dump(mode="json")),
-        **_flat("environment", started.environment),
+        **entries("numerics", started.numerics.model_dump(mode="json")),
+        **entries("environment", started.environment),
     }
     # A load average is of the moment and differs always.
     values.pop("environment.load_average_1min", None)
     return values
 
 
-def _flat(prefix: str, value: Any) -> dict[str, str]:
-    if isinstance(value, dict):
-        return {
-            key: leaf
-            for name, inner in value.items()
-            for key, leaf in _flat(f"{prefix}.{name}", inner).items()
-        }
-    if isinstance(value, str):
-        return {prefix: value}
-    return {prefix: json.dumps(value)}
+def entries(prefix: str, value: Any) -> dict[str, str]:
+    """Leaves of JSON-like data as text by dotted path."""
+    return {
+        key: leaf if isinstance(leaf, str) else json.dumps(leaf)
+        for key, leaf in flat(prefix, value).items()
+    }
 
 
 def deviations(runs: Sequence[RunRecord]) -> Section:

@@ -1,8 +1,7 @@
 """Two runs, or two prediction files, as a page of differences."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.report import accuracy as accuracies
 from harness.report import circumstances
@@ -127,7 +126,7 @@ def _changes(found: PairedComparison, runs: Sequence[RunRecord]) -> Iterator[Tab
 
 
 def _recipes(runs: Sequence[RunRecord]) -> Section:
-    flat = [dict(_flat(run.started.recipe.model_dump(mode="json"))) for run in runs]
+    flat = [_settings(run) for run in runs]
     keys = list(dict.fromkeys(key for one in flat for key in one))
     rows = tuple(
         (key, *(one.get(key, "not a setting") for one in flat))
@@ -141,13 +140,10 @@ def _recipes(runs: Sequence[RunRecord]) -> Section:
     return Section("recipes", "Recipe", (words,), tables=(Table("Differing", columns, rows),))
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves by dotted path, as `--set` names them."""
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _flat(part, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        for place, part in enumerate(value):
-            yield from _flat(part, f"{path}.{place}")
-    else:
-        yield path, str(value)
+def _settings(run: RunRecord) -> dict[str, str]:
+    document = run.started.recipe.model_dump(mode="json")
+    return {
+        key: leaf
+        for name, value in document.items()
+        for key, leaf in circumstances.entries(name, value).items()
+    }

@@ -23,6 +23,7 @@ from harness.workflows.certificate import (
     tolerant_level,
 )
 from harness.workflows.certificate_text import statement_of
+from harness.workflows.disk import disk_errors
 from harness.workflows.replaying import Opened, one_run, open_replay
 from harness.workflows.run_folder import write_json
 
@@ -69,13 +70,15 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
         UsageError: options that contradict each other or the run.
         CheckpointError: the state to begin from is missing or damaged.
         DataError: the data set is not the run's.
+        MachineError: the certificate cannot be written.
     """
     _check(request)
     folder = one_run(request.run)
     opened = open_replay(folder, request.data)
     auditor = _Auditor(request, opened, say)
     certificate = auditor.certificate()
-    write_json(folder / FILE_NAME, certificate.model_dump(mode="json"))
+    with disk_errors(folder):
+        write_json(folder / FILE_NAME, certificate.model_dump(mode="json"))
     return certificate
 
 

@@ -26,7 +26,8 @@ def disk_error(error: OSError, folder: Path) -> MachineError:
     return MachineError(
         f"{'the disk is full' if full else 'a file cannot be written'}: {reason}",
         where=str(error.filename or folder),
-        expected="room and permission for journal, checkpoints and predictions",
-        remedy="make room, then give the same command again; it goes on from the last whole "
-        "checkpoint and nothing half-written is used",
+        expected="room and permission for journal, checkpoints, predictions and certificate",
+        remedy=f"{'make room' if full else 'let this user write there'}, then give the same "
+        "command again; nothing half-written is used, and a training goes on from its last whole "
+        "checkpoint",
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.record.columns import read_columns
-from harness.record.journal import FILE_NAME
+from harness.record.run_folders import runs_of_study
 from harness.record.schema import Warned
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import shared_marks
@@ -44,10 +44,10 @@ def accepted_runs(study: Path, *, seed: int) -> tuple[RunSummary, ...]:
     run unusual.
     """
     accepted: list[RunSummary] = []
-    for journal in sorted(study.glob(f"seed-*/{FILE_NAME}")):
-        if journal.parent.name == f"seed-{seed}":
+    for folder in runs_of_study(study):
+        if folder.name == f"seed-{seed}":
             continue
-        run = read_summary(journal)
+        run = read_summary(folder)
         if not run.completed or any(was_unusual(warning) for warning in run.warnings):
             continue
         if not any(shared_marks(run, other) for other in accepted):

@@ -1,6 +1,5 @@
 """A trained study to its answer: verdict, page, and both beside the runs in MLflow."""
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from harness.record.mlflow_mirror import (
     default_tracking_uri,
     record_study,
 )
-from harness.record.run_folders import find_runs
+from harness.record.run_folders import data_of, find_runs
 from harness.record.summary import read_summary
 from harness.verdict.judgement import WORDS, Judgement, PublishedNumbers
 from harness.verdict.text import judgement_text
@@ -93,8 +92,7 @@ def _judge(folders: Sequence[Path], data: Path | None, page: Path) -> Judgement:
 
 def _data_of(folder: Path) -> Path | None:
     """The data folder that a run names, where it is still there."""
-    recorded = read_summary(folder).started.data_path
-    place = Path(os.path.normpath(folder / recorded)) if recorded else None
+    place = data_of(folder, read_summary(folder).started.data_path)
     return place if place is not None and place.is_dir() else None
 
 

@@ -215,9 +215,12 @@ def differing(expected: dict[str, str], found: dict[str, str]) -> tuple[str, ...
 def saved_steps(folder: Path, journal: Journal) -> tuple[int, ...]:
     """Steps whose state a replay can begin from: the initial one and each whole checkpoint.
 
-    A run that began with imported weights has its initial state in no file of its own.
+    A checkpoint that the journal does not name is left out: nothing tells
+    whether its state is the one that the run had. A run that began with
+    imported weights has its initial state in no file of its own.
     """
     started = journal.started
+    recorded = {event.step for event in journal.checkpoints}
     steps = {0} if started.init_weights is None else set()
     for checkpoint in sorted((folder / "checkpoints").glob("step-*")):
         try:
@@ -225,4 +228,4 @@ def saved_steps(folder: Path, journal: Journal) -> tuple[int, ...]:
         except CheckpointError:
             continue
         steps.add(loaded.step)
-    return tuple(sorted(step for step in steps if step <= journal.last_step))
+    return tuple(sorted(steps & ({0} | recorded)))

@@ -1,6 +1,5 @@
 """Open a run for replaying: pin this process as the run was pinned, find its data."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.errors import DataError, MachineError, RecordError
 from harness.numerics.pins import pin_runtime, set_import_flags
 from harness.record.journal import Journal, read_journal
-from harness.record.run_folders import find_runs
+from harness.record.run_folders import data_of, find_runs
 from harness.record.schema import EffectiveNumerics
 from harness.workflows.run_folder import latest_numerics
 
@@ -125,8 +124,7 @@ def _differences(recorded: EffectiveNumerics, here: EffectiveNumerics) -> tuple[
 def _data(folder: Path, journal: Journal, data: Path | None) -> "DataSet":
     from harness.data.opening import open_dataset
 
-    recorded = journal.started.data_path
-    place = data or (Path(os.path.normpath(folder / recorded)) if recorded else None)
+    place = data or data_of(folder, journal.started.data_path)
     if place is None or not place.exists():
         raise DataError(
             "the run's data set is not where it was",

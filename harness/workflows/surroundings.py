@@ -1,12 +1,12 @@
 """What a run is executed in, and the events that record its start and each resume."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import __version__
 from harness.data.dataset import DataSet
+from harness.record.run_folders import data_from
 from harness.record.schema import Ceiling, EffectiveNumerics, Resumed, RunStarted
 from harness.training.checkpoint import Loaded
 from harness.training.devices import Devices
@@ -52,15 +52,6 @@ class Identity:
     init_weights: str | None
 
 
-def place_from(folder: Path, data: Path) -> str:
-    """Where `data` lies: as given when absolute, else seen from the run's folder.
-
-    `folder / place_from(folder, data)` names it again from any working directory,
-    and a tree that holds both may be moved.
-    """
-    return str(data) if data.is_absolute() else os.path.relpath(data, folder)
-
-
 def started_event(
     identity: Identity,
     request: RunRequest,
@@ -80,7 +71,7 @@ def started_event(
         numerics=around.numerics,
         numerics_digest=around.numerics.digest,
         data=data.identity,
-        data_path=place_from(folder, request.data),
+        data_path=data_from(folder, request.data),
         data_decisions=data.decisions,
         ceiling=Ceiling(
             gemm_flops_per_s=around.gemm_flops_per_s,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, RunLockedError
-from harness.record.journal import FILE_NAME, read_journal
+from harness.record.journal import read_journal
 from harness.record.mlflow_mirror import (
     EXPERIMENT,
     MirrorOutcome,
     default_tracking_uri,
     sync_run,
 )
-from harness.record.run_folders import find_runs
+from harness.record.run_folders import find_runs, runs_of_study
 from harness.verdict.judgement import WORDS
 from harness.workflows.judging import record_judgement
 from harness.workflows.run_folder import RunFolder, locked
@@ -87,7 +87,7 @@ def sync(
 def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str) -> str:
     """Record the verdict of a study whose runs were all sent; returns words about it."""
     folder = synced[0].run.parent
-    unsent = {file.parent for file in folder.glob(f"seed-*/{FILE_NAME}")} - {s.run for s in synced}
+    unsent = set(runs_of_study(folder)) - {s.run for s in synced}
     waiting = [one.run.name for one in synced if not one.ended] + sorted(p.name for p in unsent)
     if waiting:
         return f"no verdict yet: {', '.join(waiting)} not ended or not named"

@@ -3,10 +3,14 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.record.certificate import Level, Part, Segment, StepDifference
+from harness.record.journal import JournalWriter, read_journal
+from harness.training.checkpoint import write_checkpoint
 from harness.workflows.certificate import (
     StepRecord,
     audit_chances,
@@ -19,12 +23,28 @@ from harness.workflows.certificate import (
     tolerant_level,
 )
 from harness.workflows.certificate_text import statement_of
-from tests.record_samples import SampleRun, windows
+from harness.workflows.replay import saved_steps
+from tests.record_samples import SampleRun, checkpoint, started, windows
 
 SAME = StepRecord(
     learning_rate=0.1, batch="b" * 16, loss=1.5, gradient_norm=2.0, fingerprint="f" * 16
 )
 OTHER = "0" * 16
+
+
+def test_a_replay_begins_only_from_states_that_the_journal_names(tmp_path: Path) -> None:
+    run = SampleRun(steps=20)
+    with JournalWriter(tmp_path / "journal.jsonl") as journal:
+        journal.append(started(run))
+        for window in windows(run):
+            journal.append(window)
+        journal.append(checkpoint(run, 5))
+        journal.append(checkpoint(run, 15))
+    for step in (5, 10):
+        state = {"step": np.int64(step)}
+        write_checkpoint(tmp_path / "checkpoints", step, run.run_id, state, lambda: None)
+    # 10 is whole but in no event, 15 has an event but no file.
+    assert saved_steps(tmp_path, read_journal(tmp_path)) == (0, 5)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
+from harness.record.run_folders import data_from, data_of
 from harness.workflows.disk import disk_errors
 from harness.workflows.from_scratch import scratch_recipe
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
 from harness.workflows.stopping import stop_on_signals
-from harness.workflows.surroundings import place_from
 from tests.record_samples import SampleRun, started, write_run
 
 
@@ -73,9 +73,9 @@ def test_the_recipe_from_scratch_is_found_by_its_digest(recipe: Recipe) -> None:
 )
 def test_the_place_of_the_data_is_found_again_from_the_run(data: str, expected: str) -> None:
     folder = Path("runs/smoke-00000000/seed-1")
-    place = place_from(folder, Path(data))
-    assert place == expected
-    assert os.path.normpath(folder / place) == data
+    recorded = data_from(folder, Path(data))
+    assert recorded == expected
+    assert data_of(folder, recorded) == Path(data)
 
 
 def test_a_locked_run_names_its_holder(tmp_path: Path) -> None:
