@@ -18,6 +18,7 @@ WHAT_IS_COMPARED = (
     "A step that is computed again after a resume is compared with the recorded one; a difference "
     "ends the run."
 )
+HOW_READ = ("name", "as they are", "from a converted copy", "of all, turned by EXIF")
 WHERE_BITS_ARE_EQUAL = "Equal bits are promised on a machine with the same numerics digest."
 
 
@@ -82,13 +83,12 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
             count(one.val_images),
             count(len(one.classes)),
             one.class_order,
-            *_decisions(decisions),
             one.root_digest,
         )
-        for one, decisions in decided.items()
+        for one in identities
     )
-    columns = ("name", "kind", "training", "validation", "classes", "class order",
-               "read as is", "converted", "turned by EXIF", "root digest")  # fmt: skip
+    columns = ("name", "kind", "training", "validation", "classes", "class order", "root digest")
+    files = tuple((one.name, *_decisions(decided[one])) for one in identities)
     paragraphs = []
     if len(identities) > 1:
         paragraphs.append("The runs did not use the same data: their numbers are not comparable.")
@@ -102,7 +102,10 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
         "data",
         "Data",
         tuple(paragraphs),
-        tables=(Table("Data sets", columns, rows, frozenset({2, 3, 4, 6, 7, 8})),),
+        tables=(
+            Table("Data sets", columns, rows, frozenset({2, 3, 4})),
+            Table("How the files are read", HOW_READ, files, frozenset({1, 2, 3})),
+        ),
         pictures=(contact_sheet,) if contact_sheet else (),
     )
 
