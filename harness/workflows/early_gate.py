@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.errors import RecordError
 from harness.record.columns import read_columns
 from harness.record.run_folders import runs_of_study
 from harness.record.schema import Warned
@@ -47,12 +48,28 @@ def accepted_runs(study: Path, *, seed: int) -> tuple[RunSummary, ...]:
     for folder in runs_of_study(study):
         if folder.name == f"seed-{seed}":
             continue
-        run = read_summary(folder)
-        if not run.completed or any(was_unusual(warning) for warning in run.warnings):
+        run = _readable(folder)
+        if (
+            run is None
+            or not run.completed
+            or any(was_unusual(warning) for warning in run.warnings)
+        ):
             continue
         if not any(shared_marks(run, other) for other in accepted):
             accepted.append(run)
     return tuple(accepted)
+
+
+def _readable(folder: Path) -> RunSummary | None:
+    """A run, unless its journal cannot be read.
+
+    A seed that begins at this moment has an empty one, and a damaged neighbour
+    is no reason to end a sound run.
+    """
+    try:
+        return read_summary(folder)
+    except RecordError:
+        return None
 
 
 def was_unusual(warning: Warned) -> bool:

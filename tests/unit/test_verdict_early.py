@@ -22,8 +22,9 @@ from harness.verdict.early import (
     window_ends,
     windows_of,
 )
-from harness.workflows.early_gate import ABSOLUTE_BASIS, TOPIC, open_gate
+from harness.workflows.early_gate import ABSOLUTE_BASIS, TOPIC, accepted_runs, open_gate
 from tests.planted_journals import Planted, events, plant, smoke_runs, study
+from tests.record_samples import SampleRun, write_run
 
 STEPS = 1000
 BATCH = 32
@@ -251,3 +252,11 @@ def test_a_run_that_was_unusual_itself_is_no_reference(
     folder = study(tmp_path, runs)
     warned(folder, 2, f"steps 0 to 4: log mean loss 9, expected 1 to 2 {text}")
     assert watched(folder, runs[0]) == references
+
+
+@pytest.mark.parametrize("content", ["", "no journal\n"], ids=["begins at this moment", "damaged"])
+def test_a_journal_that_cannot_be_read_is_no_reference(tmp_path: Path, content: str) -> None:
+    whole = write_run(tmp_path / "seed-2", SampleRun(seed=2))
+    (tmp_path / "seed-3").mkdir()
+    (tmp_path / "seed-3" / "journal.jsonl").write_text(content)
+    assert [run.folder for run in accepted_runs(tmp_path, seed=1)] == [whole]
