@@ -193,7 +193,11 @@ def at_size(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> dict
     """Measured in a process of its own, whose memory is the pipeline's and TensorFlow's alone."""
     folder = tmp_path_factory.mktemp("size") / "d"
     synthetic_manifest(folder, photographs / "0.JPEG", TRAIN_IMAGES, VAL_IMAGES)
-    work = f"from {__name__} import *; measure_at_size(Path(sys.argv[1]))"
+    # TensorFlow is imported first and as a run does, not by the way of this module's imports.
+    work = (
+        "from harness.numerics.quiet import import_tensorflow; import_tensorflow(); "
+        f"from {__name__} import *; measure_at_size(Path(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", work, str(folder)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -213,7 +217,6 @@ def test_imagenet_size_is_opened_and_reached_fast_in_flat_memory(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="1,531 and 1,547 MB were measured: the aim is missed by 3 %")
 def test_imagenet_size_stays_under_the_aim(at_size: dict[str, float]) -> None:
     assert at_size["late_mb"] < MOST_MB
 

@@ -20,6 +20,7 @@ from harness.data.manifest import MANIFEST, read_manifest
 from harness.data.opening import open_dataset
 from harness.data.preparing import Progress
 from harness.data.source_tars import PublishedTar
+from harness.data.sources import SourceImage
 from harness.errors import DataError, HarnessError, MachineError
 from harness.workflows.prepare import Prepared, prepare, render
 from tests.parity.generated_images import jpeg_bytes, picture
@@ -231,23 +232,24 @@ def test_an_interrupted_preparation_goes_on(
     root = write_folder(tmp_path / "in")
     monkeypatch.setattr(preparing, "PART_ROWS", 4)
     inspected: list[bytes] = []
-    real = preparing.inspect
+    real = preparing.inspect_all
 
-    def counting(raw: bytes) -> object:
-        inspected.append(raw)
-        return real(raw)
+    def counting(raws: list[bytes]) -> object:
+        inspected.extend(raws)
+        return real(raws)
 
-    def failing(raw: bytes) -> object:
+    def failing(raws: list[bytes]) -> object:
         if len(inspected) == 10:
             raise KeyboardInterrupt
-        return counting(raw)
+        return counting(raws)
 
-    monkeypatch.setattr(preparing, "inspect", failing)
+    monkeypatch.setattr(preparing, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(preparing, "inspect_all", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare(root, tmp_path / "out", workers=1)
     assert not (tmp_path / "out" / MANIFEST).exists()
     inspected.clear()
-    monkeypatch.setattr(preparing, "inspect", counting)
+    monkeypatch.setattr(preparing, "inspect_all", counting)
     prepared = prepare(root, tmp_path / "out", workers=1)
     assert len(inspected) == 15 - 8
     assert prepared.description.identity.root_digest == folder_root
@@ -259,12 +261,28 @@ def test_an_interrupted_preparation_goes_on(
     assert len(inspected) == 15
 
 
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [([], []), ([1, 1, 1], [2, 1]), ([9, 1, 1, 20], [1, 2, 1]), ([4, 5, 9], [2, 1])],
+    ids=["nothing", "by number", "one is large by itself", "large together"],
+)
+def test_tasks_end_by_number_and_by_bytes(
+    sizes: list[int], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(preparing, "BATCH_BYTES", 9)
+    items = [(SourceImage("train", "a", f"{n}", size, 0), None) for n, size in enumerate(sizes)]
+    made = list(preparing.in_tasks(iter(items)))
+    assert [len(batch) for batch in made] == batches
+    assert [item for batch in made for item in batch] == items
+
+
 def test_unpacking_tars_goes_on_without_inspecting_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, labels = write_tars(tmp_path / "in")
     first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
-    monkeypatch.setattr(preparing, "inspect", lambda _: pytest.fail("inspected again"))
+    monkeypatch.setattr(preparing, "inspect_all", lambda _: pytest.fail("inspected again"))
     again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
     assert again.description == first.description
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.data.inspection import inspect
+from harness.data.inspection import inspect, inspect_all
 from harness.data.jpeg_header import BadHeaderError, read_jpeg_header
 from tests.parity.generated_images import jpeg_bytes, picture
 
@@ -81,6 +81,20 @@ def test_animations_are_refused() -> None:
     frames = [picture(9, 9, n) for n in range(2)]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     assert inspect(buffer.getvalue()).reason == "the image has more than one frame"
+
+
+def test_several_files_are_inspected_as_each_by_itself() -> None:
+    raws = [
+        jpeg_bytes(IMAGE),
+        jpeg_bytes(IMAGE) + b"\0" * 3,
+        jpeg_bytes(IMAGE.convert("CMYK")),
+        b"",
+        b"\0\0",
+    ]
+    together = inspect_all(raws)
+    assert together == [inspect(raw) for raw in raws]
+    assert len({facts.farmhash64 for facts in together}) == len(raws)
+    assert inspect_all([]) == []
 
 
 def test_trailing_zeros_do_not_make_a_file_truncated() -> None:
