@@ -84,12 +84,20 @@ def normalise(planes: list[tf.Tensor], normalisation: Normalisation) -> list[tf.
 
 
 def normalise_image(image: tf.Tensor, normalisation: Normalisation) -> tf.Tensor:
-    """Normalise [..., 3] RGB in [0, 255]; the result's channels are in the order `channels`."""
-    ordered = image[..., ::-1] if normalisation.channels == "bgr" else image
+    """Normalise [..., width, 3] RGB in [0, 255]; the result's channels are in order `channels`.
+
+    The reverse operation and whole rows, because a negative stride and
+    broadcasting three values at a time cost as much as decoding.
+    """
+    ordered = tf.reverse(image, [-1]) if normalisation.channels == "bgr" else image
     scale = normalisation.scale
     mean = tf.constant([mean * scale for mean in normalisation.mean])
     factor = tf.constant([1 / (std * scale) for std in normalisation.std])
-    return (ordered - mean) * factor
+    shape = tf.shape(image)
+    width = shape[-2:-1]
+    rows = tf.reshape(ordered, tf.concat([shape[:-2], width * 3], 0))
+    normalised = (rows - tf.tile(mean, width)) * tf.tile(factor, width)
+    return tf.ensure_shape(tf.reshape(normalised, shape), image.shape)
 
 
 def augment_colours(
