@@ -21,9 +21,15 @@ from harness.cli.options import json_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Keep the recordings here."
 )
-@click.option("--processes", type=click.IntRange(1), default=6, show_default=True)
 @click.option(
-    "--blocks", type=click.IntRange(1), default=6, show_default=True, help="Blocks a process."
+    "--processes",
+    type=click.IntRange(5),
+    default=8,
+    show_default=True,
+    help="Processes of each revision.",
+)
+@click.option(
+    "--blocks", type=click.IntRange(1), default=4, show_default=True, help="Blocks a process."
 )
 @json_option
 def command(

@@ -2,11 +2,14 @@
 
 A block is the median of a few repetitions of a benchmark, divided by the median
 of a calibration kernel that ran in alternation with them: what slows the whole
-machine slows both and cancels. A loss is called only when it is significant and
-larger than the declared smallest effect that matters.
+machine slows both and cancels. Blocks of one process are alike, so the sample's
+unit is the process: the median of its blocks. A loss is called only when it is
+significant and larger than the declared smallest effect that matters.
 """
 
+import statistics
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,12 +19,11 @@ from harness.recipes.values import Frozen
 from harness.statistics.ratio import MIN_BLOCKS, RatioInterval, ratio_interval
 
 SMALLEST_EFFECT = 0.05
-FALSE_ALARM = 0.002
-"""One-sided error of a comparison, shared by its benchmarks.
+FALSE_ALARM = 0.005
+"""One-sided error of a comparison, shared by its benchmarks; 1 % is allowed."""
 
-A fifth of the 1 % that is allowed: blocks of one process are alike, which an
-interval over independent blocks does not know.
-"""
+MISSED_LOSS = 0.05
+"""One-sided error of a benchmark's "no difference"."""
 
 RESAMPLES = 4000
 
@@ -36,10 +38,18 @@ EXIT_CODES: dict[Outcome, int] = {
 
 
 class Timings(Frozen):
-    """Blocks of one benchmark in the order in which they were measured."""
+    """Blocks of one benchmark in the order in which they were measured.
+
+    Attributes:
+        block_s: Time of each block.
+        calibration_s: Time of the calibration kernel beside it.
+        blocks_by_process: How many of them each process measured, in order;
+            empty where each block had a process of its own.
+    """
 
     block_s: tuple[float, ...]
     calibration_s: tuple[float, ...]
+    blocks_by_process: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> "Timings":
@@ -47,11 +57,27 @@ class Timings(Frozen):
             raise ValueError("block_s and calibration_s must have the same length")
         if not all(value > 0 for value in (*self.block_s, *self.calibration_s)):
             raise ValueError("times must be above 0")
+        if min(self.blocks, default=1) < 1 or sum(self.blocks) != len(self.block_s):
+            raise ValueError("blocks_by_process must share out all blocks")
         return self
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """How many blocks each process measured."""
+        return self.blocks_by_process or (1,) * len(self.block_s)
+
     def normalised(self) -> tuple[float, ...]:
-        """Each block in units of the calibration kernel beside it."""
-        return tuple(b / c for b, c in zip(self.block_s, self.calibration_s, strict=True))
+        """Each process's median block in units of the calibration kernel beside it."""
+        ratios = iter([b / c for b, c in zip(self.block_s, self.calibration_s, strict=True)])
+        return tuple(statistics.median(islice(ratios, count)) for count in self.blocks)
+
+    def joined(self, other: "Timings") -> "Timings":
+        """These blocks and those of later processes."""
+        return Timings(
+            block_s=self.block_s + other.block_s,
+            calibration_s=self.calibration_s + other.calibration_s,
+            blocks_by_process=self.blocks + other.blocks,
+        )
 
 
 class SpeedRecord(Frozen):
@@ -64,23 +90,13 @@ class SpeedRecord(Frozen):
 
     def joined(self, other: "SpeedRecord") -> "SpeedRecord":
         """This record with the blocks of a later process of the same revision."""
-        names = {*self.benchmarks, *other.benchmarks}
+        names = sorted({*self.benchmarks, *other.benchmarks})
         empty = Timings(block_s=(), calibration_s=())
-        pairs = {
-            name: (self.benchmarks.get(name, empty), other.benchmarks.get(name, empty))
-            for name in sorted(names)
+        both = {
+            name: self.benchmarks.get(name, empty).joined(other.benchmarks.get(name, empty))
+            for name in names
         }
-        return self.model_copy(
-            update={
-                "benchmarks": {
-                    name: Timings(
-                        block_s=a.block_s + b.block_s,
-                        calibration_s=a.calibration_s + b.calibration_s,
-                    )
-                    for name, (a, b) in pairs.items()
-                }
-            }
-        )
+        return self.model_copy(update={"benchmarks": both})
 
 
 @dataclass(frozen=True)
@@ -91,17 +107,19 @@ class BenchmarkAnswer:
         name: The benchmark.
         outcome: Never "nothing measured".
         interval: Time of head over that of base; above 1 head is slower. None
-            with too few blocks.
+            where nothing could be compared.
+        reason: Why nothing could be compared, else empty.
     """
 
     name: str
     outcome: Outcome
     interval: RatioInterval | None
+    reason: str = ""
 
     def text(self) -> str:
         """One line for a person."""
         if self.interval is None:
-            return f"{self.name:14} {self.outcome}: fewer than {MIN_BLOCKS} blocks"
+            return f"{self.name:14} {self.outcome}: {self.reason}"
         change, low, high = (
             100 * (value - 1)
             for value in (self.interval.ratio, self.interval.low, self.interval.high)
@@ -172,7 +190,7 @@ def judge_speed(
         )
     names = sorted(base.benchmarks.keys() & head.benchmarks.keys())
     confidence = 1 - 2 * false_alarm / max(1, len(names))
-    answers = tuple(
+    answers = [
         _answer(
             name,
             base.benchmarks[name].normalised(),
@@ -182,8 +200,14 @@ def judge_speed(
             resamples,
         )
         for name in names
-    )
-    return SpeedAnswer(base.revision, head.revision, answers, smallest_effect)
+    ]
+    # A benchmark that head lost could hide a loss; one that is new has nothing to lose.
+    if names:
+        answers += [
+            BenchmarkAnswer(name, "cannot tell", None, "measured in base only")
+            for name in sorted(base.benchmarks.keys() - head.benchmarks.keys())
+        ]
+    return SpeedAnswer(base.revision, head.revision, tuple(answers), smallest_effect)
 
 
 def _answer(
@@ -195,16 +219,25 @@ def _answer(
     resamples: int,
 ) -> BenchmarkAnswer:
     if min(len(base), len(head)) < MIN_BLOCKS:
-        return BenchmarkAnswer(name, "cannot tell", None)
+        reason = f"fewer than {MIN_BLOCKS} processes"
+        return BenchmarkAnswer(name, "cannot tell", None, reason)
     interval = ratio_interval(base, head, confidence=confidence, resamples=resamples)
-    return BenchmarkAnswer(name, _outcome(interval, smallest_effect), interval)
+    excluding = ratio_interval(base, head, confidence=1 - 2 * MISSED_LOSS, resamples=resamples)
+    return BenchmarkAnswer(name, _outcome(interval, excluding.high, smallest_effect), interval)
 
 
-def _outcome(interval: RatioInterval, smallest_effect: float) -> Outcome:
+def _outcome(interval: RatioInterval, highest: float, smallest_effect: float) -> Outcome:
+    """The answer.
+
+    Args:
+        interval: At the confidence of an alarm.
+        highest: Head is slower by more than this with probability `MISSED_LOSS` at most.
+        smallest_effect: A loss must be larger, as a fraction of base's time.
+    """
     bound = 1 + smallest_effect
     if interval.low > 1 and interval.ratio > bound:
         return "loss"
     if interval.high < 1 and interval.ratio < 1 / bound:
         return "gain"
-    # An interval that reaches twice the smallest effect could hide a real loss.
-    return "no difference" if interval.high < 1 + 2 * smallest_effect else "cannot tell"
+    # Twice the smallest effect is the loss that the gate promises to find.
+    return "no difference" if highest < 1 + 2 * smallest_effect else "cannot tell"

@@ -15,9 +15,15 @@ import harness
 from harness.errors import MachineError, RecordError, UsageError
 from harness.verdict.speed import SpeedAnswer, SpeedRecord, judge_speed
 
-PROCESSES = 6
-BLOCKS = 6
+PROCESSES = 8
+BLOCKS = 4
+"""Many processes rather than many blocks: a process differs from the next by more than its blocks
+do from each other."""
+
 LONGEST_S = 600
+NOT_MEASURED = "is not measured:"
+"""What the worker writes about a benchmark that a revision has no function for."""
+
 WORKER = Path(__file__).with_name("gate_worker.py")
 RUN_WORKER = (
     "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
@@ -109,7 +115,7 @@ def _measured(
             for side in ("base", "head") if number % 2 == 0 else ("head", "base"):
                 revision, tree = trees[side]
                 say(f"round {number + 1} of {processes}: {side} ({revision})")
-                record = measure_tree(revision, tree, blocks)
+                record = measure_tree(revision, tree, blocks, say)
                 found[side] = found[side].joined(record) if side in found else record
     return found["base"], found["head"]
 
@@ -149,8 +155,16 @@ def _worktree(root: Path, revision: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def measure_tree(revision: str, tree: Path, blocks: int) -> SpeedRecord:
+def measure_tree(
+    revision: str, tree: Path, blocks: int, say: Say = lambda _text: None
+) -> SpeedRecord:
     """Measure the package in `tree` in a process of its own.
+
+    Args:
+        revision: Its name.
+        tree: Folder that holds the package.
+        blocks: Blocks to measure.
+        say: Told of each benchmark that the revision has no function for.
 
     Raises:
         MachineError: the process failed.
@@ -178,5 +192,8 @@ def measure_tree(revision: str, tree: Path, blocks: int) -> SpeedRecord:
             f"the measurement of {revision} failed: {last[0]}",
             expected="a revision whose step runs on this machine",
         ) from error
+    for line in done.stderr.splitlines():
+        if NOT_MEASURED in line:
+            say(f"{revision}: {line}")
     measured = json.loads(done.stdout.strip().splitlines()[-1])
     return SpeedRecord.model_validate_json(json.dumps({"revision": revision, **measured}))

@@ -1,5 +1,6 @@
 """The gate on real timings of real trees."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,26 @@ def test_a_tree_without_a_harness_fails_in_words(tmp_path: Path) -> None:
         measure_tree("broken", tmp_path, blocks=1)
 
 
+def test_a_function_that_a_revision_lacks_is_told(tmp_path: Path) -> None:
+    """A tree of the worker's own package without its networks: only what it has is timed."""
+    package = tmp_path / "harness"
+    shutil.copytree(
+        checkout_root() / "harness", package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "models" / "build.py").write_text("")
+    told: list[str] = []
+    record = measure_tree("bare", tmp_path, blocks=1, say=told.append)
+    assert set(record.benchmarks) == {"fingerprint"}
+    assert [line.split(":")[0:2] for line in told] == [
+        ["bare", " step is not measured"],
+        ["bare", " forward is not measured"],
+    ]
+
+
 @pytest.mark.slow
 def test_this_tree_is_measured_whole() -> None:
     record = measure_tree("here", checkout_root(), blocks=5)
     assert set(record.benchmarks) == {"step", "forward", "fingerprint"}
     assert all(len(t.block_s) == 5 for t in record.benchmarks.values())
-    assert judge_speed(record, record).outcome in {"no difference", "cannot tell"}
+    assert all(t.blocks_by_process == (5,) for t in record.benchmarks.values())
+    assert judge_speed(record, record).outcome == "cannot tell"

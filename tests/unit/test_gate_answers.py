@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from harness.cli.gate import command
 from harness.errors import RecordError, UsageError
 from harness.verdict.speed import SpeedRecord, Timings, judge_speed
-from harness.workflows.gate import gate, read_record, write_record
+from harness.workflows.gate import BLOCKS, PROCESSES, gate, read_record, write_record
 
 MACHINE = "a processor; 2+2 threads"
 
@@ -73,6 +73,15 @@ def test_too_few_blocks_cannot_tell() -> None:
     assert "fewer than" in answer.text()
 
 
+def test_a_benchmark_that_head_lost_could_hide_a_loss() -> None:
+    both = record("base", step=timings(0.1, seed=1), forward=timings(0.2, seed=2))
+    one = record("head", forward=timings(0.2, seed=3))
+    answer = judge_speed(both, one)
+    assert answer.outcome == "cannot tell"
+    assert "step           cannot tell: measured in base only" in answer.text()
+    assert judge_speed(one, both).outcome == "no difference"
+
+
 def test_no_common_benchmark_is_nothing_measured() -> None:
     answer = judge_speed(record("a", step=timings(0.1)), record("b", other=timings(0.1)))
     assert answer.outcome == "nothing measured"
@@ -125,6 +134,46 @@ def test_each_answer_has_its_exit_code(
     assert (plain.exit_code, word in plain.output) == (code, True)
     as_json = CliRunner().invoke(command, [*paths, "--json"])
     assert json.loads(as_json.stdout)["outcome"] == ("loss" if code == 1 else word)
+
+
+def test_the_command_measures_what_the_error_rates_are_of() -> None:
+    defaults = {option.name: option.default for option in command.params}
+    assert (defaults["processes"], defaults["blocks"]) == (PROCESSES, BLOCKS)
+
+
+def test_the_unit_is_a_process_whatever_its_number_of_blocks() -> None:
+    step = Timings(
+        block_s=(2.0, 4.0, 30.0, 8.0),
+        calibration_s=(2.0, 2.0, 10.0, 2.0),
+        blocks_by_process=(3, 1),
+    )
+    assert step.normalised() == (2.0, 4.0)
+    assert step.joined(step).normalised() == (2.0, 4.0, 2.0, 4.0)
+    assert timings(0.1, blocks=7).joined(timings(0.1, blocks=2)).blocks == (1,) * 9
+
+
+def test_a_slow_process_is_no_loss() -> None:
+    """Twenty blocks of one slow process among five are one observation, not twenty."""
+
+    def five(slow: float) -> Timings:
+        parts = [timings(0.1 * (slow if n == 4 else 1), blocks=20, seed=n) for n in range(5)]
+        return Timings(
+            block_s=sum((p.block_s for p in parts), ()),
+            calibration_s=sum((p.calibration_s for p in parts), ()),
+            blocks_by_process=(20,) * 5,
+        )
+
+    base, head = record("base", step=five(1.0)), record("head", step=five(1.4))
+    assert judge_speed(base, head).outcome == "cannot tell"
+    loose = five(1.4).model_copy(update={"blocks_by_process": ()})
+    bare = five(1.0).model_copy(update={"blocks_by_process": ()})
+    assert judge_speed(record("a", step=bare), record("b", step=loose)).outcome == "loss"
+
+
+@pytest.mark.parametrize("shares", [(1, 2), (3, 0), (4,)], ids=["too many", "none", "one of four"])
+def test_processes_share_out_all_blocks(shares: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="share out"):
+        Timings(block_s=(1.0, 2.0), calibration_s=(1.0, 1.0), blocks_by_process=shares)
 
 
 def test_a_record_survives_its_file(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def joined(records: list[SpeedRecord]) -> SpeedRecord:
 def outcomes(comparisons: int, factor: float) -> Counter[str]:
     """How often the gate gave each answer to head = base slowed by `factor`."""
     recorded = processes()
+    assert len(recorded) >= 2 * PROCESSES, "a comparison draws processes without replacement"
     generator = np.random.default_rng(20_261_123)
     found: Counter[str] = Counter()
     for _ in range(comparisons):
