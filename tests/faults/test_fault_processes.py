@@ -12,7 +12,9 @@ from tests.faults.command import (
     Command,
     Ended,
     bits_of,
+    certify,
     check_counted_once,
+    diff,
     kill,
     wait_for_step,
 )
@@ -127,8 +129,13 @@ def test_clock_jumping_back(
 
 
 @pytest.mark.slow
-def test_other_numerics(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
-    """Refused with the keys that differ; accepted, the steps computed again may have other bits."""
+def test_other_numerics(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    """Refused with the keys that differ; accepted, the steps computed again may have other bits.
+
+    The run stays an honest one: each part repeats under its own numerics.
+    """
     without = ("--no-tracking", "--set", "numerics.onednn=false")
     command = replace(stopped.copy(tmp_path), extra=without)
     tear_latest(command)
@@ -143,6 +150,26 @@ def test_other_numerics(stopped: Stopped, tmp_path: Path, table: list[Row]) -> N
     (resumed,) = [e for e in command.journal().interruptions if e.event == "resumed"]
     assert (resumed.step, resumed.accepted_numerics, resumed.numerics.onednn) == (12, True, False)
     table.append(Row("other numerics", "--accept-numerics", "went on", None, ended.exit_code))
+
+    code, certificate = certify(command, "--whole")
+    table.append(Row("certify: other numerics", "from step 14", certificate["level"], True, code))
+    assert (code, certificate["level"], certificate["exact"]) == (0, "step", True)
+    assert certificate["numerics_changes"] == [14]
+    # Three checkpoints are kept: the states at the change are gone.
+    spans = [(s["first_step"], s["end_step"]) for s in certificate["segments"]]
+    assert spans == [(0, 14), (36, 40)]
+    assert certificate["unreachable_steps"] == 36 - 14
+    assert (certificate["final_weights_equal"], certificate["predictions_equal"]) == (True, True)
+    assert "bits are promised only between such changes" in certificate["statement"]
+    assert "22 further steps could not be replayed" in certificate["statement"]
+
+    code, found = diff(uninterrupted.command, command)
+    table.append(Row("diff: other numerics", f"step {found['first']['step']}",
+                     found["causes"][0][:60], None, code))  # fmt: skip
+    assert code == 1
+    assert found["first"]["step"] == 14
+    assert found["causes"][0].startswith("other numerics: onednn: True | False")
+    assert found["finding"]["not_reproduced"] == []
 
 
 def tear_latest(command: Command) -> None:
