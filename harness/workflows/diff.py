@@ -23,6 +23,12 @@ Say = Callable[[str], None]
 WITHOUT_EFFECT = ("load_average_1min", "memory")
 """Parts of the environment that change from minute to minute."""
 
+NOT_REPLAYED = (
+    "Not looked at: which image or tensor parted first, whether each run repeats the step, and "
+    "whether a saved state was altered. For that, give the command again without --no-replay; it "
+    "needs the checkpoints and the data of both runs."
+)
+
 
 @dataclass(frozen=True)
 class DiffRequest:
@@ -95,7 +101,7 @@ def _finding(
     request: DiffRequest, folders: tuple[Path, Path], first: StepDifference, say: Say
 ) -> Finding:
     if not request.replay:
-        return compare_details(first, None, None, ("not replayed",))
+        return compare_details(first, None, None, (NOT_REPLAYED,))
     details: list[StepDetail | None] = []
     notes: list[str] = []
     for name, folder, data in zip(
