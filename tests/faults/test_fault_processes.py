@@ -1,7 +1,9 @@
 """Signals, a second process, memory, the clock and numbers that are none."""
 
+import math
 import os
 import signal
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +55,8 @@ def test_sigterm_and_a_second_process(
     second = command.finish()
     first.send_signal(signal.SIGCONT)
     assert second.exit_code == 2, second.stderr
-    assert f"another process is training this run: process {first.pid} on " in second.stderr
+    holder = f"process {first.pid} on {socket.gethostname()}"
+    assert f"another process is training this run: {holder}\n" in second.stderr
     table.append(Row("second process", "step 3", "refused, first named", None, second.exit_code))
     step = check_preempted(command, kill(first, signal.SIGTERM), "SIGTERM")
     table.append(Row("SIGTERM", f"step {step}", "checkpoint written", None, 75))
@@ -102,17 +105,36 @@ def test_out_of_memory(
 
 
 @pytest.mark.slow
-def test_numbers_that_are_none(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
-    command = replace(stopped.copy(tmp_path), fault="nan_gradients")
-    for attempt in ("NaN gradients", "the same command again"):
+@pytest.mark.parametrize(
+    ("fault", "finite"),
+    [("nan_images", None), ("nan_gradients", (True, False)), ("nan_loss", (False, True))],
+)
+def test_numbers_that_are_none(
+    fault: str,
+    finite: tuple[bool, bool] | None,
+    stopped: Stopped,
+    tmp_path: Path,
+    table: list[Row],
+) -> None:
+    """Step 27 is named where only its loss or only one element of its gradients is none.
+
+    `finite` tells of its loss and of its gradient norm; None where kernels decide.
+    """
+    command = replace(stopped.copy(tmp_path), fault=fault)
+    for attempt in (fault.replace("_", " "), "the same command again"):
         ended = command.finish()
         assert ended.exit_code == 4, ended.stderr
+        assert "Traceback" not in ended.stderr
         finished = command.journal().finished
         assert finished is not None
         assert finished.status == "diverged"
-        assert "step 27 is not finite" in finished.detail
+        assert "the loss or gradient of step 27 is not finite" in finished.detail
         assert "last good checkpoint: step-0000000027" in finished.detail
         table.append(Row(attempt, "step 27", "diverged", None, ended.exit_code))
+    last = command.journal().steps[-1]
+    assert last.step[0] == finished.step == 27
+    found = (math.isfinite(last.loss[0]), math.isfinite(last.gradient_norm[0]))
+    assert found == finite or (finite is None and found != (True, True))
 
 
 @pytest.mark.slow
