@@ -68,6 +68,11 @@ def command(
 ) -> None:
     """Replay steps of RUN and compare them with its journal, bit for bit.
 
+    A run that went on with --accept-numerics is replayed in stretches, each under
+    the numerics it was recorded under. Where this machine's are others, numbers
+    are compared within --tolerance, which makes a weaker certificate; an altered
+    saved state is a difference all the same.
+
     The certificate is written beside the run. Exit codes: 0 everything
     replayed agrees, 1 something differs, 2 wrong input.
     """

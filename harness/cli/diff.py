@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Find the first step at which two runs part, what parted first, and why.
 
-    The step is computed again in both runs, each in a process with its own
-    threads and flags. Exit codes: 0 all common steps are equal, 1 the runs
+    The step is computed again in both runs, each in a process with the threads
+    and flags in force when it was recorded. Exit codes: 0 all common steps are equal, 1 the runs
     part, 2 wrong input.
     """
     from harness.workflows.diff import DiffRequest, diff, text_of

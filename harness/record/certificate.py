@@ -38,17 +38,21 @@ class Segment(Frozen):
     first_step: int = Field(ge=0)
     end_step: int = Field(ge=1, description="step after the last one replayed")
     level: Level
-    difference: StepDifference | None = None
+    difference: StepDifference | None = Field(
+        default=None, description="where bits may differ: the first beyond the tolerance"
+    )
     altered_state: tuple[str, ...] = Field(
         default=(), description="tensors of the starting state that the journal has otherwise"
     )
     differing_tensors: tuple[str, ...] = Field(
-        default=(), description="tensors at the end that the journal's checkpoint has otherwise"
+        default=(),
+        description="tensors at the end that the journal's checkpoint has otherwise; "
+        "empty where bits may differ",
     )
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs."""
+        """Whether nothing differs, or nothing by more than the tolerance."""
         return not (self.difference or self.altered_state or self.differing_tensors)
 
 
@@ -75,7 +79,8 @@ class Certificate(Frozen):
 
     `exact` says that the replay ran under the run's own numerics, where equal
     bits are promised. Otherwise loss and gradient norm were compared within
-    `tolerance`, a fraction, and the certificate is a weaker one.
+    `tolerance`, a fraction, and the certificate is a weaker one. A saved state
+    whose tensors are not the journal's is a difference in both cases.
     """
 
     version: Literal[1] = 1
@@ -91,6 +96,12 @@ class Certificate(Frozen):
     steps_in_run: int
     steps_replayed: int
     numerics_differences: tuple[str, ...]
+    numerics_changes: tuple[int, ...] = Field(
+        default=(), description="steps from which the run was recorded under other numerics"
+    )
+    unreachable_steps: int = Field(
+        default=0, ge=0, description="to be replayed, but no state is left that they came from"
+    )
     tolerance: float | None
     segments: tuple[Segment, ...]
     audit: Audit | None = None

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import CheckpointError
-from harness.numerics.fingerprint import array_fingerprint
 from harness.recipes.values import digest_of
 
 STATE_FILE = "state.npz"
@@ -78,6 +77,9 @@ def write_checkpoint(
 def _write_files(
     folder: Path, final: Path, step: int, run_id: str, arrays: dict[str, np.ndarray]
 ) -> Written:
+    # Reading needs no TensorFlow: what was read decides how a replaying process is pinned.
+    from harness.numerics.fingerprint import array_fingerprint
+
     with (folder / STATE_FILE).open("wb+") as file:
         np.savez(file, allow_pickle=False, **arrays)
         _sync_file(file.fileno())

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.record.certificate import Chance, Level, Part, StepDifference
 from harness.statistics.audit import chance_of_catching, fewest_segments
@@ -89,34 +89,59 @@ def exact_level(difference: StepDifference | None) -> Level:
     return levels.get(difference.part, "forward")
 
 
+def first_beyond(
+    expected: dict[int, StepRecord], found: dict[int, StepRecord], tolerance: float
+) -> StepDifference | None:
+    """The first step recorded in both of which a number differs by more than a relative tolerance.
+
+    Batches are left out: decoders of other machines round otherwise, and what
+    matters of it shows in the loss.
+    """
+    for step in sorted(expected.keys() & found.keys()):
+        part = _part_beyond(expected[step], found[step], tolerance)
+        if part is not None:
+            one, other = (_shown(record[step], part) for record in (found, expected))
+            return StepDifference(step=step, part=part, found=one, expected=other)
+    return None
+
+
+def _part_beyond(one: StepRecord, other: StepRecord, tolerance: float) -> Part | None:
+    numbers: tuple[tuple[Part, float, float], ...] = (
+        ("learning rate", one.learning_rate, other.learning_rate),
+        ("loss", one.loss, other.loss),
+        ("gradients", one.gradient_norm, other.gradient_norm),
+    )
+    beyond = (part for part, a, b in numbers if not _near(a, b, tolerance))
+    return next(beyond, None)
+
+
 def tolerant_level(
     expected: dict[int, StepRecord], found: dict[int, StepRecord], tolerance: float
 ) -> Level:
     """How far steps agreed where bits may differ.
 
-    `forward`: the first loss lies within the relative tolerance; `step`: so do
-    every loss and gradient norm; `data`: the batches have equal bits.
+    `step`: every learning rate, loss and gradient norm lies within the relative
+    tolerance; `forward`: so does the first loss; `data`: the batches have equal
+    bits.
     """
-    steps = sorted(expected.keys() & found.keys())
-    near = [
-        _near(expected[s].loss, found[s].loss, tolerance)
-        and _near(expected[s].gradient_norm, found[s].gradient_norm, tolerance)
-        for s in steps
-    ]
-    if all(near):
+    if first_beyond(expected, found, tolerance) is None:
         return "step"
+    steps = sorted(expected.keys() & found.keys())
     if _near(expected[steps[0]].loss, found[steps[0]].loss, tolerance):
         return "forward"
     return "data" if all(expected[s].batch == found[s].batch for s in steps) else "none"
 
 
 def _near(one: float, other: float, tolerance: float) -> bool:
-    return math.isclose(one, other, rel_tol=tolerance)
+    return math.isclose(one, other, rel_tol=tolerance) or (math.isnan(one) and math.isnan(other))
+
+
+Drawn = TypeVar("Drawn")
 
 
 def drawn_segments(
-    journal_digest: str, nonce: str, count: int, segments: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+    journal_digest: str, nonce: str, count: int, segments: Sequence[Drawn]
+) -> list[Drawn]:
     """The segments that a nonce chooses, in the run's order.
 
     Each segment's lot is the sha256 of journal digest, nonce and number; the

@@ -16,32 +16,68 @@ def statement_of(
     level: Level,
     *,
     agrees: bool,
-    exact: bool,
+    tolerance: float | None,
     audit: Audit | None,
+    changes: tuple[int, ...] = (),
+    unreachable_steps: int = 0,
 ) -> str:
-    """What was replayed, how far it agrees, the first difference, and what an audit proves."""
+    """What was replayed, how far it agrees, the first difference, and what an audit proves.
+
+    Args:
+        segments: As replayed.
+        level: The lowest of theirs.
+        agrees: Whether nothing differs.
+        tolerance: Relative; None where compared to the bit.
+        audit: How the segments were drawn, if they were.
+        changes: Steps from which the run was recorded under other numerics.
+        unreachable_steps: Steps that could not be replayed.
+    """
     steps = sum(s.end_step - s.first_step for s in segments)
-    how = "to the bit" if exact else "within a tolerance, on a machine where bits may differ"
+    how = "to the bit" if tolerance is None else f"within a relative tolerance of {tolerance:g}"
     parts = [f"{steps} steps replayed, compared {how}: {LEVELS[level]}."]
     if not agrees:
-        parts += [_difference(s) for s in segments if not s.agrees]
-    if not exact:
-        parts.append("This is a weaker certificate than one from the run's own machine.")
-    if audit is not None:
+        parts += [_difference(s, tolerance) for s in segments if not s.agrees]
+    if tolerance is not None:
         parts.append(
-            f"{audit.segments_replayed} of {audit.segments_in_run} segments were drawn by the "
-            "nonce, without replacement."
+            "Loss and gradient norm were compared on a machine where bits may differ: this is a "
+            "weaker certificate than one from the run's own machine."
         )
-        parts += [
-            f"Had {c.altered_share:.0%} of the steps been altered, in the worst case contiguous "
-            f"within {c.altered_segments} segments, this draw would have caught it with "
-            f"chance {c.chance:.1%}."
-            for c in audit.chances
-        ]
+    parts += _stretches(changes, unreachable_steps)
+    if audit is not None:
+        parts += _audited(audit)
     return " ".join(parts)
 
 
-def _difference(segment: Segment) -> str:
+def _stretches(changes: tuple[int, ...], unreachable_steps: int) -> list[str]:
+    words = []
+    if changes:
+        at = " and ".join(map(str, changes))
+        words.append(
+            f"The run went on under other numerics at step {at}: bits are promised only between "
+            "such changes, and each step was replayed under the numerics it was recorded under."
+        )
+    if unreachable_steps:
+        words.append(
+            f"{unreachable_steps} further steps could not be replayed: no whole checkpoint is left "
+            "of the states that they were computed from."
+        )
+    return words
+
+
+def _audited(audit: Audit) -> list[str]:
+    drawn = (
+        f"{audit.segments_replayed} of {audit.segments_in_run} segments were drawn by the nonce, "
+        "without replacement."
+    )
+    return [drawn] + [
+        f"Had {c.altered_share:.0%} of the steps been altered, in the worst case contiguous "
+        f"within {c.altered_segments} segments, this draw would have caught it with "
+        f"chance {c.chance:.1%}."
+        for c in audit.chances
+    ]
+
+
+def _difference(segment: Segment, tolerance: float | None) -> str:
     words = []
     if segment.altered_state:
         words.append(
@@ -50,8 +86,9 @@ def _difference(segment: Segment) -> str:
         )
     if segment.difference:
         d = segment.difference
+        first = "differing step" if tolerance is None else "step beyond the tolerance"
         words.append(
-            f"The first differing step is {d.step}, in its {d.part}: {d.found} here, "
+            f"The first {first} is {d.step}, in its {d.part}: {d.found} here, "
             f"{d.expected} in the journal."
         )
     if segment.differing_tensors:

@@ -6,30 +6,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.errors import CheckpointError, TrackerError, UsageError
-from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, Segment, StepDetail
+from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
-from harness.workflows.certificate import (
-    StepRecord,
-    audit_chances,
-    drawn_segments,
-    exact_level,
-    first_difference,
-    lowest,
-    records_of,
-    tolerant_level,
-)
+from harness.workflows.certificate import audit_chances, drawn_segments, lowest
 from harness.workflows.certificate_text import statement_of
 from harness.workflows.disk import disk_errors
-from harness.workflows.replaying import Opened, one_run, open_replay
+from harness.workflows.replaying import one_run, open_replay, trained
 from harness.workflows.run_folder import write_json
-
-if TYPE_CHECKING:
-    from harness.training.loop import Window
-    from harness.workflows.replay import Replay
+from harness.workflows.segments import Order, Replayed, replay_pieces
+from harness.workflows.stretches import (
+    Piece,
+    Stretch,
+    covering,
+    saved_states,
+    segments_of,
+    steps_recorded,
+    stretch_at,
+    stretches_of,
+)
 
 TOLERANCE = 1e-3
 """Relative, for loss and gradient norm where bits may differ."""
@@ -74,30 +71,45 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
     """
     _check(request)
     folder = one_run(request.run)
-    opened = open_replay(folder, request.data)
-    auditor = _Auditor(request, opened, say)
-    certificate = auditor.certificate()
+    journal = trained(folder)
+    stretches = stretches_of(journal, saved_states(folder, journal))
+    digest = hashlib.sha256(journal.path.read_bytes()).hexdigest()
+    chosen = _chosen(request, journal, stretches, digest)
+    order = Order(folder, request.data, request.tolerance, request.whole)
+    replayed = replay_pieces(order, chosen.pieces, say)
+    certificate = _certificate(request, journal, stretches, digest, chosen, replayed)
     with disk_errors(folder):
         write_json(folder / FILE_NAME, certificate.model_dump(mode="json"))
     return certificate
 
 
 def detail(run: Path, step: int, data: Path | None) -> StepDetail:
-    """Take one step of a run apart; see `StepDetail`.
+    """Take one step of a run apart, under the numerics it was recorded under; see `StepDetail`.
 
     Raises:
         UsageError: the run has no such step.
+        CheckpointError: no state is left from which it was computed.
     """
-    opened = open_replay(one_run(run), data)
-    replay = opened.replay
-    if not 0 <= step < replay.journal.last_step:
+    folder = one_run(run)
+    journal = trained(folder)
+    if not 0 <= step < journal.last_step:
         raise UsageError(
             f"the run has no step {step}",
             where=str(run),
-            expected=f"a step from 0 to {replay.journal.last_step - 1}",
+            expected=f"a step from 0 to {journal.last_step - 1}",
             remedy="choose one that was trained",
         )
-    return replay.detail(step, max(s for s in _saved(replay) if s <= step))
+    stretch = stretch_at(stretches_of(journal, saved_states(folder, journal)), step)
+    starts = [beginning for beginning in stretch.beginnings if beginning <= step]
+    if not starts:
+        raise CheckpointError(
+            f"no whole state is left from which step {step} was computed",
+            where=str(folder / "checkpoints"),
+            expected=f"one from step {stretch.begin_step} to {step}, where these numerics began",
+            remedy="compare without details",
+        )
+    opened = open_replay(folder, journal, data, stretch.numerics)
+    return opened.replay.detail(step, max(starts))
 
 
 def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
@@ -149,172 +161,120 @@ def _check(request: CertifyRequest) -> None:
         )
 
 
-def _saved(replay: "Replay") -> tuple[int, ...]:
-    from harness.workflows.replay import saved_steps
+@dataclass(frozen=True)
+class _Chosen:
+    """What is replayed, of how many segments it was drawn, and how many steps it should hold."""
 
-    return saved_steps(replay.folder, replay.journal)
-
-
-@dataclass
-class _Auditor:
-    request: CertifyRequest
-    opened: Opened
-    say: Say
+    pieces: tuple[Piece, ...]
+    drawn_from: tuple[Piece, ...]
+    steps_asked: int
 
     @property
-    def replay(self) -> "Replay":
-        return self.opened.replay
+    def unreachable_steps(self) -> int:
+        return self.steps_asked - steps_recorded(self.drawn_from)
 
-    @property
-    def journal(self) -> Journal:
-        return self.replay.journal
 
-    @property
-    def exact(self) -> bool:
-        return not self.opened.numerics_differences
+def _chosen(
+    request: CertifyRequest, journal: Journal, stretches: tuple[Stretch, ...], digest: str
+) -> _Chosen:
+    last = journal.last_step
+    saved = sorted({step for stretch in stretches for step in stretch.beginnings})
+    if request.segments is not None and request.nonce:
+        segments = segments_of(stretches)
+        if request.segments > len(segments):
+            raise UsageError(
+                f"--segments {request.segments} of {len(segments)}",
+                where=str(journal.path.parent),
+                expected=f"at most {len(segments)}: that many saved states begin one",
+                remedy="ask for fewer",
+            )
+        drawn = drawn_segments(digest, request.nonce, request.segments, segments)
+        return _Chosen(tuple(drawn), segments, last)
+    if request.whole or request.start is not None or not saved:
+        _need(0 if request.whole else request.start or 0, saved)
+    if request.whole:
+        pieces = covering(stretches, 0, last)
+        return _Chosen(pieces, pieces, last)
+    start = secrets.choice(saved) if request.start is None else request.start
+    first = min(max(start, s.first_step) for s in stretches if start in s.beginnings)
+    end = min(first + request.steps, last)
+    pieces = covering(stretches, start, end)
+    return _Chosen(pieces, pieces, end - first)
 
-    def certificate(self) -> Certificate:
-        digest = hashlib.sha256(self.journal.path.read_bytes()).hexdigest()
-        recorded: dict[int, StepRecord] = {}
-        for window in self.journal.steps:
-            recorded |= records_of(window.step[0], window)
-        saved = _saved(self.replay)
-        chosen = self._chosen(saved, digest)
-        segments = tuple(self._segment(first, end, recorded) for first, end in chosen)
-        weights, predictions = self._end(segments[-1])
-        level = self._level(segments, weights, predictions)
-        agrees = level in {"step", "whole_run"} and all(
-            s.agrees or not self.exact for s in segments
-        )
-        agrees = agrees and weights is not False and predictions is not False
-        audit = self._audit(saved, digest, len(segments))
-        started = self.journal.started
-        return Certificate(
-            statement=statement_of(segments, level, agrees=agrees, exact=self.exact, audit=audit),
-            level=level,
-            exact=self.exact,
+
+def _certificate(
+    request: CertifyRequest,
+    journal: Journal,
+    stretches: tuple[Stretch, ...],
+    digest: str,
+    chosen: _Chosen,
+    replayed: Replayed,
+) -> Certificate:
+    segments, ends = replayed.segments, (replayed.weights_equal, replayed.predictions_equal)
+    level = _level(request, chosen, replayed)
+    agrees = level in {"step", "whole_run"} and all(s.agrees for s in segments)
+    agrees = agrees and False not in ends
+    audit = _audit(request, chosen, digest)
+    tolerance = None if replayed.exact else request.tolerance
+    changes = tuple(stretch.first_step for stretch in stretches[1:])
+    started = journal.started
+    return Certificate(
+        statement=statement_of(
+            segments,
+            level,
             agrees=agrees,
-            run_id=started.run_id,
-            seed=started.seed,
-            recipe_digest=started.recipe_digest,
-            data_root=started.data.root_digest,
-            journal_digest=digest,
-            steps_in_run=self.journal.last_step,
-            steps_replayed=sum(s.end_step - s.first_step for s in segments),
-            numerics_differences=self.opened.numerics_differences,
-            tolerance=None if self.exact else self.request.tolerance,
-            segments=segments,
+            tolerance=tolerance,
             audit=audit,
-            final_weights_equal=weights,
-            predictions_equal=predictions,
-            harness_version=__version__,
-            time_s=time.time(),
-        )
-
-    def _chosen(self, saved: tuple[int, ...], digest: str) -> list[tuple[int, int]]:
-        last = self.journal.last_step
-        if self.request.whole:
-            _need(0, saved)
-            return [(0, last)]
-        if self.request.segments is not None and self.request.nonce:
-            segments = _segments(saved, last)
-            if self.request.segments > len(segments):
-                raise UsageError(
-                    f"--segments {self.request.segments} of {len(segments)}",
-                    where=str(self.replay.folder),
-                    expected=f"at most {len(segments)}: that many saved states begin one",
-                    remedy="ask for fewer",
-                )
-            return drawn_segments(digest, self.request.nonce, self.request.segments, segments)
-        beginnings = [step for step in saved if step < last]
-        start = self.request.start
-        if start is None:
-            start = secrets.choice(beginnings)
-        _need(start, tuple(beginnings))
-        return [(start, min(start + self.request.steps, last))]
-
-    def _segment(self, first: int, end: int, recorded: dict[int, StepRecord]) -> Segment:
-        self.say(f"replaying steps {first} to {end - 1}")
-        self.replay.restart(first)
-        found: dict[int, StepRecord] = {}
-
-        def compared(window: "Window") -> bool:
-            found.update(records_of(window.first_step, window))
-            return not self.exact or first_difference(recorded, found) is None
-
-        done = self.replay.run(first, end, compared)
-        difference = first_difference(recorded, found)
-        if self.exact:
-            level = exact_level(difference)
-        else:
-            level = tolerant_level(recorded, found, self.request.tolerance)
-        return Segment(
-            first_step=first,
-            end_step=done,
-            level=level,
-            difference=difference,
-            altered_state=self.replay.altered,
-            differing_tensors=self._differing_at(done),
-        )
-
-    def _differing_at(self, step: int) -> tuple[str, ...]:
-        from harness.workflows.replay import differing
-
-        expected = self.replay.recorded_state(step)
-        return differing(expected, self.replay.state_marks()) if expected else ()
-
-    def _end(self, last: Segment) -> tuple[bool | None, bool | None]:
-        """Whether final weights and predictions are equal, after a replay of the whole run."""
-        finished = self.journal.finished
-        if not (self.request.whole and finished and last.end_step == self.journal.last_step):
-            return None, None
-        from harness.numerics.fingerprint import arrays_fingerprint
-        from harness.training.state import to_arrays
-
-        state = to_arrays(self.replay.state)
-        weights = {name: a for name, a in state.items() if name.startswith("weights/")}
-        equal = arrays_fingerprint(weights) == finished.weights_fingerprint
-        return (equal, self._predictions_equal()) if self.exact else (None, None)
-
-    def _predictions_equal(self) -> bool:
-        from harness.workflows.evaluating import predictions_digest
-
-        events = [e for e in self.journal.evaluations if e.step == self.journal.last_step]
-        return all(
-            predictions_digest(self.replay.model, self.replay.data, e) == e.predictions_digest
-            for e in events
-        )
-
-    def _level(
-        self, segments: tuple[Segment, ...], weights: bool | None, predictions: bool | None
-    ) -> Level:
-        level = lowest(s.level for s in segments)
-        whole = self.request.whole and self.exact and weights and predictions
-        return "whole_run" if level == "step" and whole else level
-
-    def _audit(self, saved: tuple[int, ...], digest: str, drawn: int) -> Audit | None:
-        if self.request.segments is None or self.request.nonce is None:
-            return None
-        segments = _segments(saved, self.journal.last_step)
-        return Audit(
-            nonce=self.request.nonce,
-            journal_digest=digest,
-            segments_in_run=len(segments),
-            segments_replayed=drawn,
-            chances=audit_chances(segments, drawn),
-        )
+            changes=changes,
+            unreachable_steps=chosen.unreachable_steps,
+        ),
+        level=level,
+        exact=replayed.exact,
+        agrees=agrees,
+        run_id=started.run_id,
+        seed=started.seed,
+        recipe_digest=started.recipe_digest,
+        data_root=started.data.root_digest,
+        journal_digest=digest,
+        steps_in_run=journal.last_step,
+        steps_replayed=sum(s.end_step - s.first_step for s in segments),
+        numerics_differences=replayed.numerics_differences,
+        numerics_changes=changes,
+        unreachable_steps=chosen.unreachable_steps,
+        tolerance=tolerance,
+        segments=segments,
+        audit=audit,
+        final_weights_equal=replayed.weights_equal,
+        predictions_equal=replayed.predictions_equal,
+        harness_version=__version__,
+        time_s=time.time(),
+    )
 
 
-def _segments(saved: tuple[int, ...], last: int) -> list[tuple[int, int]]:
-    """Steps from each saved state to the next, the last one to the run's end."""
-    edges = [step for step in saved if step < last]
-    return list(zip(edges, [*edges[1:], last], strict=True))
+def _level(request: CertifyRequest, chosen: _Chosen, replayed: Replayed) -> Level:
+    level = lowest(s.level for s in replayed.segments)
+    whole = request.whole and replayed.exact and chosen.unreachable_steps == 0
+    ends = replayed.weights_equal and replayed.predictions_equal
+    return "whole_run" if level == "step" and whole and ends else level
 
 
-def _need(step: int, saved: tuple[int, ...]) -> None:
+def _audit(request: CertifyRequest, chosen: _Chosen, digest: str) -> Audit | None:
+    if request.segments is None or request.nonce is None:
+        return None
+    drawn = len(chosen.pieces)
+    return Audit(
+        nonce=request.nonce,
+        journal_digest=digest,
+        segments_in_run=len(chosen.drawn_from),
+        segments_replayed=drawn,
+        chances=audit_chances([piece.recorded for piece in chosen.drawn_from], drawn),
+    )
+
+
+def _need(step: int, saved: list[int]) -> None:
     if step not in saved:
         raise CheckpointError(
             f"the run has no whole state saved at step {step}",
-            expected=f"one of {', '.join(map(str, saved))}",
-            remedy="choose one of these with --from",
+            expected=f"one of {', '.join(map(str, saved))}" if saved else "a whole checkpoint",
+            remedy="choose one of these with --from" if saved else "keep the checkpoints of a run",
         )

@@ -17,11 +17,17 @@ from harness.record.journal import Journal, read_journal
 from harness.workflows.certificate import StepRecord, first_difference, records_of
 from harness.workflows.diff_causes import compare_details, likely_causes
 from harness.workflows.replaying import one_run
-from harness.workflows.run_folder import latest_numerics
+from harness.workflows.stretches import stretch_at, stretches_of
 
 Say = Callable[[str], None]
 WITHOUT_EFFECT = ("load_average_1min", "memory")
 """Parts of the environment that change from minute to minute."""
+
+NOT_REPLAYED = (
+    "Not looked at: which image or tensor parted first, whether each run repeats the step, and "
+    "whether a saved state was altered. For that, give the command again without --no-replay; it "
+    "needs the checkpoints and the data of both runs."
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ def diff(request: DiffRequest, say: Say = lambda _text: None) -> Divergence:
         )
     first = first_difference(*records)
     finding = _finding(request, folders, first, say) if first else None
-    differences = recorded_differences(a, b)
+    step = first.step if first else max(records[0].keys() & records[1].keys())
+    differences = recorded_differences(a, b, step)
     return Divergence(
         run_a=str(folders[0]),
         run_b=str(folders[1]),
@@ -94,7 +101,7 @@ def _finding(
     request: DiffRequest, folders: tuple[Path, Path], first: StepDifference, say: Say
 ) -> Finding:
     if not request.replay:
-        return compare_details(first, None, None, ("not replayed",))
+        return compare_details(first, None, None, (NOT_REPLAYED,))
     details: list[StepDetail | None] = []
     notes: list[str] = []
     for name, folder, data in zip(
@@ -137,10 +144,16 @@ def _ends(a: Journal, b: Journal) -> Iterator[str]:
             yield f"predictions of {event.protocol.name} after step {event.step}"
 
 
-def recorded_differences(a: Journal, b: Journal) -> Differences:
-    """What two journals say differently about the circumstances of their runs."""
+def recorded_differences(a: Journal, b: Journal, step: int) -> Differences:
+    """What two journals say differently about the circumstances of their runs.
+
+    Args:
+        a: A run's journal.
+        b: Another's.
+        step: One that both recorded; the numerics compared are those in force there.
+    """
     one, other = a.started, b.started
-    numerics = (latest_numerics(a).model_dump(), latest_numerics(b).model_dump())
+    numerics = [stretch_at(stretches_of(journal), step).numerics.model_dump() for journal in (a, b)]
     versions = [part.pop("versions") for part in numerics]
     data = (one.data.model_dump(), other.data.model_dump())
     return Differences(
@@ -153,7 +166,7 @@ def recorded_differences(a: Journal, b: Journal) -> Differences:
         )
         + _pair("imported weights", one.init_weights, other.init_weights),
         data=tuple(_differences(*data)),
-        numerics=tuple(_differences(*numerics)),
+        numerics=tuple(_differences(numerics[0], numerics[1])),
         code=tuple(_differences(*versions)) + _pair("commit", one.git_commit, other.git_commit),
         environment=tuple(
             _differences(

@@ -123,7 +123,9 @@ def _recorded(origin: Origin, step: int, differences: Differences) -> list[_Caus
         causes.append(_Cause(90, f"another recipe ({_some(differences.recipe)})"))
     early = origin == "state before the step" and step == 0
     if differences.numerics:
-        weight = 80 if origin in ARITHMETIC else 20
+        # Steps computed again under accepted numerics change the state before the step.
+        computed = origin in ARITHMETIC or (origin == "state before the step" and not early)
+        weight = 80 if computed else 20
         order = ("onednn", "intra_op_threads", "inter_op_threads", "op_determinism")
         keys = sorted(differences.numerics, key=lambda text: _place(text, order))
         causes += [_Cause(weight - i, f"other numerics: {text}") for i, text in enumerate(keys)]

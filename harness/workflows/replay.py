@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import DataSet
-from harness.errors import CheckpointError, UsageError
+from harness.errors import UsageError
 from harness.models.build import build_model
 from harness.models.transfer import freeze_trunk
 from harness.numerics.fingerprint import array_fingerprint, hex_of
@@ -96,9 +96,9 @@ class Replay:
         self.altered = differing(self.recorded_state(step), marks)
 
     def recorded_state(self, step: int) -> dict[str, str]:
-        """Tensor fingerprints that the journal has for the state after `step` steps."""
+        """Tensor fingerprints that the journal has last for the state after `step` steps."""
         found = [e for e in self.journal.checkpoints if e.step == step]
-        return dict(found[0].tensor_fingerprints) if found else {}
+        return dict(found[-1].tensor_fingerprints) if found else {}
 
     def state_marks(self) -> dict[str, str]:
         """Tensor fingerprints of the present state, in the order of the network."""
@@ -210,22 +210,3 @@ class Replay:
 def differing(expected: dict[str, str], found: dict[str, str]) -> tuple[str, ...]:
     """Names whose fingerprints differ, in the order of `found`; those only in one are left out."""
     return tuple(name for name, mark in found.items() if expected.get(name, mark) != mark)
-
-
-def saved_steps(folder: Path, journal: Journal) -> tuple[int, ...]:
-    """Steps whose state a replay can begin from: the initial one and each whole checkpoint.
-
-    A checkpoint that the journal does not name is left out: nothing tells
-    whether its state is the one that the run had. A run that began with
-    imported weights has its initial state in no file of its own.
-    """
-    started = journal.started
-    recorded = {event.step for event in journal.checkpoints}
-    steps = {0} if started.init_weights is None else set()
-    for checkpoint in sorted((folder / "checkpoints").glob("step-*")):
-        try:
-            loaded = read_checkpoint(checkpoint, started.run_id)
-        except CheckpointError:
-            continue
-        steps.add(loaded.step)
-    return tuple(sorted(steps & ({0} | recorded)))

@@ -1,4 +1,4 @@
-"""Open a run for replaying: pin this process as the run was pinned, find its data."""
+"""Open a run for replaying: pin this process as its steps were recorded, find its data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,6 @@ from harness.numerics.pins import pin_runtime, set_import_flags
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folders import data_of, find_runs
 from harness.record.schema import EffectiveNumerics
-from harness.workflows.run_folder import latest_numerics
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -48,18 +47,11 @@ def one_run(path: Path) -> Path:
     return found[0]
 
 
-def open_replay(folder: Path, data: Path | None) -> Opened:
-    """Pin this process to a run's numerics and build its training.
-
-    To be called before TensorFlow is imported.
-
-    Args:
-        folder: The run's folder.
-        data: Where its data set lies now; None takes the recorded place.
+def trained(folder: Path) -> Journal:
+    """The journal of a run that recorded at least one step.
 
     Raises:
         RecordError: there is no journal, or it has no steps.
-        DataError: the data set is not the run's.
     """
     journal = read_journal(folder)
     if journal.last_step == 0:
@@ -69,13 +61,31 @@ def open_replay(folder: Path, data: Path | None) -> Opened:
             expected="a run that was trained",
             remedy="train it first",
         )
-    recorded = latest_numerics(journal)
-    _pin(journal, recorded)
+    return journal
+
+
+def open_replay(
+    folder: Path, journal: Journal, data: Path | None, numerics: EffectiveNumerics
+) -> Opened:
+    """Pin this process to what a part of a run was recorded under, and build its training.
+
+    To be called before TensorFlow is imported.
+
+    Args:
+        folder: The run's folder.
+        journal: Its journal.
+        data: Where its data set lies now; None takes the recorded place.
+        numerics: In force when the steps to be replayed were recorded.
+
+    Raises:
+        DataError: the data set is not the run's.
+    """
+    _pin(journal, numerics)
     from harness.workflows.replay import Replay
 
-    devices = _devices(recorded)
+    devices = _devices(numerics)
     replay = Replay(folder, journal, _data(folder, journal, data), devices)
-    return Opened(replay, _differences(recorded, _effective(journal, devices)))
+    return Opened(replay, _differences(numerics, _effective(journal, devices)))
 
 
 def _pin(journal: Journal, recorded: EffectiveNumerics) -> None:

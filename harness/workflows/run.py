@@ -214,7 +214,17 @@ def _followed(
 
     if not job.share(f"seed {seed}"):
         return SeedOutcome(seed, folder.path, "already done", (), None)
-    run_ = SeedRun(request, seed, data, folder, None, surroundings, lambda _event: None, job)
+    run_ = SeedRun(
+        request,
+        seed,
+        data,
+        folder,
+        None,
+        surroundings,
+        lambda _event: None,
+        job,
+        lambda _text: None,
+    )
     try:
         finished = run_.execute()
     except DivergedError:
@@ -238,7 +248,7 @@ def _trained(
 
     say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
     with mirrored(request, folder, say) as publish:
-        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job)
+        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job, say)
         try:
             finished = run_.execute()
         except DivergedError as error:

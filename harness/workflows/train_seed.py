@@ -44,6 +44,7 @@ from harness.workflows.network import initial_network
 from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder, show
 from harness.workflows.request import RunRequest
+from harness.workflows.resuming import damage
 from harness.workflows.run_folder import RunFolder
 from harness.workflows.surroundings import (
     Identity,
@@ -72,6 +73,7 @@ class SeedRun:
     surroundings: Surroundings
     publish: Callable[[AnyEvent], None]
     job: Job
+    say: Callable[[str], None]
     state: TrainState = field(init=False)
     recorder: Recorder = field(init=False)
     checkpoints: CheckpointWriter = field(init=False)
@@ -208,7 +210,7 @@ class SeedRun:
         )
 
     def _begin(self) -> int:
-        """Record the start, or load the latest whole checkpoint and record the resume."""
+        """Record the start, or load the latest whole checkpoint, tell and record the resume."""
         around, now = self.surroundings, self.recorder.now
         if self.journal is None:
             started = started_event(
@@ -223,6 +225,8 @@ class SeedRun:
         if loaded is not None:
             from_arrays(self.state, loaded.arrays, str(loaded.folder))
         first = loaded.step if loaded else 0
+        for error in damage(self.folder, self.journal, passed_over, first):
+            self.say(f"warning: {error}")
         self.recorder.record(resumed_event(loaded, passed_over, self.request, around, now()))
         self.recorded = comparable_steps(self.journal, around.numerics.digest, first)
         return first

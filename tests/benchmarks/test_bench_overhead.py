@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import harness.training.step as step_module
 from harness.models.build import build_model
+from harness.numerics.fingerprint import step_marks
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.record.journal import JournalWriter
 from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
 from harness.training.loop import Hooks, Plan, Window, train
-from harness.training.state import create_state
+from harness.training.state import TrainState, create_state
 from harness.training.step import StepFunction, StepOutput, build_step
 from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder, show
@@ -40,6 +42,7 @@ BATCH = 32
 ROUNDS = 5
 STEPS = 4
 MOST = 0.02
+MOST_FINGERPRINT = 0.01
 LONG = 50_000
 PHASES = (Phase(epochs=1, rate=Constant(rate=1e-3)),)
 
@@ -89,11 +92,19 @@ def no_marks(*_tensors: Any) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.constant(0, tf.uint64), tf.constant(0, tf.uint64)
 
 
-@pytest.mark.slow
-def test_the_harness_costs_under_two_percent_of_the_step(
-    benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ResNet-50 v2, 224 px, batch 32: medians of rounds of a few steps, taken in turns."""
+@dataclass(frozen=True)
+class Compiled:
+    """ResNet-50 v2, 224 px, batch 32, compiled: with fingerprints, and bare without."""
+
+    state: TrainState
+    whole: StepFunction
+    bare: StepFunction
+    batch: dict[str, Any]
+    rate: tf.Tensor
+
+
+@pytest.fixture(scope="module")
+def steps() -> Compiled:
     recipe = APM5_RESNET50.model_copy(update={"batch": BATCH})
     state = create_state(build_model(recipe.model, classes=1000, seed=0), float16=False)
     strategy = tf.distribute.get_strategy()
@@ -102,15 +113,66 @@ def test_the_harness_costs_under_two_percent_of_the_step(
     rate = tf.constant(1e-3)
     whole = build_step(state, recipe, strategy)
     whole(image, batch["label"], rate)
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step_module, "step_marks", no_marks)
         bare = build_step(state, recipe, strategy)
         bare(image, batch["label"], rate)
+    return Compiled(state, whole, bare, batch, rate)
+
+
+@pytest.mark.slow
+def test_the_fingerprint_costs_under_one_percent_of_the_step(
+    benchmark: BenchmarkFixture, steps: Compiled
+) -> None:
+    """`step_marks` by itself on tensors of the step's shapes, and the step with and without it.
+
+    The bound is on the first: two steps in turns differ by several percent of noise.
+    """
+    image, label = steps.batch["image"], steps.batch["label"]
+    gradients = [tf.identity(v) for v in steps.state.trainable]
+    weights = [tf.identity(v) for v in steps.state.weights()]
+    times: dict[str, list[float]] = {"bare": [], "whole": [], "marks": []}
+
+    def marks() -> None:
+        step_marks(image, label, tf.constant(7.0), gradients, weights).whole.numpy()
+
+    def step(compiled: StepFunction) -> None:
+        compiled(image, label, steps.rate).loss.numpy()
+
+    def taken(name: str, work: Callable[..., None], *arguments: Any) -> None:
+        begun = time.perf_counter()
+        work(*arguments)
+        times[name].append(time.perf_counter() - begun)
+
+    def in_turns() -> None:
+        taken("bare", step, steps.bare)
+        taken("whole", step, steps.whole)
+        taken("marks", marks)
+
+    in_turns()
+    for series in times.values():
+        series.clear()
+    benchmark.pedantic(in_turns, rounds=3 * ROUNDS)
+    median = {name: statistics.median(series) for name, series in times.items()}
+    share = median["marks"] / median["bare"]
+    benchmark.extra_info |= times | {
+        "share": share,
+        "cost_in_turns": median["whole"] / median["bare"] - 1,
+    }
+    assert share < MOST_FINGERPRINT, median
+
+
+@pytest.mark.slow
+def test_the_harness_costs_under_two_percent_of_the_step(
+    benchmark: BenchmarkFixture, tmp_path: Path, steps: Compiled
+) -> None:
+    """Medians of rounds of a few steps, taken in turns."""
+    whole, bare, batch = steps.whole, steps.bare, steps.batch
     times: dict[str, list[float]] = {"bare": [], "harness": []}
 
     def bare_round() -> None:
         begun = time.perf_counter()
-        outputs = [bare(image, batch["label"], rate) for _ in range(STEPS)]
+        outputs = [bare(batch["image"], batch["label"], steps.rate) for _ in range(STEPS)]
         outputs[-1].loss.numpy()
         times["bare"].append((time.perf_counter() - begun) / STEPS)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.record.journal import FILE_NAME, Journal, read_journal
 
@@ -141,6 +142,31 @@ def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> Ended:
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=600)
     return Ended(process.returncode, stdout, stderr)
+
+
+def certify(
+    run: Command, *options: str, environment: tuple[tuple[str, str], ...] = ()
+) -> tuple[int, dict[str, Any]]:
+    """Exit code and certificate of `harness certify`."""
+    words = ("certify", str(run.folder), "--json", "--no-tracking", *options)
+    return _answer(words, dict(environment))
+
+
+def diff(a: Command, b: Command, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and answer of `harness diff`."""
+    return _answer(("diff", str(a.folder), str(b.folder), "--json", *options), {})
+
+
+def _answer(words: tuple[str, ...], environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
 
 
 @dataclass(frozen=True)

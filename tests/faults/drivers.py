@@ -32,8 +32,8 @@ def out_of_memory(at_step: int = 14) -> None:
     loop.train = train
 
 
-def nan_gradients(at_step: int = 13) -> None:
-    """A gradient is not a number from one step on: the batch's images are."""
+def nan_images(at_step: int = 13) -> None:
+    """The images are not numbers from one step on; a rectifier can hide that from the loss."""
     import tensorflow as tf
 
     from harness.training import loop
@@ -52,6 +52,51 @@ def nan_gradients(at_step: int = 13) -> None:
         return plain(step, *args, **kwargs)
 
     loop.train = train
+
+
+def nan_gradients(at_step: int = 13) -> None:
+    """One element of one gradient is not a number at a step; its loss is one."""
+    _replace_gradients(at_step, _last_element_nan)
+
+
+def nan_loss(at_step: int = 13) -> None:
+    """The loss is not a number at a step; its gradients are."""
+    import tensorflow as tf
+
+    def planted(here: tf.Tensor, loss: tf.Tensor, first: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.where(here, float("nan"), loss), first
+
+    _replace_gradients(at_step, planted)
+
+
+def _last_element_nan(here: Any, loss: Any, first: Any) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    last = tf.reshape(tf.equal(tf.range(tf.size(first)), tf.size(first) - 1), tf.shape(first))
+    return loss, tf.where(tf.logical_and(here, last), float("nan"), first)
+
+
+def _replace_gradients(at_step: int, plant: Callable[..., tuple[Any, Any]]) -> None:
+    """Have `plant` change the loss and the first gradient of one step, within the graph."""
+    import tensorflow as tf
+
+    from harness.training import step as step_module
+
+    plain = step_module._gradients
+
+    def gradients(state: Any, recipe: Any) -> Callable[..., Any]:
+        compute = plain(state, recipe)
+        calls = tf.Variable(0, trainable=False)
+
+        def planted(image: tf.Tensor, label: tf.Tensor) -> Any:
+            loss, correct, (first, *others) = compute(image, label)
+            loss, first = plant(tf.equal(calls, at_step), loss, first)
+            calls.assign_add(1)
+            return loss, correct, [first, *others]
+
+        return planted
+
+    step_module._gradients = gradients
 
 
 def clock_jumping_back() -> None:
@@ -76,7 +121,14 @@ def other_order() -> None:
 
 FAULTS = {
     fault.__name__: fault
-    for fault in (out_of_memory, nan_gradients, clock_jumping_back, other_order)
+    for fault in (
+        out_of_memory,
+        nan_images,
+        nan_gradients,
+        nan_loss,
+        clock_jumping_back,
+        other_order,
+    )
 }
 
 

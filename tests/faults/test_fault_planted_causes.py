@@ -1,32 +1,20 @@
 """Pairs of runs with one planted cause: `harness diff` names it first."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.training.checkpoint import folder_name, read_checkpoint, write_checkpoint
-from tests.faults.command import Command
+from tests.faults.command import Command, certify, diff
 from tests.faults.conftest import Row
 
 EPOCH = ("--no-tracking", "--steps", "10")
 STEPS = ("--no-tracking", "--steps", "4")
 SHORT = ("--no-tracking", "--steps", "2")
-
-
-def diff(a: Command, b: Command, *options: str) -> tuple[int, dict[str, Any]]:
-    words = [sys.executable, "-m", "harness", "diff", str(a.folder), str(b.folder), "--json"]
-    done = subprocess.run([*words, *options], capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 def trained(command: Command) -> Command:
@@ -125,19 +113,6 @@ def test_equal_runs_are_equal(base: Command, tmp_path: Path, table: list[Row]) -
     assert (code, found["first"], found["common_steps"]) == (0, None, 4)
 
 
-def certify(run: Command, *options: str) -> tuple[int, dict[str, Any]]:
-    words = [sys.executable, "-m", "harness", "certify", str(run.folder), "--json", "--no-tracking"]
-    done = subprocess.run(
-        [*words, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
 @pytest.mark.slow
 def test_certificate_of_an_honest_run(base: Command, table: list[Row]) -> None:
     code, found = certify(base, "--from", "0")
@@ -163,3 +138,39 @@ def test_certificate_of_an_altered_journal(base: Command, tmp_path: Path, table:
     assert code == 1
     assert found["level"] == "data"
     assert "first differing step is 3, in its loss" in found["statement"]
+
+
+ELSEWHERE = (("OMP_DYNAMIC", "false"),)
+"""A variable that can change bits and was not set for the run: bits are not promised."""
+
+
+@pytest.mark.slow
+def test_certificate_from_another_machine(base: Command, tmp_path: Path, table: list[Row]) -> None:
+    code, found = certify(base, "--from", "0", "--tolerance", "0.002", environment=ELSEWHERE)
+    assert (code, found["exact"], found["agrees"], found["level"]) == (0, False, True, "step")
+    assert "within a relative tolerance of 0.002" in found["statement"]
+    assert "weaker certificate" in found["statement"]
+    table.append(Row("certify: another machine", "10 steps", found["level"], None, code))
+
+    command = replace(base, runs=tmp_path / "runs")
+    shutil.copytree(base.runs, command.runs)
+    path = command.journal().path
+    true = next(w for w in command.journal().steps if 3 in w.step)
+    loss = true.loss[true.step.index(3)]
+    path.write_text(path.read_text().replace(repr(loss), repr(loss + 0.25)))
+    code, found = certify(command, "--from", "0", environment=ELSEWHERE)
+    table.append(Row("certify: altered loss, elsewhere", "step 3", found["level"], None, code))
+    assert (code, found["agrees"]) == (1, False)
+    assert "first step beyond the tolerance is 3, in its loss" in found["statement"]
+
+
+@pytest.mark.slow
+def test_an_altered_state_differs_on_every_machine(
+    base: Command, tmp_path: Path, table: list[Row]
+) -> None:
+    command = a_flipped_bit(base, tmp_path / "runs")
+    code, found = certify(command, "--from", "2", environment=ELSEWHERE)
+    table.append(Row("certify: altered state, elsewhere", "step 2", "differs", None, code))
+    assert (code, found["exact"], found["agrees"]) == (1, False, False)
+    assert found["segments"][0]["altered_state"] == ["weights/fully_connected/kernel"]
+    assert "saved state of step 2 is not what the journal recorded" in found["statement"]

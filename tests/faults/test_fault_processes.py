@@ -1,7 +1,9 @@
 """Signals, a second process, memory, the clock and numbers that are none."""
 
+import math
 import os
 import signal
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from tests.faults.command import (
     Command,
     Ended,
     bits_of,
+    certify,
     check_counted_once,
+    diff,
     kill,
     wait_for_step,
 )
@@ -51,7 +55,8 @@ def test_sigterm_and_a_second_process(
     second = command.finish()
     first.send_signal(signal.SIGCONT)
     assert second.exit_code == 2, second.stderr
-    assert f"another process is training this run: process {first.pid} on " in second.stderr
+    holder = f"process {first.pid} on {socket.gethostname()}"
+    assert f"another process is training this run: {holder}\n" in second.stderr
     table.append(Row("second process", "step 3", "refused, first named", None, second.exit_code))
     step = check_preempted(command, kill(first, signal.SIGTERM), "SIGTERM")
     table.append(Row("SIGTERM", f"step {step}", "checkpoint written", None, 75))
@@ -100,17 +105,36 @@ def test_out_of_memory(
 
 
 @pytest.mark.slow
-def test_numbers_that_are_none(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
-    command = replace(stopped.copy(tmp_path), fault="nan_gradients")
-    for attempt in ("NaN gradients", "the same command again"):
+@pytest.mark.parametrize(
+    ("fault", "finite"),
+    [("nan_images", None), ("nan_gradients", (True, False)), ("nan_loss", (False, True))],
+)
+def test_numbers_that_are_none(
+    fault: str,
+    finite: tuple[bool, bool] | None,
+    stopped: Stopped,
+    tmp_path: Path,
+    table: list[Row],
+) -> None:
+    """Step 27 is named where only its loss or only one element of its gradients is none.
+
+    `finite` tells of its loss and of its gradient norm; None where kernels decide.
+    """
+    command = replace(stopped.copy(tmp_path), fault=fault)
+    for attempt in (fault.replace("_", " "), "the same command again"):
         ended = command.finish()
         assert ended.exit_code == 4, ended.stderr
+        assert "Traceback" not in ended.stderr
         finished = command.journal().finished
         assert finished is not None
         assert finished.status == "diverged"
-        assert "step 27 is not finite" in finished.detail
+        assert "the loss or gradient of step 27 is not finite" in finished.detail
         assert "last good checkpoint: step-0000000027" in finished.detail
         table.append(Row(attempt, "step 27", "diverged", None, ended.exit_code))
+    last = command.journal().steps[-1]
+    assert last.step[0] == finished.step == 27
+    found = (math.isfinite(last.loss[0]), math.isfinite(last.gradient_norm[0]))
+    assert found == finite or (finite is None and found != (True, True))
 
 
 @pytest.mark.slow
@@ -127,8 +151,13 @@ def test_clock_jumping_back(
 
 
 @pytest.mark.slow
-def test_other_numerics(stopped: Stopped, tmp_path: Path, table: list[Row]) -> None:
-    """Refused with the keys that differ; accepted, the steps computed again may have other bits."""
+def test_other_numerics(
+    stopped: Stopped, tmp_path: Path, uninterrupted: Reference, table: list[Row]
+) -> None:
+    """Refused with the keys that differ; accepted, the steps computed again may have other bits.
+
+    The run stays an honest one: each part repeats under its own numerics.
+    """
     without = ("--no-tracking", "--set", "numerics.onednn=false")
     command = replace(stopped.copy(tmp_path), extra=without)
     tear_latest(command)
@@ -143,6 +172,26 @@ def test_other_numerics(stopped: Stopped, tmp_path: Path, table: list[Row]) -> N
     (resumed,) = [e for e in command.journal().interruptions if e.event == "resumed"]
     assert (resumed.step, resumed.accepted_numerics, resumed.numerics.onednn) == (12, True, False)
     table.append(Row("other numerics", "--accept-numerics", "went on", None, ended.exit_code))
+
+    code, certificate = certify(command, "--whole")
+    table.append(Row("certify: other numerics", "from step 14", certificate["level"], True, code))
+    assert (code, certificate["level"], certificate["exact"]) == (0, "step", True)
+    assert certificate["numerics_changes"] == [14]
+    # Three checkpoints are kept: the states at the change are gone.
+    spans = [(s["first_step"], s["end_step"]) for s in certificate["segments"]]
+    assert spans == [(0, 14), (36, 40)]
+    assert certificate["unreachable_steps"] == 36 - 14
+    assert (certificate["final_weights_equal"], certificate["predictions_equal"]) == (True, True)
+    assert "bits are promised only between such changes" in certificate["statement"]
+    assert "22 further steps could not be replayed" in certificate["statement"]
+
+    code, found = diff(uninterrupted.command, command)
+    table.append(Row("diff: other numerics", f"step {found['first']['step']}",
+                     found["causes"][0][:60], None, code))  # fmt: skip
+    assert code == 1
+    assert found["first"]["step"] == 14
+    assert found["causes"][0].startswith("other numerics: onednn: True | False")
+    assert found["finding"]["not_reproduced"] == []
 
 
 def tear_latest(command: Command) -> None:

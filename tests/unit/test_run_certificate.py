@@ -3,19 +3,16 @@
 import math
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness.record.certificate import Level, Part, Segment, StepDifference
-from harness.record.journal import JournalWriter, read_journal
-from harness.training.checkpoint import write_checkpoint
 from harness.workflows.certificate import (
     StepRecord,
     audit_chances,
     drawn_segments,
     exact_level,
+    first_beyond,
     first_difference,
     lowest,
     parted,
@@ -23,28 +20,12 @@ from harness.workflows.certificate import (
     tolerant_level,
 )
 from harness.workflows.certificate_text import statement_of
-from harness.workflows.replay import saved_steps
-from tests.record_samples import SampleRun, checkpoint, started, windows
+from tests.record_samples import SampleRun, windows
 
 SAME = StepRecord(
     learning_rate=0.1, batch="b" * 16, loss=1.5, gradient_norm=2.0, fingerprint="f" * 16
 )
 OTHER = "0" * 16
-
-
-def test_a_replay_begins_only_from_states_that_the_journal_names(tmp_path: Path) -> None:
-    run = SampleRun(steps=20)
-    with JournalWriter(tmp_path / "journal.jsonl") as journal:
-        journal.append(started(run))
-        for window in windows(run):
-            journal.append(window)
-        journal.append(checkpoint(run, 5))
-        journal.append(checkpoint(run, 15))
-    for step in (5, 10):
-        state = {"step": np.int64(step)}
-        write_checkpoint(tmp_path / "checkpoints", step, run.run_id, state, lambda: None)
-    # 10 is whole but in no event, 15 has an event but no file.
-    assert saved_steps(tmp_path, read_journal(tmp_path)) == (0, 5)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +95,38 @@ def test_levels_within_a_tolerance(losses: tuple[float, float], batches: str, le
     assert tolerant_level(expected, found, 1e-3) == level
 
 
+NEAR = replace(SAME, loss=1.5001, gradient_norm=2.0001, batch=OTHER, fingerprint=OTHER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({}, None),
+        ({"loss": 1.6}, ("loss", "1.6", "1.5")),
+        ({"loss": math.nan}, ("loss", "nan", "1.5")),
+        ({"gradient_norm": 2.1}, ("gradients", "norm 2.1", "norm 2.0")),
+        ({"learning_rate": 0.2, "loss": 1.6}, ("learning rate", "0.2", "0.1")),
+    ],
+)
+def test_the_first_step_beyond_a_tolerance(
+    changes: dict[str, float], difference: tuple[Part, str, str] | None
+) -> None:
+    expected = dict.fromkeys(range(4), SAME)
+    found = {0: NEAR, 1: NEAR, 2: replace(NEAR, **changes), 3: replace(NEAR, **changes)}
+    told = first_beyond(expected, found, 1e-3)
+    if difference is None:
+        assert told is None
+        return
+    part, here, there = difference
+    assert told == StepDifference(step=2, part=part, found=here, expected=there)
+    assert tolerant_level(expected, found, 1e-3) == "forward"
+
+
+def test_a_run_that_diverged_agrees_with_a_replay_that_does() -> None:
+    expected = {0: replace(SAME, loss=math.nan, gradient_norm=math.nan)}
+    assert tolerant_level(expected, dict(expected), 1e-3) == "step"
+
+
 def test_records_of_an_event() -> None:
     (window, *_) = windows(SampleRun())
     records = records_of(0, window)
@@ -163,8 +176,23 @@ def test_a_difference_is_told_with_step_and_tensor() -> None:
         difference=StepDifference(step=13, part="loss", found="1.0", expected="1.5"),
         altered_state=("weights/conv0/kernel",),
     )
-    text = statement_of((segment,), "data", agrees=False, exact=True, audit=None)
+    text = statement_of((segment,), "data", agrees=False, tolerance=None, audit=None)
     assert "weights/conv0/kernel differs" in text
     assert "first differing step is 13, in its loss: 1.0 here, 1.5 in the journal" in text
     assert "weaker" not in text
-    assert "weaker" in statement_of((segment,), "data", agrees=False, exact=False, audit=None)
+    text = statement_of((segment,), "data", agrees=False, tolerance=0.002, audit=None)
+    assert "within a relative tolerance of 0.002" in text
+    assert "first step beyond the tolerance is 13, in its loss" in text
+    assert "weaker" in text
+
+
+def test_a_change_of_numerics_and_what_it_puts_out_of_reach_are_told() -> None:
+    segment = Segment(first_step=0, end_step=14, level="step")
+    text = statement_of(
+        (segment,), "step", agrees=True, tolerance=None, audit=None, changes=(14,),
+        unreachable_steps=6,
+    )  # fmt: skip
+    assert "went on under other numerics at step 14" in text
+    assert "6 further steps could not be replayed" in text
+    text = statement_of((segment,), "step", agrees=True, tolerance=None, audit=None)
+    assert "numerics" not in text

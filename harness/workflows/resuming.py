@@ -1,0 +1,36 @@
+"""What a resume found damaged and passed over, in words for the person who resumes."""
+
+from collections.abc import Iterator
+
+from harness.errors import CheckpointError, HarnessError, RecordError
+from harness.record.journal import Journal
+from harness.workflows.run_folder import RunFolder
+
+
+def damage(
+    folder: RunFolder, journal: Journal, passed_over: tuple[str, ...], first: int
+) -> Iterator[HarnessError]:
+    """What is told and does not end the run.
+
+    Args:
+        folder: The run's.
+        journal: As it was before anything was appended.
+        passed_over: Newer checkpoints, each with the reason.
+        first: Step that the run goes on from.
+    """
+    if journal.torn_bytes:
+        yield RecordError(
+            f"the journal's last line was torn; its {journal.torn_bytes} bytes were dropped",
+            where=str(folder.journal),
+            expected="whole lines; a process that is killed while it writes can leave such an end",
+            remedy="nothing: what the line recorded is done again",
+        )
+    if passed_over:
+        yield CheckpointError(
+            f"{len(passed_over)} of the newest checkpoints could not be gone on from: "
+            + "; ".join(passed_over),
+            where=str(folder.checkpoints),
+            expected="whole checkpoints that are not ahead of the journal",
+            remedy=f"nothing: the run goes on from step {first} and computes the steps after it "
+            "again; where it happens often, look at the disk",
+        )
