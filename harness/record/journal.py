@@ -147,31 +147,43 @@ def parse_event(line: bytes, path: Path, number: int) -> AnyEvent:
     """
     where = f"{path}, line {number}"
     try:
+        event = EVENT.validate_json(line)
+    except ValidationError as error:
+        raise _malformed(line, where, error) from error
+    if event.schema_version > SCHEMA_VERSION:
+        raise _newer(event.schema_version, where)
+    return event
+
+
+def _malformed(line: bytes, where: str, error: ValidationError) -> RecordError:
+    """Why a line is no event; only such a line is parsed twice."""
+    try:
         version = json.loads(line).get("schema_version")
-    except (ValueError, AttributeError) as error:
-        raise RecordError(
+    except (ValueError, AttributeError):
+        return RecordError(
             "a line of the journal is not a JSON object",
             where=where,
             expected="one event a line",
             remedy="restore the file from a copy; lines are never edited",
-        ) from error
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise RecordError(
-            f"the journal has schema version {version}",
-            where=where,
-            expected=f"at most {SCHEMA_VERSION}",
-            remedy="read it with the newer harness that wrote it",
         )
-    try:
-        return EVENT.validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecordError(
-            f"an event is malformed: {first['msg']}",
-            where=f"{where}, field {'.'.join(str(p) for p in first['loc'])}",
-            expected=f"an event of schema version {SCHEMA_VERSION}",
-            remedy="restore the file from a copy; lines are never edited",
-        ) from error
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        return _newer(version, where)
+    first = error.errors()[0]
+    return RecordError(
+        f"an event is malformed: {first['msg']}",
+        where=f"{where}, field {'.'.join(str(p) for p in first['loc'])}",
+        expected=f"an event of schema version {SCHEMA_VERSION}",
+        remedy="restore the file from a copy; lines are never edited",
+    )
+
+
+def _newer(version: int, where: str) -> RecordError:
+    return RecordError(
+        f"the journal has schema version {version}",
+        where=where,
+        expected=f"at most {SCHEMA_VERSION}",
+        remedy="read it with the newer harness that wrote it",
+    )
 
 
 def _check_consecutive(journal: Journal) -> None:
