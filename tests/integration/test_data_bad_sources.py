@@ -182,6 +182,22 @@ def test_faults_inside_the_training_tar_are_named(
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
+def test_a_tar_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, labels = write_tars(tmp_path / "in")
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # Permissions do not bind the superuser, who may be running this.
+    monkeypatch.setattr(tarfile, "open", denied)
+    with pytest.raises(DataError, match="cannot be read: Permission denied") as caught:
+        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    assert caught.value.where == str(source / source_tars.TRAIN_TAR)
+    assert "permissions" in str(caught.value.remedy)
+
+
 def without_class(files: dict[str, bytes], wnid: str) -> dict[str, bytes]:
     labels = val_labels()
     return {name: raw for name, raw in files.items() if labels[name.split(".")[0]] != wnid}
