@@ -74,9 +74,9 @@ def refuse_labels_without_image(labels: dict[str, str], names: set[str], where: 
     missing = sorted(labels.keys() - {name.split(".", maxsplit=1)[0] for name in names})
     if missing:
         raise DataError(
-            f"the labels name {len(missing):,} images that are missing: {', '.join(missing[:5])}",
+            f"{len(missing):,} of {len(labels):,} labels have no image: {', '.join(missing[:5])}",
             where=where,
-            expected=f"the {len(labels):,} images of the label list",
+            expected="every image of the label list",
             remedy="add the images, or take their lines out of the list",
         )
 

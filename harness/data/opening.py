@@ -234,7 +234,7 @@ def _refuse_empty_classes(rows: pa.Table, source: ImageSource) -> None:
             raise DataError(
                 f"{len(empty)} of {len(source.classes)} classes have no image in {split}: "
                 f"{', '.join(empty[:5])}",
-                where=str(source.root),
+                where=str(source.origin),
                 expected="every class in train and in val",
                 remedy="add their images, or take the classes out of the source",
             )

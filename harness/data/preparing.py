@@ -54,6 +54,10 @@ class ImageSource(Protocol):
         """Folder that paths are relative to."""
 
     @property
+    def origin(self) -> Path:
+        """What was given as the source; for messages."""
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes in label order."""
 
@@ -139,7 +143,7 @@ class Preparation:
         unpacked: set[str] = set()
         for image, raw in self.source.items(self._read):
             if raw is not None:
-                _refuse_second(image, unpacked, self.source.root)
+                _refuse_second(image, unpacked, self.source.origin)
             place = self.known.get(image.path)
             if place is not None and self._unchanged(image, raw, place):
                 self.kept.append(place)
@@ -280,13 +284,13 @@ def in_tasks(items: Iterator[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _refuse_second(image: SourceImage, unpacked: set[str], root: Path) -> None:
+def _refuse_second(image: SourceImage, unpacked: set[str], origin: Path) -> None:
     """Two threads would write one file, and the second image would replace the first."""
     if image.path in unpacked:
         raise DataError(
             f"two images have the id {image.id}",
-            where=str(root / image.path),
-            expected="each image once in the archive it comes from",
+            where=str(origin),
+            expected="each image once",
             remedy="the archive is not the published one: download it again",
         )
     unpacked.add(image.path)

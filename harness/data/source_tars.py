@@ -59,6 +59,11 @@ class TarSource:
     count: int | None = None
 
     @property
+    def origin(self) -> Path:
+        """The tars' folder."""
+        return self.folder
+
+    @property
     def size_bytes(self) -> int:
         """Size of both tars."""
         return sum((self.folder / name).stat().st_size for name in (TRAIN_TAR, VAL_TAR))

@@ -50,6 +50,11 @@ class Source:
     classes: tuple[str, ...]
 
     @property
+    def origin(self) -> Path:
+        """The images' folder is what was given."""
+        return self.root
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all images."""
         return sum(image.size_bytes for image in self.images)

@@ -212,7 +212,7 @@ def without_one(files: dict[str, bytes], _wnid: str) -> dict[str, bytes]:
     ("change", "listed", "named"),
     [
         (without_class, False, rf"no image in val: {WNIDS[2]}"),
-        (without_one, True, rf"missing: {VAL.format(3)}"),
+        (without_one, True, rf"1 of 6 labels have no image: {VAL.format(3)}"),
     ],
     ids=["class without images", "label without image"],
 )
