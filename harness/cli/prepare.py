@@ -28,6 +28,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--workers", type=click.IntRange(1), help="Threads; default one per core.")
 @click.option("--rehash", is_flag=True, help="Read every file again, even unchanged ones.")
+@click.option(
+    "--decode",
+    is_flag=True,
+    help="Decode every image too, to find damage behind a sound header; slower, reads every file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
 def command(
     source: Path,
@@ -38,6 +43,7 @@ def command(
     class_order: str | None,
     workers: int | None,
     rehash: bool,
+    decode: bool,
     as_json: bool,
 ) -> None:
     """Inspect every image of --source and write the manifest to --out.
@@ -67,6 +73,7 @@ def command(
             order=cast("Any", class_order),
             workers=workers,
             rehash=rehash,
+            decode=decode,
             on_progress=on_progress,
         )
     click.echo(prepared.description.model_dump_json(indent=2) if as_json else render(prepared))

@@ -6,13 +6,20 @@ the same decoder as everything else. Originals are never touched.
 """
 
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 400_000_000
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
+    struct.error, zlib.error, MemoryError, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's readers raise at damaged files: their parsers trust what a header says."""
 
 
 class UnreadableImageError(ValueError):
@@ -49,7 +56,7 @@ def to_png(raw: bytes) -> Picture:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError("the file is no image that can be read") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _DAMAGE as error:
         raise UnreadableImageError(f"the image is damaged: {error}") from error
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)

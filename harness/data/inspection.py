@@ -49,13 +49,18 @@ def inspect(raw: bytes) -> Inspection:
     return inspect_all([raw])[0]
 
 
-def inspect_all(raws: Sequence[bytes]) -> list[Inspection]:
+def inspect_all(raws: Sequence[bytes], *, decode: bool = False) -> list[Inspection]:
     """Inspect several files' bytes, as `inspect` does one's.
 
     One TensorFlow call gives all their fingerprints: a call for each costs as
     much of the interpreter's lock as half a photograph's SHA-256.
+
+    Args:
+        raws: the files' bytes.
+        decode: decode JPEG files completely; a damaged one whose header and end
+            are sound is refused then.
     """
-    found = [_inspect_content(raw) for raw in raws]
+    found = [_inspect_content(raw, decode) for raw in raws]
     read = [raw if f.converted is None else f.converted for raw, f in zip(raws, found, strict=True)]
     marks = farmhash64(read)
     return [replace(f, farmhash64=mark) for f, mark in zip(found, marks, strict=True)]
@@ -69,7 +74,7 @@ def farmhash64(raws: Sequence[bytes]) -> list[int]:
     return [int.from_bytes(mark.tobytes(), "little") for mark in fingerprints.numpy()]
 
 
-def _inspect_content(raw: bytes) -> Inspection:
+def _inspect_content(raw: bytes, decode: bool) -> Inspection:
     """All but the fingerprint, which is 0."""
     sha256 = hashlib.sha256(raw).hexdigest()
     encoding, colour_model, size, orientation, reason = "unknown", "unknown", (0, 0), 1, ""
@@ -77,7 +82,7 @@ def _inspect_content(raw: bytes) -> Inspection:
     png: bytes | None = None
     try:
         if raw[:2] == SOI:
-            encoding, colour_model, size, orientation, reason = _inspect_jpeg(raw)
+            encoding, colour_model, size, orientation, reason = _inspect_jpeg(raw, decode)
         else:
             reason = "is no JPEG file"
         if reason:
@@ -103,12 +108,12 @@ def _inspect_content(raw: bytes) -> Inspection:
     )
 
 
-def _inspect_jpeg(raw: bytes) -> tuple[str, str, tuple[int, int], int, str]:
+def _inspect_jpeg(raw: bytes, decode: bool) -> tuple[str, str, tuple[int, int], int, str]:
     """Encoding, colour model, size, orientation, and why it must be converted (or "").
 
     Raises:
         BadHeaderError: the header is damaged.
-        UnreadableImageError: the file is cut short.
+        UnreadableImageError: the file is cut short, or does not decode.
     """
     header = read_jpeg_header(raw)
     encoding = "jpeg_progressive" if header.process == 2 else "jpeg"
@@ -118,19 +123,21 @@ def _inspect_jpeg(raw: bytes) -> tuple[str, str, tuple[int, int], int, str]:
     elif header.process not in DECODABLE_PROCESSES or header.precision != 8:
         reason = f"has coding process {header.process} with {header.precision} bits"
     if EOI not in raw[-TAIL_BYTES:]:
-        _decode_completely(raw)
+        _decode_completely(raw, "the file is cut short")
+    elif decode and not reason:
+        _decode_completely(raw, "the content is damaged: it does not decode")
     return encoding, header.colour_model, (header.width, header.height), header.orientation, reason
 
 
-def _decode_completely(raw: bytes) -> None:
+def _decode_completely(raw: bytes, otherwise: str) -> None:
     """A JPEG without its end marker is accepted only if every line of it decodes.
 
     Raises:
-        UnreadableImageError: the file is cut short.
+        UnreadableImageError: it does not; the text is `otherwise`.
     """
     import tensorflow as tf
 
     try:
         tf.io.decode_jpeg(raw, dct_method="INTEGER_ACCURATE")
     except tf.errors.InvalidArgumentError as error:
-        raise UnreadableImageError("the file is cut short") from error
+        raise UnreadableImageError(otherwise) from error

@@ -13,6 +13,9 @@ from harness.data.class_order import CLASSES, Order, class_orders
 from harness.errors import DataError
 
 VAL_NAME = "ILSVRC2012_val_{:08d}"
+VAL_LABELS = 50_000
+"""Labels of ImageNet's whole validation set."""
+
 KAGGLE_HEADER = "ImageId,PredictionString"
 FIRST_LABELS: dict[Order, tuple[int, ...]] = {
     "devkit": (489, 360, 170, 821, 296),
@@ -36,7 +39,7 @@ def read_val_labels(path: Path, order: Order | None = None) -> dict[str, str]:
     Raises:
         DataError: unreadable, a bad line (named), or an order that cannot be told.
     """
-    lines = _lines(path)
+    lines = read_lines(path)
     if lines[0].strip() == KAGGLE_HEADER:
         return _kaggle(lines[1:], path)
     if len(lines[0].split()) > 1:
@@ -55,6 +58,29 @@ def tfds_val_labels() -> Path | None:
     return None
 
 
+def refuse_labels_without_image(labels: dict[str, str], names: set[str], where: str) -> None:
+    """Each label needs its image, unless the list is ImageNet's whole one: it serves subsets too.
+
+    Args:
+        labels: by the images' names without extension.
+        names: file names of the images that there are.
+        where: they are, for the message.
+
+    Raises:
+        DataError: an image is missing.
+    """
+    if len(labels) == VAL_LABELS:
+        return
+    missing = sorted(labels.keys() - {name.split(".", maxsplit=1)[0] for name in names})
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of {len(labels):,} labels have no image: {', '.join(missing[:5])}",
+            where=where,
+            expected="every image of the label list",
+            remedy="add the images, or take their lines out of the list",
+        )
+
+
 def label_number(text: str, classes: int, path: Path, line: int) -> int:
     """A label from a list file.
 
@@ -63,7 +89,7 @@ def label_number(text: str, classes: int, path: Path, line: int) -> int:
     """
     if text.isascii() and text.isdigit() and int(text) < classes:
         return int(text)
-    raise _bad_line(path, line, f"the label {text!r}", f"an integer from 0 to {classes - 1}")
+    raise bad_line(path, line, f"the label {text!r}", f"an integer from 0 to {classes - 1}")
 
 
 def order_of(labels: dict[str, int]) -> Order | None:
@@ -86,14 +112,17 @@ def read_named_labels(lines: list[str], path: Path, classes: int) -> list[tuple[
     for number, line in enumerate(lines, 1):
         parts = line.rsplit(maxsplit=1)
         if len(parts) != 2:
-            raise _bad_line(path, number, repr(line), "an image path, a space and a label")
+            raise bad_line(path, number, repr(line), "an image path, a space and a label")
         pairs.append((parts[0].strip(), label_number(parts[1], classes, path, number)))
     return pairs
 
 
 def _named(lines: list[str], path: Path, order: Order | None) -> dict[str, str]:
-    pairs = read_named_labels(lines, path, CLASSES)
-    labels = {name.rsplit("/", 1)[-1].split(".")[0]: label for name, label in pairs}
+    labels: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    for line, (name, label) in enumerate(read_named_labels(lines, path, CLASSES), 1):
+        stem = name.rsplit("/", 1)[-1].split(".")[0]
+        _refuse_contradiction(labels.setdefault(stem, label), label, seen, stem, path, line)
     order = checked_order(labels, order, path)
     wnids = class_orders().ids_in(order)
     return {name: wnids[label] for name, label in labels.items()}
@@ -134,35 +163,38 @@ def _bare(lines: list[str], path: Path) -> dict[str, str]:
         elif text in known:
             wnid = text
         else:
-            raise _bad_line(path, number, repr(text), "a WordNet id or a class id from 1 to 1000")
+            raise bad_line(path, number, repr(text), "a WordNet id or a class id from 1 to 1000")
         labels[VAL_NAME.format(number)] = wnid
     return labels
 
 
 def _kaggle(lines: list[str], path: Path) -> dict[str, str]:
     known = set(class_orders().wnids)
-    labels = {}
+    labels: dict[str, str] = {}
+    seen: dict[str, int] = {}
     for number, line in enumerate(lines, 2):
         name, _, prediction = line.partition(",")
         wnid = prediction.split(" ", 1)[0]
         if wnid not in known:
-            raise _bad_line(path, number, repr(wnid), "a WordNet id after the comma")
-        labels[name] = wnid
+            raise bad_line(path, number, repr(wnid), "a WordNet id after the comma")
+        _refuse_contradiction(labels.setdefault(name, wnid), wnid, seen, name, path, number)
     return labels
 
 
-def _lines(path: Path) -> list[str]:
-    lines = read_lines(path)
-    if not lines:
-        raise _bad_line(path, 1, "nothing", "one line per image")
-    return lines
+def _refuse_contradiction(
+    earlier: int | str, label: int | str, seen: dict[str, int], name: str, path: Path, line: int
+) -> None:
+    first = seen.setdefault(name, line)
+    if earlier != label:
+        found = f"the label {label} for {name}, which line {first} gives the label {earlier}"
+        raise bad_line(path, line, found, "one label for each image")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text file that are not blank.
+    """Lines of a text file that are not blank; at least one.
 
     Raises:
-        DataError: unreadable or no text.
+        DataError: unreadable, no text, or empty.
     """
     try:
         text = path.read_text("utf-8")
@@ -173,10 +205,14 @@ def read_lines(path: Path) -> list[str]:
             expected="a text file with one line per image",
             remedy="check the path and its permissions",
         ) from error
-    return [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise bad_line(path, 1, "nothing", "one line per image")
+    return lines
 
 
-def _bad_line(path: Path, line: int, found: str, expected: str) -> DataError:
+def bad_line(path: Path, line: int, found: str, expected: str) -> DataError:
+    """The error about one line of a list."""
     return DataError(
         f"line {line} has {found}",
         where=str(path),

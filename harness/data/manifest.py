@@ -7,7 +7,6 @@ they were packed does not matter.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, ValidationError
 
 from harness.data.texts import text_buffer
+from harness.data.writing import write_durably
 from harness.errors import DataError
 from harness.recipes.values import Frozen
 from harness.record.schema import DataIdentity
@@ -108,14 +108,18 @@ def _digest_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
 
 
 def write_manifest(rows: pa.Table, description: Description, folder: Path) -> None:
-    """Write both files atomically; `dataset.json` last, so that it vouches for the manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{MANIFEST}.tmp"
-    pq.write_table(rows, temporary, compression="zstd", row_group_size=ROWS_PER_GROUP)
-    replace_durably(temporary, folder / MANIFEST)
-    temporary = folder / f".{DESCRIPTION}.tmp"
-    temporary.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    replace_durably(temporary, folder / DESCRIPTION)
+    """Write both files atomically; `dataset.json` last, so that it vouches for the manifest.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+
+    def write_rows(path: Path) -> None:
+        pq.write_table(rows, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+    text = description.model_dump_json(indent=2) + "\n"
+    write_durably(folder / MANIFEST, write_rows)
+    write_durably(folder / DESCRIPTION, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def read_description(folder: Path) -> Description:
@@ -152,13 +156,6 @@ def read_manifest(folder: Path, columns: list[str] | None = None) -> pa.Table:
     if rows is None:
         raise _unreadable(path, f"its columns are {', '.join(schema.names)}")
     return rows
-
-
-def replace_durably(temporary: Path, target: Path) -> None:
-    """Sync a finished temporary file and rename it into place."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(target)
 
 
 def _unreadable(path: Path, found: str) -> DataError:

@@ -25,9 +25,10 @@ from harness.data.preparing import (
     Preparation,
     remove_parts,
 )
-from harness.data.sources import Source
+from harness.data.sources import SPLITS, Source
 from harness.data.texts import Texts
-from harness.data.truths import kind_of, known_truths
+from harness.data.truths import images_per_class, kind_of, known_truths
+from harness.data.writing import make_folder
 from harness.errors import DataError
 from harness.measure.machine import usable_cores
 from harness.record.schema import DataDecisions, DataIdentity
@@ -61,6 +62,7 @@ def build(
     *,
     workers: int | None = None,
     rehash: bool = False,
+    decode: bool = False,
     on_progress: OnProgress = lambda _: None,
 ) -> Description:
     """Inspect a source and write its manifest and description to `out`.
@@ -70,20 +72,25 @@ def build(
         out: folder for the manifest and converted copies.
         workers: threads; None takes one per core.
         rehash: inspect everything anew, whatever an earlier preparation knows.
+        decode: decode every image, not only its header; inspects everything anew.
         on_progress: called as images are done.
 
     Raises:
-        DataError: a file cannot be read, or two images have one id.
-        MachineError: the disk is full.
+        DataError: a file cannot be read, two images have one id, or a class has
+            no image in a split.
+        MachineError: the disk is full or `out` cannot be written.
     """
+    make_folder(out)  # told now and not after hours of hashing
     rows = Preparation(
         source,
         out,
         workers=workers or usable_cores(),
         rehash=rehash,
+        decode=decode,
         on_progress=on_progress,
     ).rows()
     _refuse_doubles(rows, source)
+    _refuse_empty_classes(rows, source)
     digest = root_digest(rows)
     classes = source.classes
     truths = known_truths(rows, classes)
@@ -183,11 +190,17 @@ def _paths(part: pa.Table, ids: pa.Array, description: Description, folder: Path
 
 
 def _describes(kept: Path, source: Source) -> bool:
-    """Whether a kept manifest is about exactly these files, by path, size and time."""
+    """Whether a kept manifest is about exactly these files, by path, size and time.
+
+    A converted copy that is gone has to be made again.
+    """
     if not (kept / DESCRIPTION).exists():
         return False
-    rows = read_manifest(kept, ["path", "bytes", "mtime_ns"])
-    known = set(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
+    rows = read_manifest(kept, ["path", "bytes", "mtime_ns", "converted"])
+    if not all((kept / copy).is_file() for copy in rows["converted"].drop_null().to_pylist()):
+        return False
+    columns = rows.drop_columns(["converted"]).itercolumns()
+    known = set(zip(*(column.to_pylist() for column in columns), strict=True))
     return known == {(image.path, image.size_bytes, image.mtime_ns) for image in source.images}
 
 
@@ -211,6 +224,20 @@ def _refused_error(description: Description, folder: Path) -> DataError:
         remedy="replace or remove these files, then give the same command again; a folder made by "
         "`harness prepare` has to be prepared again",
     )
+
+
+def _refuse_empty_classes(rows: pa.Table, source: ImageSource) -> None:
+    for split in SPLITS:
+        counts = images_per_class(rows, split, len(source.classes))
+        empty = [name for name, n in zip(source.classes, counts, strict=True) if not n]
+        if empty:
+            raise DataError(
+                f"{len(empty)} of {len(source.classes)} classes have no image in {split}: "
+                f"{', '.join(empty[:5])}",
+                where=str(source.origin),
+                expected="every class in train and in val",
+                remedy="add their images, or take the classes out of the source",
+            )
 
 
 def _refuse_doubles(rows: pa.Table, source: ImageSource) -> None:

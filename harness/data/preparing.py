@@ -1,6 +1,5 @@
 """From a source to a manifest's rows: inspect every file once, in parallel, resumably."""
 
-import errno
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,10 +11,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.inspection import Inspection, inspect_all
-from harness.data.manifest import MANIFEST, SCHEMA, replace_durably
+from harness.data.inspection import Inspection, farmhash64, inspect_all
+from harness.data.manifest import MANIFEST, SCHEMA
 from harness.data.sources import SourceImage
-from harness.errors import DataError, MachineError
+from harness.data.writing import write_durably, write_file
+from harness.errors import DataError
 
 PART_ROWS = 2_000
 PARTS = ".parts"
@@ -54,6 +54,10 @@ class ImageSource(Protocol):
         """Folder that paths are relative to."""
 
     @property
+    def origin(self) -> Path:
+        """What was given as the source; for messages."""
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Classes in label order."""
 
@@ -77,6 +81,7 @@ class Preparation:
         out: folder for parts and converted copies.
         workers: threads; reading and hashing release the interpreter's lock.
         rehash: inspect everything anew, whatever is known.
+        decode: decode every image, not only its header; inspects everything anew.
         on_progress: called from the calling thread.
     """
 
@@ -87,16 +92,18 @@ class Preparation:
         *,
         workers: int,
         rehash: bool = False,
+        decode: bool = False,
         on_progress: OnProgress = lambda _: None,
     ) -> None:
         self.source = source
         self.out = out
         self.workers = workers
+        self.decode = decode
         self.on_progress = on_progress
         self.labels = {name: label for label, name in enumerate(source.classes)}
         self.images = self.bytes_done = 0
         self.images_total, self.bytes_total = source.count, source.size_bytes
-        self.earlier = SCHEMA.empty_table() if rehash else earlier_rows(out)
+        self.earlier = SCHEMA.empty_table() if rehash or decode else earlier_rows(out)
         self.known = _row_of(self.earlier)
         self.kept: list[int] = []
 
@@ -105,7 +112,7 @@ class Preparation:
 
         Raises:
             DataError: a file cannot be read.
-            MachineError: the disk is full.
+            MachineError: the disk is full or the folder cannot be written.
         """
         parts = [SCHEMA.empty_table()]
         fresh: list[dict[str, Any]] = []
@@ -133,7 +140,10 @@ class Preparation:
 
     def _unknown(self) -> Iterator[Item]:
         """Items that no earlier row describes; the others' rows are kept."""
+        unpacked: set[str] = set()
         for image, raw in self.source.items(self._read):
+            if raw is not None:
+                _refuse_second(image, unpacked, self.source.origin)
             place = self.known.get(image.path)
             if place is not None and self._unchanged(image, raw, place):
                 self.kept.append(place)
@@ -150,7 +160,16 @@ class Preparation:
         ):
             return False
         mtime_ns = image.mtime_ns if raw is None else _mtime_ns(self.source.root / image.path)
-        return bool(mtime_ns == row["mtime_ns"])
+        return bool(mtime_ns == row["mtime_ns"]) and self._copy_is_whole(row, place)
+
+    def _copy_is_whole(self, row: dict[str, Any], place: int) -> bool:
+        if row["converted"] is None:
+            return True
+        try:
+            content = (self.out / row["converted"]).read_bytes()
+        except OSError:
+            return False
+        return farmhash64([content]) == [self.earlier["farmhash64"][place].as_py()]
 
     def _inspect(self, batch: list[Item]) -> list[dict[str, Any]]:
         contents, mtimes_ns = [], []
@@ -164,7 +183,7 @@ class Preparation:
                 contents.append(raw)
                 mtimes_ns.append(path.stat().st_mtime_ns)
         images = (image for image, _ in batch)
-        found = zip(images, mtimes_ns, inspect_all(contents), strict=True)
+        found = zip(images, mtimes_ns, inspect_all(contents, decode=self.decode), strict=True)
         return [self._row(image, mtime_ns, facts) for image, mtime_ns, facts in found]
 
     def _row(self, image: SourceImage, mtime_ns: int | None, facts: Inspection) -> dict[str, Any]:
@@ -212,7 +231,7 @@ class Preparation:
 
 _FACTS = ("sha256", "encoding", "colour_model", "width", "height", "orientation",
           "source_orientation", "decision", "reason", "farmhash64")  # fmt: skip
-_IDENTITY = ("id", "bytes", "label", "mtime_ns")
+_IDENTITY = ("id", "bytes", "label", "mtime_ns", "converted")
 
 
 def earlier_rows(out: Path) -> pa.Table:
@@ -230,45 +249,25 @@ def earlier_rows(out: Path) -> pa.Table:
 
 
 def write_part(rows: list[dict[str, Any]], out: Path) -> pa.Table:
-    """Keep finished rows, so that an interrupted preparation goes on behind them."""
+    """Keep finished rows, so that an interrupted preparation goes on behind them.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
     folder = out / PARTS
-    folder.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, SCHEMA)
     number = len(list(folder.glob("part-*.parquet")))
-    temporary = folder / ".part.tmp"
-    pq.write_table(table, temporary)
-    replace_durably(temporary, folder / f"part-{number:05d}.parquet")
+    path = folder / f"part-{number:05d}.parquet"
+    write_durably(path, lambda temporary: pq.write_table(table, temporary))
     return table
 
 
 def remove_parts(out: Path) -> None:
     """Remove the parts once the manifest is written."""
-    for part in chain((out / PARTS).glob("*"), (out / PARTS).glob(".part.tmp")):
+    for part in chain((out / PARTS).glob("*"), (out / PARTS).glob(".*.tmp")):
         part.unlink(missing_ok=True)
     if (out / PARTS).exists():
         (out / PARTS).rmdir()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write under a temporary name and rename; on an error nothing half-written is left.
-
-    Raises:
-        MachineError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        raise MachineError(
-            "the disk is full" if full else f"cannot write: {error.strerror}",
-            where=str(path),
-            expected=f"room for {len(content):,} bytes and the right to write",
-            remedy="free space, then run the same command again: it continues",
-        ) from error
 
 
 def in_tasks(items: Iterator[Item]) -> Iterator[list[Item]]:
@@ -283,6 +282,18 @@ def in_tasks(items: Iterator[Item]) -> Iterator[list[Item]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _refuse_second(image: SourceImage, unpacked: set[str], origin: Path) -> None:
+    """Two threads would write one file, and the second image would replace the first."""
+    if image.path in unpacked:
+        raise DataError(
+            f"two images have the id {image.id}",
+            where=str(origin),
+            expected="each image once",
+            remedy="the archive is not the published one: download it again",
+        )
+    unpacked.add(image.path)
 
 
 def _row_of(rows: pa.Table) -> dict[str, int]:

@@ -5,14 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.class_order import CLASSES, Order, class_orders, translate_labels
-from harness.data.label_files import order_of, read_lines, read_named_labels, read_val_labels
+from harness.data.label_files import (
+    bad_line,
+    order_of,
+    read_lines,
+    read_named_labels,
+    read_val_labels,
+    refuse_labels_without_image,
+)
 from harness.data.sources import (
     Source,
     SourceImage,
     SplitName,
+    files_of,
     image_of,
     list_split,
-    sorted_entries,
 )
 from harness.errors import DataError
 
@@ -29,17 +36,18 @@ def list_flat_val(root: Path, labels: dict[str, str], kind: str = "flat_val") ->
         kind: recorded kind of source.
 
     Raises:
-        DataError: an image without a label, a label without its image, or a
-            class that train does not have.
+        DataError: an image without a label, a label without its image (unless
+            the labels are all 50,000 of ImageNet), or a class that train does
+            not have.
     """
     train = list_split(root, "train")
     classes = tuple(sorted({image.class_name for image in train}))
     val = [
         image_of(entry, root, "val", _label_of(entry.name, labels, root))
-        for entry in sorted_entries(root / "val", root)
-        if entry.is_file()
+        for entry in files_of(root / "val", root)
     ]
     _check_val(val, labels, classes, root)
+    refuse_labels_without_image(labels, {Path(i.path).name for i in val}, str(root / "val"))
     return Source(kind, root, (*train, *val), classes)
 
 
@@ -64,7 +72,8 @@ def list_files(root: Path, lists: dict[SplitName, Path], order: Order | None = N
 
     Raises:
         DataError: a missing file or a label out of range (the line is named),
-            or labels that contradict the files' names.
+            an image that is named twice or lies outside `root`, or labels that
+            contradict the files' names.
     """
     pairs = {
         split: read_named_labels(read_lines(path), path, _many_classes(order))
@@ -73,10 +82,26 @@ def list_files(root: Path, lists: dict[SplitName, Path], order: Order | None = N
     names = _class_names(pairs, lists, order)
     images: list[SourceImage] = []
     for split, path in lists.items():
-        for line, (relative, label) in enumerate(pairs[split], 1):
-            found = _find(root, split, relative, path, line)
-            images.append(_listed(found, root, split, names[label]))
+        images += _listed_split(root, split, path, pairs[split], names)
     return Source("lists", root, tuple(images), tuple(sorted(set(names.values()))))
+
+
+def _listed_split(
+    root: Path,
+    split: SplitName,
+    path: Path,
+    pairs: list[tuple[str, int]],
+    names: dict[int, str],
+) -> list[SourceImage]:
+    images = []
+    lines: dict[str, int] = {}
+    for line, (relative, label) in enumerate(pairs, 1):
+        found = _find(root, split, relative, path, line)
+        images.append(_listed(found, root, split, names[label], path, line))
+        first = lines.setdefault(images[-1].path, line)
+        if first != line:
+            raise bad_line(path, line, f"{relative}, as line {first} has", "each image once")
+    return images
 
 
 def _many_classes(order: Order | None) -> int:
@@ -156,7 +181,11 @@ def _find(root: Path, split: SplitName, relative: str, path: Path, line: int) ->
     )
 
 
-def _listed(found: Path, root: Path, split: SplitName, class_name: str) -> SourceImage:
+def _listed(
+    found: Path, root: Path, split: SplitName, class_name: str, path: Path, line: int
+) -> SourceImage:
+    if not found.is_relative_to(root):
+        raise bad_line(path, line, f"{found}", f"an image below {root}, the folder of --source")
     stat = found.stat()
     relative = found.relative_to(root).as_posix()
     return SourceImage(split, class_name, relative, stat.st_size, stat.st_mtime_ns)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from harness.data.label_files import refuse_labels_without_image
 from harness.data.manifest import Truth
-from harness.data.sources import EXTENSIONS, SourceImage, SplitName
+from harness.data.sources import EXTENSIONS, SourceImage, SplitName, refuse_undecodable_name
 from harness.errors import DataError
 
 READ_BYTES = 1 << 20
@@ -58,6 +59,11 @@ class TarSource:
     count: int | None = None
 
     @property
+    def origin(self) -> Path:
+        """The tars' folder."""
+        return self.folder
+
+    @property
     def size_bytes(self) -> int:
         """Size of both tars."""
         return sum((self.folder / name).stat().st_size for name in (TRAIN_TAR, VAL_TAR))
@@ -67,7 +73,7 @@ class TarSource:
         """WordNet ids of the inner tars, sorted; reads only their headers."""
         path = self.folder / TRAIN_TAR
         with reading(path), tarfile.open(path) as tar:
-            return tuple(sorted(checked_name(m, path).removesuffix(".tar") for m in _files(tar)))
+            return tuple(sorted(_class_name(member, path) for member in _files(tar)))
 
     def items(self, on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, bytes]]:
         """Every image with its bytes, validation first (a wrong label file shows early).
@@ -76,15 +82,20 @@ class TarSource:
             DataError: a tar is cut short, has another md5 than published for its
                 size, or holds paths that leave the target.
         """
-        classes = set(self.classes)
-        for member, raw in self._stream(VAL_TAR, on_bytes):
-            name = checked_name(member, self.folder / VAL_TAR)
-            yield _image("val", self._label(name, classes), name, len(raw)), raw
+        yield from self._val_items(on_bytes)
+        train = self.folder / TRAIN_TAR
         for member, raw in self._stream(TRAIN_TAR, on_bytes):
-            inner = self.folder / TRAIN_TAR / member.name
-            wnid = checked_name(member, self.folder / TRAIN_TAR).removesuffix(".tar")
+            class_name, inner = _class_name(member, train), train / member.name
             for image, content in _inner(raw, inner):
-                yield _image("train", wnid, checked_name(image, inner), len(content)), content
+                yield _image("train", class_name, image, inner), content
+
+    def _val_items(self, on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, bytes]]:
+        classes, val, found = set(self.classes), self.folder / VAL_TAR, set()
+        for member, raw in self._stream(VAL_TAR, on_bytes):
+            name = checked_name(member, val)
+            found.add(name)
+            yield _image("val", self._label(name, classes), member, val), raw
+        refuse_labels_without_image(self.labels, found, str(val))
 
     def _stream(
         self, name: str, on_bytes: Callable[[int], None]
@@ -148,6 +159,13 @@ class reading:  # noqa: N801 - used like a function, as contextlib's own are
         Raises:
             DataError: for errors of the tar.
         """
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(
+                f"the tar cannot be read: {error.strerror}",
+                where=str(self.path),
+                expected="a readable tar file",
+                remedy="check the file's permissions and the disk",
+            ) from error
         if isinstance(error, tarfile.TarError | OSError):
             raise DataError(
                 f"the tar cannot be read to its end: {error}",
@@ -161,8 +179,9 @@ def checked_name(member: tarfile.TarInfo, tar: Path) -> str:
     """The file name of a member.
 
     Raises:
-        DataError: its path would leave the target.
+        DataError: its path would leave the target, or is no text.
     """
+    refuse_undecodable_name(member.name, str(tar))
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or not path.name:
         raise DataError(
@@ -219,8 +238,9 @@ def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _inner(raw: bytes, path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    if not raw.endswith(END_OF_ARCHIVE):
-        raise tarfile.ReadError(f"{path.name} is cut short")
+    with reading(path):
+        if not raw.endswith(END_OF_ARCHIVE):
+            raise tarfile.ReadError(f"{path.name} is cut short")
     with reading(path), tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
         for member in _files(tar):
             yield member, _content(tar, member)
@@ -247,7 +267,26 @@ def _check_end(path: Path) -> None:
             )
 
 
-def _image(split: SplitName, class_name: str, name: str, size: int) -> SourceImage:
+def _class_name(member: tarfile.TarInfo, tar: Path) -> str:
+    """The class whose images an inner tar holds."""
+    name = checked_name(member, tar)
+    if name.endswith(".tar"):
+        return name.removesuffix(".tar")
+    raise DataError(
+        f"the tar holds {name}",
+        where=str(tar),
+        expected="one tar for each class, such as n01440764.tar",
+        remedy="this is not ILSVRC's file: download it again, or prepare from a folder",
+    )
+
+
+def _image(split: SplitName, class_name: str, member: tarfile.TarInfo, tar: Path) -> SourceImage:
+    name = checked_name(member, tar)
     if PurePosixPath(name).suffix.lower() not in EXTENSIONS:
-        raise tarfile.TarError(f"{name} is no image by its name")
-    return SourceImage(split, class_name, f"{split}/{class_name}/{name}", size, 0)
+        raise DataError(
+            f"{name} is no image by its name",
+            where=str(tar),
+            expected=f"only names that end with one of {', '.join(sorted(EXTENSIONS))}",
+            remedy="this is not ILSVRC's file: download it again, or prepare from a folder",
+        )
+    return SourceImage(split, class_name, f"{split}/{class_name}/{name}", member.size, 0)

@@ -31,6 +31,11 @@ class TfdsSource:
     folder: Path
     kind: str = "tfds"
 
+    @property
+    def origin(self) -> Path:
+        """The directory."""
+        return self.folder
+
     @cached_property
     def builder(self) -> Any:
         """The builder.

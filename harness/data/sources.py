@@ -50,6 +50,11 @@ class Source:
     classes: tuple[str, ...]
 
     @property
+    def origin(self) -> Path:
+        """The images' folder is what was given."""
+        return self.root
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all images."""
         return sum(image.size_bytes for image in self.images)
@@ -100,8 +105,7 @@ def list_split(root: Path, split: SplitName) -> list[SourceImage]:
             continue
         found = [
             image_of(entry, root, split, class_folder.name)
-            for entry in sorted_entries(Path(class_folder.path), root)
-            if entry.is_file()
+            for entry in files_of(Path(class_folder.path), root)
         ]
         if not found:
             raise DataError(
@@ -121,21 +125,59 @@ def list_split(root: Path, split: SplitName) -> list[SourceImage]:
     return images
 
 
+def files_of(folder: Path, root: Path) -> list[os.DirEntry[str]]:
+    """Visible files of a folder by name; see `sorted_entries`."""
+    return [entry for entry in sorted_entries(folder, root) if entry.is_file()]
+
+
 def sorted_entries(folder: Path, root: Path) -> list[os.DirEntry[str]]:
-    """Visible entries of a folder by name.
+    """Visible entries of a folder by name: files and folders.
 
     Raises:
-        DataError: the folder is missing or cannot be listed.
+        DataError: the folder is missing or cannot be listed, or an entry is a
+            link to nothing, no plain file, or has a name that is no text.
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(filter(_is_visible, entries), key=lambda e: e.name)
+            found = sorted(filter(_is_visible, entries), key=lambda e: e.name)
     except OSError as error:
         raise DataError(
             f"cannot list the folder: {error.strerror}",
             where=str(folder),
             expected=f"train/<class>/<images> and val/<class>/<images> below {root}",
             remedy="name the folder that holds train and val, and check that it can be read",
+        ) from error
+    for entry in found:
+        _refuse_unusable(entry, folder)
+    return found
+
+
+def _refuse_unusable(entry: os.DirEntry[str], folder: Path) -> None:
+    refuse_undecodable_name(entry.name, str(folder))
+    if not entry.is_file() and not entry.is_dir():
+        raise DataError(
+            "the entry is neither a file nor a folder"
+            + (", but a link to nothing" if entry.is_symlink() else ""),
+            where=entry.path,
+            expected="image files, or links to them",
+            remedy="restore what it links to, or remove it",
+        )
+
+
+def refuse_undecodable_name(name: str, where: str) -> None:
+    """A name goes into the manifest as text.
+
+    Raises:
+        DataError: it holds bytes that are no UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name {os.fsencode(name)!r} is no text",
+            where=where,
+            expected="names in UTF-8",
+            remedy="rename it",
         ) from error
 
 

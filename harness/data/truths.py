@@ -25,7 +25,7 @@ Kind = Literal["imagenet", "imagenet_subset", "digits", "other"]
 
 def known_truths(rows: pa.Table, classes: tuple[str, ...]) -> tuple[Truth, ...]:
     """Compare a manifest's counts with ImageNet's."""
-    train, val = (_images_per_class(rows, split, len(classes)) for split in ("train", "val"))
+    train, val = (images_per_class(rows, split, len(classes)) for split in ("train", "val"))
     return (
         _truth("training images", TRAIN_IMAGES, int(train.sum())),
         _truth("validation images", VAL_IMAGES, int(val.sum())),
@@ -66,7 +66,8 @@ def kind_of(root_digest: str, classes: tuple[str, ...], truths: tuple[Truth, ...
     return "other"
 
 
-def _images_per_class(rows: pa.Table, split: str, classes: int) -> np.ndarray:
+def images_per_class(rows: pa.Table, split: str, classes: int) -> np.ndarray:
+    """Images of each label in a split, int64 [classes]."""
     in_split = rows["split"].to_numpy() == split
     return np.bincount(rows["label"].to_numpy()[in_split], minlength=classes)
 

@@ -13,10 +13,15 @@ import tensorflow as tf
 from harness.data.dataset import Split
 from harness.data.pipeline import evaluation_batches
 from harness.data.reading import translate_error
+from harness.data.undecodable import images_in_order, naming_batches
 from harness.errors import DataError, WeightsError
 from harness.evaluation.forward import Forward, View, forward_function, whole_image_function
 from harness.evaluation.result import Collector, EvaluationResult
-from harness.evaluation.whole_images import images_at_once, whole_image_batches
+from harness.evaluation.whole_images import (
+    batches_by_size,
+    images_at_once,
+    whole_image_batches,
+)
 from harness.models.folding import fold_batch_norm
 from harness.recipes.protocol import Protocol
 
@@ -137,6 +142,7 @@ def _crops(
     widest = max(protocols, key=crops_an_image)
     per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), images)
     batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
+    batches = naming_batches(batches, split, images_in_order(images, per_batch), widest.decoder)
     return batches, forward_function(model, tuple(_view(p, widest) for p in protocols))
 
 
@@ -145,6 +151,8 @@ def _whole_images(
 ) -> tuple[Any, Forward]:
     per_batch = images_at_once(crops_per_batch, protocol)
     batches = whole_image_batches(split, protocol, images_per_batch=per_batch, limit=images)
+    groups = batches_by_size(split, per_batch, images)
+    batches = naming_batches(batches, split, groups.__getitem__, protocol.decoder)
     return batches, whole_image_function(model, protocol)
 
 

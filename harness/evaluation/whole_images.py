@@ -11,7 +11,12 @@ import tensorflow as tf
 
 from harness.data.colour import normalise_image
 from harness.data.dataset import Split
-from harness.data.pipeline import PREFETCHED_BATCHES, SplitTensors
+from harness.data.pipeline import (
+    PREFETCHED_BATCHES,
+    SplitTensors,
+    parallel,
+    whole_image_calls,
+)
 from harness.data.reading import decode_upright
 from harness.data.resizing import resize_short_side
 from harness.recipes.protocol import Protocol
@@ -69,8 +74,7 @@ def whole_image_batches(
         }
 
     numbers = tf.data.Dataset.range(int(positions.nrows()))
-    loaded = numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return loaded.prefetch(PREFETCHED_BATCHES)
+    return parallel(numbers, batch, whole_image_calls()).prefetch(PREFETCHED_BATCHES)
 
 
 def _scaled(image: tf.Tensor, short_side: int, protocol: Protocol) -> tf.Tensor:

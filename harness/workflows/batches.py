@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from harness.data.dataset import Split
 from harness.data.pipeline import training_batches
+from harness.data.undecodable import naming_batches, training_images
 from harness.recipes.recipe import Recipe
 from harness.training.devices import Devices, Shard, replica_batches
 
@@ -15,6 +16,8 @@ def recipe_batches(
     recipe: Recipe, split: Split, devices: Devices, *, seed: int, first: int, end: int
 ) -> Generator[Any]:
     """Batches of the steps [first, end); close it to end its threads.
+
+    An image that does not decode ends them as `DataError` with its name.
 
     Args:
         recipe: Augmentation, normalisation, image size and batch.
@@ -38,4 +41,7 @@ def recipe_batches(
             shard=shard,
         )
 
-    return replica_batches(devices, make)
+    images_of = training_images(split, seed, recipe.batch, first)
+    return naming_batches(
+        replica_batches(devices, make), split, images_of, recipe.augmentation.decoder
+    )

@@ -30,7 +30,13 @@ from harness.data.pipeline import (
     training_batches,
     training_example,
 )
-from harness.data.reading import DCT, read_checked
+from harness.data.reading import DCT, read_checked, translate_error
+from harness.data.undecodable import (
+    ImagesOf,
+    images_in_order,
+    naming_batches,
+    training_images,
+)
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import APM5_NORMALISATION, Protocol, ten_crop
 from harness.recipes.recipe import Augmentation
@@ -135,7 +141,7 @@ def bench_input(
         now: the clock, seconds.
 
     Raises:
-        DataError: there are no usable images.
+        DataError: there are no usable images, or one changed or does not decode.
         UsageError: OpenCV is missing where the reference's way is asked for.
     """
     split = load(data).train if (data / DESCRIPTION).exists() else loose_split(data)
@@ -144,10 +150,17 @@ def bench_input(
     if against_reference:
         datasets |= reference_ways(workload)
     wanted = {*only, *NEEDED_WAYS} if only else set(datasets)
-    iterators = {name: iter(dataset) for name, dataset in datasets.items() if name in wanted}
-    for iterator in iterators.values():
-        _drop(iterator, warm_up_images // batch)
-    measured = alternate(iterators, rounds, max(images_per_round // batch, 1), batch, now)
+    iterators: dict[str, Iterator[Any]] = {
+        name: naming_batches(dataset, split, _images_of(name, workload), augmentation.decoder)
+        for name, dataset in datasets.items()
+        if name in wanted
+    }
+    try:
+        for iterator in iterators.values():
+            _drop(iterator, warm_up_images // batch)
+        measured = alternate(iterators, rounds, max(images_per_round // batch, 1), batch, now)
+    except tf.errors.OpError as error:
+        raise translate_error(error) from error
     return _result(measured, workload, rounds)
 
 
@@ -320,6 +333,16 @@ def _evaluated(work: Workload) -> int:
 
 def _batch_size(name: str, batch: int) -> int:
     return max(batch // 8, 1) if "evaluation" in name else batch
+
+
+def _images_of(name: str, work: Workload) -> ImagesOf:
+    """Which images a batch of a way holds."""
+    if name in {"up to the crop", "pipeline", "one_resize"}:
+        return training_images(work.split, 0, work.batch, 0)
+    images, batch = len(work.split), _batch_size(name, work.batch)
+    if name == "evaluation, ten crops":
+        return images_in_order(images, batch)
+    return lambda number: [n % images for n in range(number * batch, (number + 1) * batch)]
 
 
 def _drop(iterator: Iterator[Any], batches: int) -> None:

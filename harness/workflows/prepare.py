@@ -36,6 +36,7 @@ def prepare(
     order: Order | None = None,
     workers: int | None = None,
     rehash: bool = False,
+    decode: bool = False,
     published: dict[str, PublishedTar] | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> Prepared:
@@ -43,12 +44,14 @@ def prepare(
 
     Raises:
         DataError: the source is incomplete, damaged or contradicts itself.
-        MachineError: the disk is full.
+        MachineError: the disk is full or `out` cannot be written.
     """
     found = find_source(
         source, out, lists=lists, val_labels=val_labels, order=order, published=published
     )
-    description = build(found, out, workers=workers, rehash=rehash, on_progress=on_progress)
+    description = build(
+        found, out, workers=workers, rehash=rehash, decode=decode, on_progress=on_progress
+    )
     refused = refused_images(out, 20) if description.refused else ()
     return Prepared(out, description, refused)
 

@@ -154,6 +154,7 @@ def _threads(request: RunRequest) -> Numerics:
 def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
     import tensorflow as tf
 
+    from harness.data.pipeline import input_settings
     from harness.measure.environment import (
         capture_environment,
         effective_numerics,
@@ -166,7 +167,7 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     commit, dirty = git_state()
     return Surroundings(
         numerics=effective.model_copy(update={"devices": devices.names}),
-        environment=capture_environment(),
+        environment={**capture_environment(), "input": input_settings()},
         git_commit=commit,
         git_dirty=dirty,
         devices=devices,

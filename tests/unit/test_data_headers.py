@@ -1,6 +1,7 @@
 """What a header says, against Pillow; damaged headers are refused, never crash."""
 
 import io
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +75,38 @@ def test_unusable_bytes_are_refused_with_a_reason(raw: bytes, reason: str) -> No
     facts = inspect(raw)
     assert facts.decision == "refused"
     assert re.search(reason, facts.reason)
+
+
+KINDS = {
+    "PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}, "GIF": {}, "PPM": {},
+    "JPEG": {},
+}  # fmt: skip
+
+
+def mutations(raw: bytes, count: int) -> list[bytes]:
+    """Copies with one to four bytes changed, most of them near the beginning; some cut short."""
+    rng = random.Random(1)
+    made = []
+    for _ in range(count):
+        copy = bytearray(raw)
+        for _ in range(rng.randint(1, 4)):
+            reach = min(len(copy), rng.choice([60, 200, len(copy)]))
+            copy[rng.randrange(reach)] = rng.randrange(256)
+        made.append(bytes(copy[: rng.randrange(len(copy))] if rng.random() < 0.3 else copy))
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_images_of_every_kind_get_a_decision(kind: str) -> None:
+    """Pillow's readers raise many errors at damaged headers; none of them ends a preparation."""
+    image = picture(24, 31)
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = KINDS[kind] | ({"exif": exif} if kind in {"PNG", "WEBP", "JPEG"} else {})
+    (image.convert("CMYK") if kind == "JPEG" else image).save(buffer, kind, **options)
+    found = inspect_all(mutations(buffer.getvalue(), 400))
+    assert {one.decision for one in found} == {"converted", "refused"}
 
 
 def test_animations_are_refused() -> None:

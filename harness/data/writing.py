@@ -1,0 +1,84 @@
+"""Files that are whole or not there: written under a temporary name, synced and renamed."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import MachineError
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write bytes; on an error nothing half-written is left.
+
+    Not synced: after a crash of the machine the file's size and time tell.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    with _replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_durably(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file, sync it and rename it to `path`.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    with _replacing(path) as temporary:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        MachineError: it cannot be made, or not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _write_error(folder, error) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _write_error(path, error) from error
+    finally:
+        # After the renaming nothing is left to remove, after an error the half of a file.
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder itself is out of reach: nothing was written there
+
+
+def _write_error(path: Path, error: OSError) -> MachineError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return MachineError(
+            "the disk is full",
+            where=str(path),
+            expected="room for the manifest and what is unpacked or converted",
+            remedy="free space, then run the same command again: it continues",
+        )
+    return MachineError(
+        f"cannot write: {error.strerror or error}",
+        where=str(path),
+        expected="a folder that can be made and written",
+        remedy="name another folder, or correct its permissions; the same command continues",
+    )
