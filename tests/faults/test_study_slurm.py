@@ -83,6 +83,10 @@ def wait_for_node() -> None:
     pytest.skip("Slurm's node did not become idle here")
 
 
+def told_by_jobs(study: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted((study / "jobs").glob("*.err")))
+
+
 @pytest.mark.usefixtures("slurm")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # submitit leaves its own files open
 def test_a_study_runs_through_slurm(digits: Path, tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_a_study_runs_through_slurm(digits: Path, tmp_path: Path) -> None:
         tracking=False,
     )
     report = run_study(request)
-    assert report.exit_codes == {1: 0, 2: 0}
+    assert report.exit_codes == {1: 0, 2: 0}, told_by_jobs(request.folder)
     for seed in (1, 2):
         folder = run_folder(request.runs, request.recipe, seed).path
         assert read_journal(folder).last_step == 4
