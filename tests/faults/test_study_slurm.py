@@ -63,7 +63,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "slurm.conf").write_text(CONFIGURATION.format(host=host, folder=folder))
     Path("/run/munge").mkdir(exist_ok=True)
     shutil.chown("/run/munge", "munge")
-    subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged"], check=False)
+    munged = subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged"], check=False)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         for daemon in ("slurmctld", "slurmd"):
@@ -72,6 +72,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
         for daemon in ("slurmd", "slurmctld"):
             os.kill(int((folder / f"{daemon}.pid").read_text()), 15)
+    if munged.returncode == 0:  # it did not run before
+        os.kill(int(Path("/run/munge/munged.pid").read_text()), 15)
 
 
 def wait_for_node() -> None:
