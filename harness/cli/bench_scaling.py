@@ -26,6 +26,11 @@ from harness.cli.options import json_option
     help="Images of a worker's step.",
 )
 @click.option(
+    "--image-size",
+    type=click.IntRange(min=8),
+    help="Pixels of the images that are timed. Default: the recipe's.",
+)
+@click.option(
     "--warm-up",
     type=click.IntRange(min=1),
     default=5,
@@ -85,6 +90,7 @@ def command(
     data: Path | None,
     workers: int,
     batch: int,
+    image_size: int | None,
     warm_up: int,
     steps: int,
     hardware: tuple[str, ...],
@@ -103,7 +109,7 @@ def command(
     """
     from harness.measure.scaling import Link
     from harness.recipes.catalogue import find_recipe
-    from harness.workflows.scaling import measure_scaling, plan_scaling
+    from harness.workflows.scaling import at_image_size, measure_scaling, plan_scaling
     from harness.workflows.scaling_plan import Check, Network, Plan, document
 
     recipe = find_recipe(name)
@@ -117,7 +123,12 @@ def command(
     if data is None or hardware:
         plans, checks = plan_scaling(recipe, network, hardware=hardware, images=images, up_to=up_to)
     measured = data and measure_scaling(
-        recipe, data, workers=workers, batch=batch, warm_up=warm_up, steps=steps
+        at_image_size(recipe, image_size) if image_size else recipe,
+        data,
+        workers=workers,
+        batch=batch,
+        warm_up=warm_up,
+        steps=steps,
     )
     if as_json:
         extra = {"measured": measured.document()} if measured else {}

@@ -117,13 +117,14 @@ def command(
     training diverged, 75 interrupted (give the same command again).
     """
     from harness.numerics.pins import set_import_flags
-    from harness.training.cluster import cluster_from_environment
+    from harness.training.cluster import check_job, cluster_from_environment
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
 
     chosen = with_settings(find_recipe(recipe), settings)
     set_import_flags(chosen.numerics)  # Slurm's resolver imports TensorFlow
     cluster = cluster_from_environment(os.environ, workers)
+    check_job(cluster.workers if cluster else workers or 1, devices, chosen.batch)
     if cluster is None and workers is not None and workers > 1:
         from harness.workflows.worker_launch import launch
 

@@ -1,6 +1,10 @@
 """Open a data set: a prepared folder, or a plain one whose manifest is then made and kept."""
 
+import fcntl
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +56,23 @@ def open_dataset(path: Path, *, manifests: Path) -> DataSet:
     source = find_folder(path)
     kept = manifests / f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if not _describes(kept, source):
-        build(source, kept)
+        with _alone_in(kept):
+            # Whoever held the folder before may have made the manifest.
+            if not _describes(kept, source):
+                build(source, kept)
     return load(kept)
+
+
+@contextmanager
+def _alone_in(kept: Path) -> Iterator[None]:
+    """Wait until no other process makes this manifest: the jobs of a study begin together."""
+    kept.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(kept / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def build(

@@ -64,7 +64,7 @@ def cluster_from_environment(environ: Mapping[str, str], workers: int | None) ->
     cluster = None
     if environ.get(TF_CONFIG, "").strip():
         cluster = parse_tf_config(environ[TF_CONFIG])
-    elif workers is not None and workers > 1 and int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+    elif workers is not None and workers > 1 and environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
         cluster = cluster_from_slurm(environ)
     if cluster is not None and workers is not None and cluster.workers != workers:
         raise UsageError(
@@ -74,6 +74,36 @@ def cluster_from_environment(environ: Mapping[str, str], workers: int | None) ->
             remedy=f"give --workers {cluster.workers}, or none, or correct {cluster.source}",
         )
     return None if cluster is None or cluster.workers == 1 else cluster
+
+
+def check_job(workers: int, devices: str, batch: int) -> None:
+    """Refuse what no worker could do, before any waits for the others.
+
+    Args:
+        workers: Of the job.
+        devices: `--devices` as given.
+        batch: The global batch.
+
+    Raises:
+        UsageError: logical CPU devices within a job of workers, or a batch
+            that the workers cannot share.
+    """
+    if workers > 1 and devices.startswith("cpu:"):
+        raise UsageError(
+            f"--devices {devices} is asked for in each of {workers} workers",
+            where="--devices",
+            expected="one CPU device in each worker",
+            remedy="leave --devices out and start more workers",
+        )
+    if batch % workers:
+        fitting = max(n for n in range(1, workers + 1) if batch % n == 0)
+        raise UsageError(
+            f"a global batch of {batch} images cannot be shared by {workers} workers",
+            where="--workers",
+            expected=f"a number of workers that divides {batch}, such as {fitting}",
+            remedy="choose another number with --workers; another batch is another recipe "
+            "(--set batch=N)",
+        )
 
 
 def parse_tf_config(text: str) -> Cluster:

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from harness.errors import UsageError
-from harness.workflows.worker_channel import Channel, Listener, Message, check_port, connect
-from harness.workflows.workers import Crew
+from harness.workflows.worker_channel import Listener, Message, check_port, connect
+from harness.workflows.workers import LOOK_S, Crew
 
 ASSEMBLY_S = 600.0
 """How long workers wait for each other at the start; a cluster may start them minutes apart."""
@@ -29,7 +29,7 @@ class ChiefCrew(Crew):
         deadline = time.monotonic() + ASSEMBLY_S
         listener = Listener(self.cluster.host_and_port(0))
         try:
-            self._channels = self._accept_all(listener, deadline)
+            self._accept_all(listener, deadline)
         finally:
             listener.close()
         self._broadcast({"kind": "plan", **plan})
@@ -45,11 +45,12 @@ class ChiefCrew(Crew):
         for worker, channel in self._channels.items():
             channel.serve(partial(self._on_message, worker), partial(self._on_end, worker))
 
-    def _accept_all(self, listener: Listener, deadline: float) -> dict[int, Channel]:
-        channels: dict[int, Channel] = {}
+    def _accept_all(self, listener: Listener, deadline: float) -> None:
+        channels = self._channels
         while len(channels) < self.cluster.workers - 1:
+            self._hear_stop()
             try:
-                channel = listener.accept(deadline)
+                channel = listener.accept(min(deadline, time.monotonic() + LOOK_S))
                 hello = channel.receive(5.0) or {}
             except TimeoutError as error:
                 missing = sorted(set(range(1, self.cluster.workers)) - set(channels))
@@ -67,11 +68,11 @@ class ChiefCrew(Crew):
                 channel.close()
                 continue
             channels[worker] = channel
-        return dict(sorted(channels.items()))
+        self._channels = dict(sorted(channels.items()))
 
     def _compare(self, identity: Mapping[str, str], deadline: float) -> None:
         for worker, channel in self._channels.items():
-            theirs = _received(channel, deadline, worker).get("identity", {})
+            theirs = self._received(channel, deadline, worker).get("identity", {})
             for key, ours in identity.items():
                 if theirs.get(key) != ours:
                     raise UsageError(
@@ -159,10 +160,12 @@ class FollowerCrew(Crew):
         """
         check_port(self.cluster.host_and_port(self.cluster.worker))
         self._deadline = time.monotonic() + ASSEMBLY_S
-        self._channel = connect(self.cluster.host_and_port(0), self._deadline)
+        self._channel = connect(
+            self.cluster.host_and_port(0), self._deadline, between=self._hear_stop
+        )
         self._channels = {0: self._channel}
         self._channel.send({"kind": "hello", "worker": self.cluster.worker})
-        return _received(self._channel, self._deadline, 0)
+        return self._received(self._channel, self._deadline, 0)
 
     def agree(self, identity: Mapping[str, str]) -> None:
         """Hand in this worker's identity and wait for the chief's answer.
@@ -171,7 +174,7 @@ class FollowerCrew(Crew):
             UsageError: some worker differs.
         """
         self._channel.send({"kind": "identity", "identity": dict(identity)})
-        _received(self._channel, self._deadline, 0)
+        self._received(self._channel, self._deadline, 0)
         self._channel.serve(self._on_message, self._on_end)
 
     def _on_message(self, message: Message) -> None:
@@ -221,22 +224,3 @@ class FollowerCrew(Crew):
         for channel in self._channels.values():
             channel.send({"kind": "leaving", "code": code, "text": text})
             channel.close()
-
-
-def _received(channel: Channel, deadline: float, worker: int) -> Message:
-    """The next message of the assembly. Raises `UsageError` for a refusal or a lost worker."""
-    try:
-        message = channel.receive(max(deadline - time.monotonic(), 0.01))
-    except TimeoutError:
-        message = None
-    if message is not None and message["kind"] == "leaving":
-        raise UsageError(f"worker {worker} ended before the first step: {message['text']}")
-    if message is None:
-        raise UsageError(
-            f"worker {worker} ended before the first step",
-            expected="all workers to agree on code, recipe and data",
-            remedy="see that worker's own message",
-        )
-    if message["kind"] == "refused":
-        raise UsageError(str(message["text"]))
-    return message

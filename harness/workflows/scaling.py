@@ -8,10 +8,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any
 
 from harness.errors import MachineError, UsageError
 from harness.measure.scaling import Link, Machine, planned
+from harness.numerics.pins import set_import_flags
+from harness.numerics.quiet import import_tensorflow
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
 from harness.workflows.scaling_plan import (
@@ -34,12 +37,14 @@ class Measured:
     Attributes:
         workers: How many.
         batch_per_worker: Images of each worker's step.
+        image_size: Pixels of an image's side.
         apart: Answers of the independent processes.
         together: Answers of the job's workers.
     """
 
     workers: int
     batch_per_worker: int
+    image_size: int
     apart: tuple[Answer, ...]
     together: tuple[Answer, ...]
 
@@ -115,7 +120,8 @@ class Measured:
         """For a person."""
         losses = ", ".join(f"{name} {1000 * s:+.1f} ms" for name, s in self.losses_s.items())
         return (
-            f"{self.workers} workers, batch {self.batch_per_worker} each, one thread each\n"
+            f"{self.workers} workers, batch {self.batch_per_worker} each, {self.image_size} px, "
+            "one thread each\n"
             f"  apart     {self.apart_images_per_s:8.1f} images/s\n"
             f"  together  {self.together_images_per_s:8.1f} images/s   "
             f"efficiency {100 * self.efficiency:.1f} %\n"
@@ -133,7 +139,7 @@ def measure_scaling(
 
     Args:
         recipe: Network and data processing.
-        data: A prepared folder.
+        data: A data set, as for `harness run`.
         workers: At least 2.
         batch: Images of each worker's step.
         warm_up: Steps before the measurement, compilation included.
@@ -141,8 +147,13 @@ def measure_scaling(
 
     Raises:
         UsageError: fewer than two workers.
+        DataError: there is no data set.
         MachineError: a process of the measurement failed.
     """
+    set_import_flags(recipe.numerics)
+    import_tensorflow()
+    from harness.data.opening import open_dataset
+
     if workers < 2:
         raise UsageError(
             f"{workers} worker cannot be compared with itself",
@@ -152,22 +163,40 @@ def measure_scaling(
     threads = ("numerics.intra_op_threads=1", "numerics.inter_op_threads=1")
     alone = with_settings(recipe, (*threads, f"batch={batch}")).model_dump_json()
     joint = with_settings(recipe, (*threads, f"batch={batch * workers}")).model_dump_json()
-    folder = str(data.resolve())
-    apart = _ask([Question(alone, folder, warm_up, steps, (), w) for w in range(workers)])
-    addresses = free_addresses(workers)
-    together = _ask([Question(joint, folder, warm_up, steps, addresses, w) for w in range(workers)])
-    return Measured(workers, batch, apart, together)
+    with TemporaryDirectory() as manifests:
+        folder = str(open_dataset(data, manifests=Path(manifests)).root)
+        apart = _ask([Question(alone, folder, warm_up, steps, (), w) for w in range(workers)])
+        addresses = free_addresses(workers)
+        together = _ask(
+            [Question(joint, folder, warm_up, steps, addresses, w) for w in range(workers)]
+        )
+    return Measured(workers, batch, recipe.model.image_size, apart, together)
+
+
+def at_image_size(recipe: Recipe, image_size: int) -> Recipe:
+    """The recipe on images of another size, its range of short sides in proportion."""
+    scale = image_size / recipe.model.image_size
+    low, high = (round(scale * side) for side in recipe.augmentation.short_side)
+    sides = [max(low, image_size), max(high, image_size + 1)]
+    return with_settings(
+        recipe, (f"model.image_size={image_size}", f"augmentation.short_side={sides}")
+    )
 
 
 def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
     """Put each question to a process; all begin to measure at the same moment."""
+    with TemporaryFile() as messages:
+        return _asked(questions, messages)
+
+
+def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, ...]:
     cores = sorted(os.sched_getaffinity(0))
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "harness.workflows.scaling_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=messages,
             text=True,
         )
         for _ in questions
@@ -185,11 +214,23 @@ def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
         for process in processes:
             _tell(process, "")
             process.wait()
+    except BrokenPipeError as error:
+        raise _ended_early(messages) from error
     finally:
         for process in processes:
             process.kill()
             process.communicate()
     return answers
+
+
+def _ended_early(messages: IO[bytes]) -> MachineError:
+    messages.seek(0)
+    told = messages.read().decode(errors="replace").strip().splitlines()
+    return MachineError(
+        f"a process of the measurement ended early: {told[-1] if told else 'it said nothing'}",
+        expected="an answer from each",
+        remedy="check that `harness run` works on this machine with the same --workers",
+    )
 
 
 def _tell(process: "subprocess.Popen[str]", line: str) -> None:
@@ -201,11 +242,7 @@ def _tell(process: "subprocess.Popen[str]", line: str) -> None:
 def _hear(process: "subprocess.Popen[str]", expected: str | None = None) -> str:
     line = process.stdout.readline().strip() if process.stdout is not None else ""
     if not line or (expected is not None and line != expected):
-        raise MachineError(
-            f"a process of the measurement ended early (it said {line!r})",
-            expected="an answer from each",
-            remedy="check that `harness run` works on this machine with the same --workers",
-        )
+        raise BrokenPipeError
     return line
 
 

@@ -87,7 +87,7 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     set_import_flags(numerics)
     pin_runtime(numerics, recipe.precision)
 
-    from harness.data.opening import open_dataset
+    from harness.data.opening import load
     from harness.data.pipeline import training_batches
     from harness.models.build import build_model
     from harness.training.devices import ONE_DEVICE, open_devices, replica_batches
@@ -97,7 +97,7 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     addresses = question.addresses
     cluster = Cluster(addresses, question.worker) if len(addresses) > 1 else None
     devices = open_devices(ONE_DEVICE, cluster)
-    data = open_dataset(Path(question.data), manifests=Path(question.data).parent)
+    data = load(Path(question.data))
     with devices.strategy.scope():
         model = build_model(recipe.model, classes=len(data.classes), seed=0)
         state = create_state(model, float16=False)

@@ -17,6 +17,7 @@ from harness.workflows.study_jobs import (
     Resources,
     SeedJob,
     open_executor,
+    submitted,
 )
 from harness.workflows.sync import sync
 
@@ -132,7 +133,7 @@ def run_study(
 
     Raises:
         UsageError: submitit is not installed.
-        MachineError: Slurm was asked for and is not here.
+        MachineError: Slurm was asked for and is not here, or does not take a job.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
     executor = open_executor(request.executor, request.folder / "jobs", request.resources)
@@ -144,7 +145,7 @@ def run_study(
     while waiting or running:
         while waiting and (request.at_once is None or len(running) < request.at_once):
             seed = waiting.pop(0)
-            running[seed] = executor.submit(SeedJob(request.arguments(seed)))
+            running[seed] = submitted(executor, SeedJob(request.arguments(seed)))
             say(f"seed {seed}: job {running[seed].job_id}, output in {running[seed].paths.stderr}")
             _write_study(request, running)
         for seed in [s for s, job in running.items() if job.done()]:

@@ -93,6 +93,24 @@ def open_executor(name: ExecutorName, folder: Path, resources: Resources) -> Any
     return executor
 
 
+def submitted(executor: Any, job: SeedJob) -> Any:
+    """Hand a job to an executor; returns submitit's job.
+
+    Raises:
+        MachineError: Slurm does not answer, or refuses the job.
+    """
+    import submitit
+
+    try:
+        return executor.submit(job)
+    except submitit.core.utils.FailedJobError as error:
+        raise MachineError(
+            f"Slurm did not take a job: {' / '.join(str(error).split(chr(10))).strip(' /')}",
+            expected="a controller that answers (sinfo) and resources that it has",
+            remedy="check --partition, --gpus, --cores and --memory-gib, or use --executor local",
+        ) from error
+
+
 def check_slurm(path: Mapping[str, str] | None = None) -> None:
     """Raise `MachineError` when Slurm's `sbatch` is not to be found."""
     search = None if path is None else path.get("PATH")

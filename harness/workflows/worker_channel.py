@@ -166,14 +166,20 @@ def check_port(address: tuple[str, int]) -> None:
 
 
 def connect(
-    address: tuple[str, int], deadline_s: float, now: Callable[[], float] = time.monotonic
+    address: tuple[str, int],
+    deadline_s: float,
+    now: Callable[[], float] = time.monotonic,
+    between: Callable[[], None] = lambda: None,
 ) -> Channel:
     """Connect to the chief, waiting until it listens.
+
+    `between` is called before each attempt and may raise to give up.
 
     Raises:
         MachineError: it does not listen before the deadline.
     """
     while True:
+        between()
         try:
             return Channel(socket.create_connection(address, timeout=5.0))
         except OSError as error:

@@ -8,16 +8,19 @@ TensorFlow does when a worker dies differs by version and takes minutes.
 import os
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PreemptedError, UsageError
 from harness.training.cluster import Cluster
 from harness.workflows.step_gate import StepGate
 from harness.workflows.stopping import StopRequest
 from harness.workflows.worker_channel import Channel, Message
 
+LOOK_S = 0.5
+"""Between two looks whether a signal came while workers wait for each other at the start."""
 GRACE_S = 15.0
 """How long a worker may take to end by itself after another has failed."""
 PREEMPTED = 75
@@ -151,6 +154,45 @@ class Crew(ABC):
         with self._changed:
             self._changed.wait_for(lambda: self._failure is not None, GRACE_S + 10)
         self._raise_failure()
+
+    def _hear_stop(self) -> None:
+        """Raise `PreemptedError` when a signal came while the workers assemble."""
+        if self._stop.requested():
+            raise PreemptedError(
+                f"stopped before the first step: {self._stop.signal_name} at worker "
+                f"{self.cluster.worker}",
+                where=self.cluster.addresses[self.cluster.worker],
+                expected=f"{self.cluster.workers} workers",
+                remedy="give the same command again",
+            )
+
+    def _received(self, channel: Channel, deadline: float, worker: int) -> Message:
+        """The next message of the assembly.
+
+        Raises:
+            UsageError: a refusal, or a lost worker.
+            PreemptedError: a signal came here, or to that worker.
+        """
+        message: Message | None = None
+        while message is None and time.monotonic() < deadline:
+            self._hear_stop()
+            try:
+                message = channel.receive(LOOK_S)
+            except TimeoutError:
+                continue
+            break
+        if message is None:
+            raise UsageError(
+                f"worker {worker} ended before the first step",
+                expected="all workers to agree on code, recipe and data",
+                remedy="see that worker's own message",
+            )
+        if message["kind"] == "leaving":
+            kind = PreemptedError if message["code"] == PREEMPTED else UsageError
+            raise kind(f"worker {worker} ended before the first step: {message['text']}")
+        if message["kind"] == "refused":
+            raise UsageError(str(message["text"]))
+        return message
 
     @abstractmethod
     def _ask_for_stop(self, text: str) -> None:

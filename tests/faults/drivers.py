@@ -3,10 +3,17 @@
 `python drivers.py FAULT run smoke ...` is `harness run smoke ...` with a fault.
 """
 
+import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+
+SEEN = "SEEN_FILE"
+"""Variable that names the file of `seen_images`."""
 
 
 def out_of_memory(at_step: int = 14) -> None:
@@ -119,6 +126,24 @@ def other_order() -> None:
     pipeline.order_seeds = lambda seed, passes: plain(seed + 1, passes)
 
 
+def seen_images() -> None:
+    """No fault: each step's images of this process are written to a file by their ids."""
+    from harness.workflows import batches
+
+    plain = batches.recipe_batches
+
+    def told(recipe: Any, split: Any, devices: Any, *, first: int, **rest: Any) -> Iterator[Any]:
+        stream = plain(recipe, split, devices, first=first, **rest)
+        with closing(stream), Path(os.environ[SEEN]).open("w") as file:
+            for step, batch in enumerate(stream, first):
+                parts = devices.strategy.experimental_local_results(batch["index"])
+                ids = [split.ids[int(i)] for part in parts for i in part.numpy()]
+                print(json.dumps([step, ids]), file=file, flush=True)
+                yield batch
+
+    batches.recipe_batches = told
+
+
 FAULTS = {
     fault.__name__: fault
     for fault in (
@@ -128,6 +153,7 @@ FAULTS = {
         nan_loss,
         clock_jumping_back,
         other_order,
+        seen_images,
     )
 }
 

@@ -63,7 +63,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "slurm.conf").write_text(CONFIGURATION.format(host=host, folder=folder))
     Path("/run/munge").mkdir(exist_ok=True)
     shutil.chown("/run/munge", "munge")
-    subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged"], check=False)
+    munged = subprocess.run(["su", "-s", "/bin/sh", "munge", "-c", "munged"], check=False)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         for daemon in ("slurmctld", "slurmd"):
@@ -72,6 +72,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
         for daemon in ("slurmd", "slurmctld"):
             os.kill(int((folder / f"{daemon}.pid").read_text()), 15)
+    if munged.returncode == 0:  # it did not run before
+        os.kill(int(Path("/run/munge/munged.pid").read_text()), 15)
 
 
 def wait_for_node() -> None:
@@ -81,6 +83,10 @@ def wait_for_node() -> None:
             return
         time.sleep(0.2)
     pytest.skip("Slurm's node did not become idle here")
+
+
+def told_by_jobs(study: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted((study / "jobs").glob("*.err")))
 
 
 @pytest.mark.usefixtures("slurm")
@@ -99,7 +105,7 @@ def test_a_study_runs_through_slurm(digits: Path, tmp_path: Path) -> None:
         tracking=False,
     )
     report = run_study(request)
-    assert report.exit_codes == {1: 0, 2: 0}
+    assert report.exit_codes == {1: 0, 2: 0}, told_by_jobs(request.folder)
     for seed in (1, 2):
         folder = run_folder(request.runs, request.recipe, seed).path
         assert read_journal(folder).last_step == 4

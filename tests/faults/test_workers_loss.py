@@ -1,9 +1,7 @@
 """Real workers on loopback, killed and stopped at random: the run ends as if nothing had been."""
 
 import signal
-import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +16,9 @@ from tests.faults.command import (
     ended_within,
     wait_for_step,
 )
+from tests.faults.workers import LONGEST_END_S, WORKERS, start
 
 pytestmark = pytest.mark.slow
-
-WORKERS = ("--no-tracking", "--workers", "2")
-LONGEST_END_S = 60.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """A launched job: the launcher and its workers by number."""
-
-    launcher: "subprocess.Popen[str]"
-    workers: tuple[psutil.Process, ...]
-
-
-def start(command: Command) -> Job:
-    launcher = command.start()
-    for _ in range(200):
-        children = psutil.Process(launcher.pid).children()
-        numbered = {number_of(child): child for child in children}
-        if len(numbered) == 2 and None not in numbered:
-            return Job(launcher, (numbered[0], numbered[1]))
-        time.sleep(0.05)
-    raise TimeoutError("the launcher started no workers")
-
-
-def number_of(process: psutil.Process) -> int | None:
-    import json
-
-    try:
-        return int(json.loads(process.environ()["TF_CONFIG"])["task"]["index"])
-    except (KeyError, psutil.Error):
-        return None
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, MachineError, UsageError
+from harness.errors import HarnessError, MachineError, PreemptedError, UsageError
 from harness.training.cluster import Cluster
 from harness.workflows import worker_channel
 from harness.workflows.crews import ChiefCrew, FollowerCrew
@@ -176,6 +176,47 @@ def test_a_port_in_use_is_named(worker: int) -> None:
         crew = kind(Cluster(addresses, worker), StopRequest(), lambda _text: None)
         with pytest.raises(MachineError, match=f"cannot listen at {taken}"):
             crew.assemble() if worker else crew.assemble(PLAN, IDENTITY)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_a_signal_at_a_worker_that_waits_for_the_others_ends_it(asked: int) -> None:
+    made = sides(3)
+    waiting = threading.Thread(target=each, args=([made[asked]], lambda s: assemble(s, IDENTITY)))
+    waiting.start()
+    made[asked].stop.signal_name = "SIGTERM"
+    waiting.join(WAIT_S)
+    assert not waiting.is_alive()
+    error = made[asked].error
+    assert isinstance(error, PreemptedError)
+    assert f"SIGTERM at worker {asked}" in str(error)
+    assert error.exit_code == 75
+
+
+def test_a_signal_at_the_chief_ends_a_worker_that_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sides(3)
+    chief, follower = made[0], made[1]
+
+    def come_and_go() -> None:
+        assert isinstance(chief.crew, ChiefCrew)
+        try:
+            chief.crew.assemble(PLAN, IDENTITY)
+        except HarnessError as error:
+            chief.crew.close(error.exit_code, error.found)
+
+    hello = follower.crew._received
+
+    def told(*args: Any) -> Any:
+        chief.stop.signal_name = "SIGTERM"  # the connection stands
+        return hello(*args)
+
+    monkeypatch.setattr(follower.crew, "_received", told)
+    waiting = threading.Thread(target=come_and_go)
+    waiting.start()
+    each([follower], lambda side: assemble(side, IDENTITY))
+    waiting.join(WAIT_S)
+    assert isinstance(follower.error, PreemptedError)
+    assert "worker 0 ended before the first step" in str(follower.error)
+    follower.crew.close(75, "")  # type: ignore[attr-defined]
 
 
 def test_a_stranger_at_the_port_is_sent_away() -> None:

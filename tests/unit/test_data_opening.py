@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,20 @@ def small(tmp_path: Path) -> Path:
             path.parent.mkdir(parents=True)
             path.write_bytes(jpeg_bytes(picture(20, 30, len(name))))
     return tmp_path / "fruit"
+
+
+@pytest.mark.parametrize("once_more", range(5))
+def test_jobs_that_begin_together_make_one_manifest(
+    small: Path, tmp_path: Path, once_more: int
+) -> None:
+    manifests, together = tmp_path / f"manifests-{once_more}", threading.Barrier(6)
+
+    def root(_job: int) -> str:
+        together.wait(30)
+        return open_dataset(small, manifests=manifests).identity.root_digest
+
+    with ThreadPoolExecutor(6) as jobs:
+        assert len(set(jobs.map(root, range(6)))) == 1
 
 
 def test_digits_are_recognised(digits_folder: Path, tmp_path: Path) -> None:

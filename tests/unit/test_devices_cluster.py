@@ -5,7 +5,12 @@ import json
 import pytest
 
 from harness.errors import UsageError
-from harness.training.cluster import Cluster, cluster_from_environment, parse_tf_config
+from harness.training.cluster import (
+    Cluster,
+    check_job,
+    cluster_from_environment,
+    parse_tf_config,
+)
 from harness.training.devices import Asked, Devices, parse_devices
 
 TWO = {"worker": ["a:1", "b:2"]}
@@ -81,6 +86,31 @@ def test_without_a_description_there_is_one_process() -> None:
     assert cluster_from_environment({}, None) is None
     assert cluster_from_environment({}, 4) is None
     assert cluster_from_environment({"TF_CONFIG": config({"worker": ["a:1"]})}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("workers", "devices", "batch", "words"),
+    [
+        (2, "cpu:2", 32, "--devices cpu:2 is asked for in each of 2 workers"),
+        (3, "1", 32, "batch of 32 images cannot be shared by 3 workers"),
+        (64, "all", 32, "batch of 32 images cannot be shared by 64 workers"),
+    ],
+)
+def test_a_job_that_no_worker_could_do_is_refused_before_it_waits(
+    workers: int, devices: str, batch: int, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        check_job(workers, devices, batch)
+
+
+@pytest.mark.parametrize(("workers", "devices"), [(1, "cpu:2"), (2, "1"), (4, "all"), (32, "1")])
+def test_a_job_that_can_be_done_is_taken(workers: int, devices: str) -> None:
+    check_job(workers, devices, 32)
+
+
+def test_a_broken_slurm_variable_is_refused() -> None:
+    with pytest.raises(UsageError, match="does not describe a step"):
+        cluster_from_environment({"SLURM_STEP_NUM_TASKS": "abc"}, 2)
 
 
 def test_variables_of_a_slurm_shell_alone_make_no_workers() -> None:

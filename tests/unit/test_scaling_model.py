@@ -5,7 +5,8 @@ import pytest
 from harness.baselines.loading import load_baselines
 from harness.measure.scaling import Link, Machine, fitted_link, planned
 from harness.recipes.apm5 import APM5_RESNET50
-from harness.workflows.scaling import Measured
+from harness.recipes.smoke import SMOKE
+from harness.workflows.scaling import Measured, at_image_size
 from harness.workflows.scaling_plan import Network, checks_of, hardware_of, plan_on
 from harness.workflows.scaling_worker import Answer
 
@@ -82,7 +83,18 @@ def test_a_plan_counts_the_days_of_the_recipes_images() -> None:
 def measured(apart_s: float, together_s: float, wait_s: float, reduction_s: float) -> Measured:
     apart = Answer(apart_s, 0.01, 0.0, 0.0, 40_000_000, 30 * apart_s)
     together = Answer(together_s, wait_s, reduction_s, 0.002, 40_000_000, 30 * together_s)
-    return Measured(2, 32, (apart, apart), (together, together))
+    return Measured(2, 32, 64, (apart, apart), (together, together))
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"), [(32, (34, 39)), (64, (68, 78)), (112, (119, 136)), (8, (8, 10))]
+)
+def test_another_image_size_keeps_the_proportion_of_the_crop(
+    size: int, sides: tuple[int, int]
+) -> None:
+    recipe = at_image_size(SMOKE, size)
+    assert (recipe.model.image_size, recipe.augmentation.short_side) == (size, sides)
+    assert at_image_size(SMOKE, SMOKE.model.image_size).digest == SMOKE.digest
 
 
 def test_losses_of_a_job_add_up_to_its_longer_step() -> None:

@@ -11,7 +11,7 @@ from harness.record.schema import Interrupted, RunFinished
 from harness.workflows.run_folder import RunFolder, locked, write_json
 from harness.workflows.status import study_status
 from harness.workflows.study import parse_seeds
-from harness.workflows.study_jobs import check_slurm
+from harness.workflows.study_jobs import Resources, SeedJob, check_slurm, open_executor, submitted
 from tests.record_samples import EPOCH_S, SampleRun, started, windows
 
 
@@ -41,6 +41,19 @@ def test_slurm_is_missed_by_name(tmp_path: Path) -> None:
     (tmp_path / "sbatch").write_text("#!/bin/sh\n")
     (tmp_path / "sbatch").chmod(0o755)
     check_slurm({"PATH": str(tmp_path)})
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # submitit leaves its own files open
+def test_a_slurm_that_takes_no_job_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sbatch", "srun"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho no controller answers >&2\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    executor = open_executor("slurm", tmp_path / "jobs", Resources())
+    with pytest.raises(MachineError, match=r"did not take a job: .*no controller answers") as told:
+        submitted(executor, SeedJob(("run",)))
+    assert told.value.exit_code == 2
 
 
 def test_each_state_of_a_seed_is_told(tmp_path: Path) -> None:
