@@ -18,7 +18,7 @@ SEEDS = (1, 2, 3, 4)
 DEVICES = ("1", "cpu:2", "cpu:4")
 PHASES = (
     {"epochs": 1, "rate": {"kind": "linear", "start": 0.0001, "end": 0.05}},
-    {"epochs": 2, "rate": {"kind": "cosine", "start": 0.05, "alpha": 0.0001}},
+    {"epochs": 4, "rate": {"kind": "cosine", "start": 0.05, "alpha": 0.0001}},
 )
 CONFIDENCE = 0.999
 WIDEST_BOUND = 0.03
@@ -26,7 +26,7 @@ WIDEST_BOUND = 0.03
 
 
 def top1_accuracies(devices: str, data: Path, runs: Path) -> list[float]:
-    """Of each seed, center crop, after three passes over the digits."""
+    """Of each seed, center crop, after five passes over the digits."""
     words = [sys.executable, "-m", "harness", "run", "smoke", "--data", str(data), "--runs"]
     words += [str(runs), "--devices", devices, "--no-tracking", "--json"]
     words += ["--set", "model.batch_norm=synchronised", "--set", f"phases={json.dumps(PHASES)}"]
