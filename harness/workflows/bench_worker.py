@@ -28,7 +28,7 @@ class Job(Frozen):
         image_size: Pixels.
         batch: Images a step.
         classes: Classes of the network.
-        warmup: Steps before the clock counts, the compiling one included.
+        warmup: Calls before the clock counts, the compiling one included.
         steps: Steps that count.
         compute: Arithmetic of the step and of the matrix product beside it.
         xla: Whether our step is compiled by XLA; op determinism is off then.
@@ -56,7 +56,7 @@ class Measured(Frozen):
         variant: The job's.
         step_time_s: Of each counted step; of several in one call, their mean.
         images_per_s: Over all of them.
-        compile_s: Of the first step.
+        compile_s: Of the first call of the step.
         gemm_flops_per_s: In the step's arithmetic; the better of a measurement before and one
             after the steps.
         flops_per_image: Counted; forward and both gradients.
@@ -142,7 +142,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     variant = build_variant(job, recipe)
     dtype = tf.as_dtype(job.compute)
     gemm = [peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now)]
-    warmup = variant.run(job.warmup, now)
+    warmup = variant.run(job.warmup * job.steps_per_call, now)
     meter = EnergyMeter()
     meter.start()
     counted = variant.run(job.steps, now)
@@ -153,7 +153,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
         variant=job.variant,
         step_time_s=counted,
         images_per_s=images / sum(counted),
-        compile_s=warmup[0],
+        compile_s=sum(warmup[: job.steps_per_call]),
         gemm_flops_per_s=max(gemm),
         flops_per_image=float(training_flops(variant.multiply_adds, 1)),
         onednn=onednn_in_force(),
