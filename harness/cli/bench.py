@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option
+from harness.errors import UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+NOT_WITH_LAYERS = ("against", "rounds", "steps", "compute", "xla", "steps_per_call")
 
 
 class Benchmarks(LazyGroup):
@@ -63,11 +66,23 @@ data_option = click.option(
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
-    help="Arithmetic of ours.",
+    help="Arithmetic of every step, and of the matrix product beside it.",
+)
+@click.option(
+    "--xla", is_flag=True, help="Compile our step with XLA; op determinism is off for it then."
+)
+@click.option(
+    "--steps-per-call",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Steps of ours in one call of the compiled function.",
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: one a core.")
 @json_option
+@click.pass_context
 def step(
+    context: click.Context,
     model: str,
     batch: int,
     image_size: int,
@@ -76,16 +91,21 @@ def step(
     rounds: int,
     steps: int,
     compute: str,
+    xla: bool,
+    steps_per_call: int,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Measure a training step: images/s, share of the GEMM peak, ratios with intervals."""
     if layers:
-        _pin()
+        _refuse(context, NOT_WITH_LAYERS, "--layers")
+        _pin(threads)
         from harness.workflows.bench_layers import bench_layers
 
         _print(bench_layers(model, image_size, batch), as_json)
         return
+    if against == "keras-fit":
+        _refuse(context, ("model",), "--against keras-fit")
     from harness.workflows.bench_step import bench_step
 
     result = bench_step(
@@ -96,6 +116,8 @@ def step(
         rounds=rounds,
         steps=steps,
         compute=compute,
+        xla=xla,
+        steps_per_call=steps_per_call,
         threads=threads,
         say=lambda text: click.echo(text, err=True),
     )
@@ -115,19 +137,35 @@ def step(
     "--crops-per-batch", type=click.IntRange(1), default=60, show_default=True,
     help="Crops that go through the network at once.",
 )  # fmt: skip
+@click.option(
+    "--fold-batch-norm",
+    is_flag=True,
+    help="Fold batch normalisation into the convolutions, and measure what that gains.",
+)
+@click.option(
+    "--onednn/--no-onednn", default=True, show_default=True, help="Kernels of the whole process."
+)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @json_option
 def evaluate(
-    model: str, protocol: str, data: Path | None, crops_per_batch: int, rounds: int, as_json: bool
+    model: str,
+    protocol: str,
+    data: Path | None,
+    crops_per_batch: int,
+    fold_batch_norm: bool,
+    onednn: bool,
+    rounds: int,
+    as_json: bool,
 ) -> None:
     """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
-    _pin()
+    _pin(onednn=onednn)
     from harness.recipes.protocol import center_crop, ten_crop
     from harness.workflows.bench_evaluate import bench_evaluate
 
+    chosen = ten_crop() if protocol == "ten_crop" else center_crop()
     result = bench_evaluate(
         model=model,
-        protocol=ten_crop() if protocol == "ten_crop" else center_crop(),
+        protocol=chosen.model_copy(update={"fold_batch_norm": fold_batch_norm}),
         data=data,
         crops_per_batch=crops_per_batch,
         rounds=rounds,
@@ -145,7 +183,7 @@ def evaluate(
 def everything(
     model: str, batch: int, image_size: int, data: Path | None, rounds: int, as_json: bool
 ) -> None:
-    """Measure input, step and evaluation, and name the bottleneck."""
+    """Measure input, step, tracker and evaluation, and name the bottleneck."""
     from harness.workflows.bench_step import bench_step
 
     measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
@@ -155,14 +193,27 @@ def everything(
     _print(bench_rest(measured, data=data, rounds=rounds), as_json)
 
 
-def _pin() -> None:
+def _pin(threads: int | None = None, *, onednn: bool = True) -> None:
     """Pin this process as a run of the reference's recipe is pinned."""
     from harness.numerics.pins import pin_runtime, resolved, set_import_flags
     from harness.recipes.recipe import Numerics, Precision
 
-    numerics = resolved(Numerics())
+    asked: int | Literal["auto"] = "auto" if threads is None else threads
+    numerics = resolved(Numerics(onednn=onednn, intra_op_threads=asked, inter_op_threads=asked))
     set_import_flags(numerics)
     pin_runtime(numerics, Precision())
+
+
+def _refuse(context: click.Context, names: tuple[str, ...], beside: str) -> None:
+    """Refuse options that would have no effect."""
+    given = [n for n in names if context.get_parameter_source(n) == ParameterSource.COMMANDLINE]
+    if given:
+        listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{listed} has no effect with {beside}",
+            expected=f"{beside} without {listed}",
+            remedy="leave one of them out",
+        )
 
 
 def _print(result: Any, as_json: bool) -> None:

@@ -235,7 +235,8 @@ def check_sums(totals: np.ndarray, source: str | None = None) -> None:
             f"the network's probabilities sum to {totals[wrong][0]:g}",
             where=source,
             expected="1, for every image",
-            remedy="the weights are not finite or not those of this network; import them again",
+            remedy="either the weights are not finite or not those of this network (import them "
+            "again), or activations exceed a 16-bit compute type (evaluate in float32)",
         )
 
 

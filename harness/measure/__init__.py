@@ -1,1 +1,1 @@
-"""Clock, operation counts, machine peaks and the environment."""
+"""Operation counts, machine peaks, energy and the environment."""

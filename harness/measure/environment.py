@@ -35,6 +35,9 @@ WITHOUT_EFFECT_ON_BITS = frozenset(
         "TF_GPU_ALLOCATOR",
     }
 )
+GPU_PREFIXES = ("TF_CUDNN_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32")
+"""Environment variables that can change bits on a GPU alone."""
+
 FOREIGN_PREFIXES = ("TF_CLI_", "TF_VAR_", "TF_PLUGIN_", "TF_LOG", "TF_DATA_DIR", "TF_WORKSPACE")
 """Variables of another program that shares the prefix TF_."""
 
@@ -97,7 +100,7 @@ def effective_numerics(
             "numpy": np.__version__,
             "harness": harness.__version__,
         },
-        flags=numerics_flags(dict(os.environ)),
+        flags=numerics_flags(dict(os.environ), gpus=bool(tf.config.get_visible_devices("GPU"))),
     )
 
 
@@ -158,12 +161,19 @@ def recorded_variables(environ: dict[str, str]) -> dict[str, str]:
     }
 
 
-def numerics_flags(environ: dict[str, str]) -> dict[str, str]:
-    """The variables that can change bits and have no field of their own."""
+def numerics_flags(environ: dict[str, str], *, gpus: bool) -> dict[str, str]:
+    """The variables that can change bits and have no field of their own.
+
+    Args:
+        environ: The process's environment.
+        gpus: Whether TensorFlow sees a GPU; without one its variables change nothing.
+    """
     return {
         name: value
         for name, value in recorded_variables(environ).items()
-        if name.startswith(NUMERICS_PREFIXES) and name not in WITHOUT_EFFECT_ON_BITS
+        if name.startswith(NUMERICS_PREFIXES)
+        and name not in WITHOUT_EFFECT_ON_BITS
+        and (gpus or not name.startswith(GPU_PREFIXES))
     }
 
 

@@ -1,7 +1,8 @@
 """Pins: what must be fixed so that the same command gives the same bits.
 
 Some of it binds when TensorFlow is imported (oneDNN, XLA's flags), some when
-its runtime starts (threads), the rest at any time (op determinism, TF32).
+its runtime starts (threads), some at the first convolution on a GPU (cuDNN), the rest at
+any time (op determinism, TF32).
 """
 
 import os
@@ -12,6 +13,11 @@ from harness.numerics.quiet import import_tensorflow
 from harness.recipes.recipe import Numerics, Precision
 
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
+CUDNN_PINS = {"TF_CUDNN_DETERMINISTIC": "1", "TF_CUDNN_USE_AUTOTUNE": "0"}
+"""Under op determinism: convolutions by deterministic algorithms, none of them chosen by timing.
+
+TensorFlow reads them once, before its first convolution on a GPU; without one they have no effect.
+"""
 
 
 def available_cores() -> int:
@@ -49,11 +55,14 @@ def set_import_flags(numerics: Numerics) -> None:
 
 
 def pin_runtime(numerics: Numerics, precision: Precision) -> None:
-    """Pin threads, op determinism and TF32 in this process.
+    """Pin threads, op determinism, cuDNN and TF32 in this process.
 
     Raises:
-        MachineError: TensorFlow's runtime already runs with other thread counts.
+        MachineError: TensorFlow's runtime already runs with other thread counts, or
+            the environment asks cuDNN for what op determinism forbids.
     """
+    if numerics.op_determinism:
+        pin_cudnn()
     import_tensorflow()
     import tensorflow as tf
 
@@ -77,6 +86,28 @@ def pin_runtime(numerics: Numerics, precision: Precision) -> None:
         tf.config.experimental.enable_op_determinism()
     else:
         _allow_nondeterminism()
+
+
+def pin_cudnn() -> None:
+    """Set `CUDNN_PINS`; nobody's choice is replaced.
+
+    Raises:
+        MachineError: a variable of them is set to something else.
+    """
+    for name, wanted in CUDNN_PINS.items():
+        found = os.environ.setdefault(name, wanted)
+        if _truth(found) != _truth(wanted):
+            raise MachineError(
+                f"{name}={found} and numerics.op_determinism contradict each other",
+                where=f"environment variable {name}",
+                expected=f"{wanted}, or the variable not set",
+                remedy=f"unset {name}, or --set numerics.op_determinism=false",
+            )
+
+
+def _truth(text: str) -> bool:
+    """As TensorFlow reads a boolean variable."""
+    return text.strip().lower() in {"1", "true"}
 
 
 def _allow_nondeterminism() -> None:

@@ -19,6 +19,7 @@ from harness.record.schema import (
     RunStarted,
     Steps,
 )
+from harness.record.step_times import summarise
 
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 5000
@@ -85,16 +86,18 @@ def _times(event: Steps) -> dict[str, float]:
     timed = [i for i, step in enumerate(event.step) if step not in compiled]
     if not timed:
         return {}
-    times = np.asarray(event.step_time_s)[timed]
-    total = float(times.sum())
-    if total <= 0:
+    if not sum(event.step_time_s[i] for i in timed) > 0:
         return {}
-    median, p99 = np.percentile(times, (50, 99))
+    summary = summarise(
+        [event.step_time_s[i] for i in timed],
+        images=[event.images[i] for i in timed],
+        data_wait_s=[event.data_wait_s[i] for i in timed],
+    )
     return {
-        "step_time_s/median": float(median),
-        "step_time_s/p99": float(p99),
-        "images_per_s": sum(event.images[i] for i in timed) / total,
-        "data_wait_share": sum(event.data_wait_s[i] for i in timed) / total,
+        "step_time_s/median": summary.median_s,
+        "step_time_s/p99": summary.p99_s,
+        "images_per_s": summary.images_per_s,
+        "data_wait_share": summary.data_wait_share or 0.0,
     }
 
 

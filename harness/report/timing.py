@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.record.step_times import summarise
 from harness.report.content import Drawing, Section, Table
 from harness.report.drawing import MUTED, Size, axes, draw, legend, series_style
 from harness.report.reduction import reduce_curve
@@ -14,7 +15,8 @@ from harness.report.wording import count, duration, milliseconds, number, percen
 
 WHAT_IS_TIMED = (
     "Steps that hold compilation are left out of every figure here, and pauses for evaluations and "
-    "checkpoints are no part of a step's time."
+    "checkpoints are no part of a step's time. The record of a window (journal, mirror) is written "
+    "between two windows and is in neither."
 )
 
 
@@ -100,7 +102,8 @@ def _marks(plot: Axes, run: RunRecord) -> None:
 
 def _table(runs: Sequence[RunRecord]) -> Table:
     columns = (
-        "run", "steps timed", "median", "mean", "99th percentile", "longest", "images/s",
+        "run", "steps timed", "median", "mean", "90th percentile", "99th percentile",
+        "longest", "images/s",
         "data wait", "share of peak", "peak, GFLOP/s", "evaluating", "checkpoints",
     )  # fmt: skip
     rows = [_row(run) for run in runs]
@@ -123,22 +126,24 @@ def _peak_flops_per_s(run: RunRecord, scale: float = 1.0) -> float | None:
 def _row(run: RunRecord) -> tuple[str, ...]:
     series = run.series
     timed = series.timed
-    times = series.step_time_s[timed]
-    if not times.size:
-        return (run.name, "0", *("-",) * 10)
-    total = float(times.sum())
-    images_per_s = float(series.images[timed].sum()) / total
-    median, p99 = np.percentile(times, (50, 99))
+    if not timed.any():
+        return (run.name, "0", *("-",) * 11)
+    times = summarise(
+        series.step_time_s[timed],
+        images=series.images[timed],
+        data_wait_s=series.data_wait_s[timed],
+    )
     return (
         run.name,
-        count(times.size),
-        milliseconds(float(median)),
-        milliseconds(float(times.mean())),
-        milliseconds(float(p99)),
-        milliseconds(float(times.max())),
-        number(images_per_s, 4),
-        percent(float(series.data_wait_s[timed].sum()) / total, 1),
-        percent(peak_share(run, images_per_s), 1),
+        count(times.steps),
+        milliseconds(times.median_s),
+        milliseconds(times.mean_s),
+        milliseconds(times.p90_s),
+        milliseconds(times.p99_s),
+        milliseconds(times.longest_s),
+        number(times.images_per_s, 4),
+        percent(times.data_wait_share, 1),
+        percent(peak_share(run, times.images_per_s), 1),
         number(_peak_flops_per_s(run, 1e-9)),
         duration(sum(event.duration_s for event in run.evaluations)),
         duration(sum(event.stall_s for event in run.checkpoints)),

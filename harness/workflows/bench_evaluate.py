@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.errors import UsageError
+from harness.errors import DataError, MachineError, UsageError
 from harness.recipes.protocol import Protocol
-from harness.workflows.bench_step import named, spread
+from harness.workflows.bench_figures import Ratio, Spread
 
-GENERATED_IMAGES = 64
 GENERATED_SIZE = (375, 500)
+CROPS_PER_BATCH = 60
 FEW_BATCHES, MANY_BATCHES = 1, 4
 
 Now = Callable[[], float]
@@ -27,13 +27,15 @@ class EvaluationRound:
 
     Attributes:
         crops_per_s: Of the whole evaluation, input included.
-        bare_crops_per_s: Of the network alone on crops in memory.
+        bare_crops_per_s: Of the network alone on crops in memory, folded where the protocol folds.
         gemm_flops_per_s: Of a matrix product.
+        unfolded_crops_per_s: Of the network alone before folding; None where nothing is folded.
     """
 
     crops_per_s: float
     bare_crops_per_s: float
     gemm_flops_per_s: float
+    unfolded_crops_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class EvaluationBenchmark:
         model: Name in the catalogue.
         protocol: What was evaluated.
         crops_per_batch: Crops that went through the network at once.
-        flops_per_crop: Counted.
+        flops_per_crop: Counted, before folding.
         rounds: The measurements.
     """
 
@@ -54,40 +56,53 @@ class EvaluationBenchmark:
     flops_per_crop: float
     rounds: tuple[EvaluationRound, ...]
 
-    def share_of_gemm_peak(self) -> tuple[float, float, float]:
-        """Of the whole evaluation; median, lowest and highest."""
-        return spread(
+    def share_of_gemm_peak(self) -> Spread:
+        """Of the whole evaluation."""
+        return Spread.of(
             [r.crops_per_s * self.flops_per_crop / r.gemm_flops_per_s for r in self.rounds]
         )
 
-    def share_of_bare_network(self) -> tuple[float, float, float]:
-        """The whole evaluation's rate over the bare network's; median, lowest and highest."""
-        return spread([r.crops_per_s / r.bare_crops_per_s for r in self.rounds])
+    def share_of_bare_network(self) -> Ratio:
+        """The whole evaluation's rate over the bare network's."""
+        return Ratio.of(self._bare, [r.crops_per_s for r in self.rounds])
+
+    def gain_of_folding(self) -> Ratio | None:
+        """The folded network's rate over the unfolded one's; None where nothing is folded."""
+        unfolded = [r.unfolded_crops_per_s for r in self.rounds if r.unfolded_crops_per_s]
+        return Ratio.of(unfolded, self._bare) if unfolded else None
+
+    @property
+    def _bare(self) -> list[float]:
+        return [r.bare_crops_per_s for r in self.rounds]
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
+        folding = self.gain_of_folding()
         return {
             "benchmark": "evaluate",
             "model": self.model,
             "protocol": self.protocol,
             "crops_per_batch": self.crops_per_batch,
-            "crops_per_s": named(spread([r.crops_per_s for r in self.rounds])),
-            "bare_crops_per_s": named(spread([r.bare_crops_per_s for r in self.rounds])),
-            "share_of_gemm_peak": named(self.share_of_gemm_peak()),
-            "share_of_bare_network": named(self.share_of_bare_network()),
+            "crops_per_s": Spread.of([r.crops_per_s for r in self.rounds]).document(),
+            "bare_crops_per_s": Spread.of(self._bare).document(),
+            "share_of_gemm_peak": self.share_of_gemm_peak().document(),
+            "share_of_bare_network": self.share_of_bare_network().document(),
+            "gain_of_folding": folding and folding.document(),
         }
 
     def text(self) -> str:
-        """For a person."""
-        document = self.document()
+        """For a person; a range in brackets is a 95 % interval."""
+        document, folding = self.document(), self.gain_of_folding()
         setting = f"{self.protocol}, {self.crops_per_batch} crops at once"
-        lines = (
+        lines = [
             f"{self.model}, {setting}, {len(self.rounds)} rounds",
             f"whole evaluation      {document['crops_per_s']['median']:8.1f} crops/s",
             f"bare network          {document['bare_crops_per_s']['median']:8.1f} crops/s",
-            f"of the GEMM peak      {100 * self.share_of_gemm_peak()[0]:8.0f} %",
-            f"of the bare network   {100 * self.share_of_bare_network()[0]:8.0f} %",
-        )
+            f"of the GEMM peak      {100 * self.share_of_gemm_peak().median:8.0f} %",
+            f"over the bare network     {self.share_of_bare_network().text()}",
+        ]
+        if folding is not None:
+            lines.append(f"folded over unfolded      {folding.text()}")
         return "\n".join(lines)
 
 
@@ -96,7 +111,7 @@ def bench_evaluate(
     model: str,
     protocol: Protocol,
     data: Path | None = None,
-    crops_per_batch: int = 60,
+    crops_per_batch: int = CROPS_PER_BATCH,
     rounds: int = 3,
     classes: int = 1000,
     now: Now = time.perf_counter,
@@ -105,15 +120,17 @@ def bench_evaluate(
 
     Args:
         model: Name in the catalogue.
-        protocol: What the network is shown.
+        protocol: What the network is shown, and whether batch normalisation is folded.
         data: A data set; None generates photographs of ImageNet's usual size.
-        crops_per_batch: Crops that go through the network at once.
+        crops_per_batch: Crops that go through the network at once, whole images of them.
         rounds: Repetitions, the parts in alternation.
         classes: Classes of the network.
         now: The clock.
 
     Raises:
         UsageError: a protocol without fixed crops.
+        DataError: fewer validation images than the measurement takes.
+        MachineError: the longer evaluation took no longer than the shorter one.
     """
     from harness.measure.operations import forward_flops, multiply_adds
     from harness.models.build import build_model
@@ -126,74 +143,125 @@ def bench_evaluate(
     network = build_model(Model(name=model, image_size=protocol.crop_size), classes=classes, seed=0)
     flops = forward_flops(multiply_adds(network, protocol.crop_size), 1)
     with tempfile.TemporaryDirectory() as scratch:
-        split = _split(data, Path(scratch))
-        measure = _Measurement(network, split, protocol, crops_per_batch, now)
+        split = _split(data, Path(scratch), images_needed(protocol, crops_per_batch))
+        measure = Measurement(network, split, protocol, crops_per_batch, now)
         measured = tuple(measure.round() for _ in range(rounds))
-    return EvaluationBenchmark(model, protocol.name, crops_per_batch, float(flops), measured)
+    return EvaluationBenchmark(model, protocol.name, measure.crops_at_once, float(flops), measured)
 
 
-@dataclass
-class _Measurement:
-    network: Any
-    split: Any
-    protocol: Protocol
-    crops_per_batch: int
-    now: Now
-    bare: Any = None
+def images_needed(protocol: Protocol, crops_per_batch: int) -> int:
+    """Images of the longer evaluation; every batch of it is full."""
+    return MANY_BATCHES * _images_at_once(protocol, crops_per_batch)
+
+
+def _images_at_once(protocol: Protocol, crops_per_batch: int) -> int:
+    from harness.evaluation.evaluate import crops_an_image
+
+    return max(1, crops_per_batch // crops_an_image(protocol))
+
+
+class Measurement:
+    """Measures one network on one split, round by round.
+
+    Args:
+        network: Before folding.
+        split: At least `images_needed` images.
+        protocol: With a fixed crop size.
+        crops_per_batch: As asked for.
+        now: The clock.
+    """
+
+    def __init__(
+        self, network: Any, split: Any, protocol: Protocol, crops_per_batch: int, now: Now
+    ) -> None:
+        from harness.evaluation.evaluate import crops_an_image
+        from harness.models.folding import fold_batch_norm
+
+        self._network, self._split, self._protocol = network, split, protocol
+        self._asked, self._now = crops_per_batch, now
+        self._images_at_once = _images_at_once(protocol, crops_per_batch)
+        self.crops_at_once = self._images_at_once * crops_an_image(protocol)
+        fold = protocol.fold_batch_norm
+        self._bare = _compiled(fold_batch_norm(network) if fold else network)
+        self._unfolded = _compiled(network) if fold else None
 
     def round(self) -> EvaluationRound:
+        """Each part once."""
         from harness.measure.peaks import measure_gemm
 
         return EvaluationRound(
-            bare_crops_per_s=self._bare_rate(),
-            crops_per_s=self._whole_rate(),
-            gemm_flops_per_s=measure_gemm(seconds=1.0, now=self.now),
+            bare_crops_per_s=self._rate(self._bare),
+            unfolded_crops_per_s=self._unfolded and self._rate(self._unfolded),
+            crops_per_s=self.whole_rate(),
+            gemm_flops_per_s=measure_gemm(seconds=1.0, now=self._now),
         )
 
-    def _whole_rate(self) -> float:
-        """From the difference of a long and a short evaluation: tracing is in both."""
+    def whole_rate(self) -> float:
+        """Crops a second from the difference of a long and a short evaluation.
+
+        What both spend on opening the pipeline and on its first batch cancels.
+        """
         (few_crops, few_s), (many_crops, many_s) = (
             self._evaluated(n) for n in (FEW_BATCHES, MANY_BATCHES)
         )
+        if many_s <= few_s:
+            raise MachineError(
+                f"{many_crops} crops took {many_s:.3f} s and {few_crops} took {few_s:.3f} s",
+                expected="more time for more crops",
+                remedy="give more --crops-per-batch, or wait until the machine is idle",
+            )
         return (many_crops - few_crops) / (many_s - few_s)
 
     def _evaluated(self, batches: int) -> tuple[int, float]:
-        from harness.evaluation.evaluate import crops_an_image, evaluate
+        from harness.evaluation.evaluate import evaluate
 
-        images = batches * max(1, self.crops_per_batch // crops_an_image(self.protocol))
         result = evaluate(
-            self.network,
-            self.split,
-            self.protocol,
-            crops_per_batch=self.crops_per_batch,
-            limit=min(images, len(self.split)),
-            now=self.now,
+            self._network,
+            self._split,
+            self._protocol,
+            crops_per_batch=self._asked,
+            limit=batches * self._images_at_once,
+            now=self._now,
         )
         return result.crops, result.duration_s
 
-    def _bare_rate(self) -> float:
+    def _rate(self, compiled: Any) -> float:
         import tensorflow as tf
 
-        size = self.protocol.crop_size
-        crops = tf.random.stateless_normal((self.crops_per_batch, size, size, 3), (0, 0))
-        if self.bare is None:
-            self.bare = tf.function(lambda image: self.network(image, training=False))
-            self.bare(crops)
-        begun = self.now()
+        size = self._protocol.crop_size
+        crops = tf.random.stateless_normal((self.crops_at_once, size, size, 3), (0, 0))
+        compiled.get_concrete_function(crops)
+        compiled(crops).numpy()
+        begun = self._now()
         repeats = MANY_BATCHES - FEW_BATCHES
         for _ in range(repeats):
-            self.bare(crops).numpy()
-        return repeats * self.crops_per_batch / (self.now() - begun)
+            compiled(crops).numpy()
+        return repeats * self.crops_at_once / (self._now() - begun)
 
 
-def _split(data: Path | None, scratch: Path) -> Any:
+def _compiled(network: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.function(lambda image: network(image, training=False))
+
+
+def _split(data: Path | None, scratch: Path, images: int) -> Any:
+    """The validation split of a data set with at least so many images, or of generated ones."""
     from harness.data.opening import open_dataset
 
     folder = data
     if folder is None:
         folder = scratch / "photographs"
-        write_photographs(folder, GENERATED_IMAGES)
-    return open_dataset(folder, manifests=scratch / "manifests").val
+        write_photographs(folder, images)
+    split = open_dataset(folder, manifests=scratch / "manifests").val
+    if len(split) < images:
+        raise DataError(
+            f"the benchmark needs {images} validation images and there are {len(split)}",
+            where=str(folder),
+            expected=f"{MANY_BATCHES} full batches",
+            remedy="give fewer --crops-per-batch, or no --data to generate photographs",
+        )
+    return split
 
 
 def write_photographs(folder: Path, count: int) -> None:

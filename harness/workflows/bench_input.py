@@ -4,7 +4,6 @@ Everything is measured in alternation within one process: machines drift by
 10 to 15 % within minutes, so ratios are taken round by round.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -40,6 +39,7 @@ from harness.data.undecodable import (
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import APM5_NORMALISATION, Protocol, ten_crop
 from harness.recipes.recipe import Augmentation
+from harness.workflows.bench_figures import Ratio, Spread
 
 ENDLESS_STEPS = 1_000_000
 WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
@@ -50,22 +50,8 @@ NEEDED_WAYS = ("bare decode", "up to the crop", "pipeline", "reference")
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Median, lowest and highest of the rounds."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, rounds: list[float]) -> "Rate":
-        """Summarise the rounds."""
-        return cls(statistics.median(rounds), min(rounds), max(rounds))
-
-
-@dataclass(frozen=True)
 class InputBench:
-    """The result; rates in images/s, ratios round by round.
+    """The result; rates in images/s with their spread, ratios with a 95 % interval.
 
     Attributes:
         images_per_s: the whole training pipeline.
@@ -82,14 +68,14 @@ class InputBench:
         parallel_calls: examples made at once.
     """
 
-    images_per_s: Rate
+    images_per_s: Spread
     images_per_s_per_core: float
-    bare_decode_images_per_s: Rate
-    share_of_bare_decode: Rate
-    ratio_vs_reference: Rate | None
-    evaluation_ratio_vs_reference: Rate | None
-    one_resize_ratio_vs_reference: Rate | None
-    ways: dict[str, Rate]
+    bare_decode_images_per_s: Spread
+    share_of_bare_decode: Ratio
+    ratio_vs_reference: Ratio | None
+    evaluation_ratio_vs_reference: Ratio | None
+    one_resize_ratio_vs_reference: Ratio | None
+    ways: dict[str, Spread]
     rounds: int
     images: int
     batch: int
@@ -249,13 +235,14 @@ def render(bench: InputBench) -> str:
     )
     lines = [
         settings,
-        f"{'way':32} {'images/s':>9} {'low':>7} {'high':>7} {'per core':>9}",
+        f"{'way':32} {'images/s':>9} {'lowest':>7} {'highest':>7} {'per core':>9}",
     ]
     for name, rate in bench.ways.items():
         lines.append(
             f"{name:32} {rate.median:9,.0f} {rate.low:7,.0f} {rate.high:7,.0f} "
             f"{rate.median / bench.cores:9,.0f}"
         )
+    lines.append("ratios, with a 95 % interval:")
     ratios = {
         "share of bare decode": bench.share_of_bare_decode,
         "pipeline / reference": bench.ratio_vs_reference,
@@ -264,18 +251,17 @@ def render(bench: InputBench) -> str:
     }
     for name, ratio in ratios.items():
         if ratio is not None:
-            lines.append(f"{name:32} {ratio.median:9.2f} {ratio.low:7.2f} {ratio.high:7.2f}")
+            lines.append(f"{name:32} {ratio.text():>9}")
     return "\n".join(lines)
 
 
 def _result(measured: dict[str, list[float]], work: Workload, rounds: int) -> InputBench:
-    def ratio(way: str, of: str) -> Rate | None:
+    def ratio(way: str, of: str) -> Ratio | None:
         if way not in measured or of not in measured:
             return None
-        pairs = zip(measured[way], measured[of], strict=True)
-        return Rate.of([a / b for a, b in pairs])
+        return Ratio.of(measured[of], measured[way])
 
-    ways = {name: Rate.of(values) for name, values in measured.items()}
+    ways = {name: Spread.of(values) for name, values in measured.items()}
     share = ratio("up to the crop", "bare decode")
     if share is None:
         raise ValueError("both are always measured")

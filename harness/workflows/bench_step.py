@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.statistics.ratio import RatioInterval, paired_ratio_interval
+from harness.record.step_times import StepTimes, summarise
+from harness.workflows.bench_figures import Ratio, Spread
 from harness.workflows.bench_worker import Job, Measured, measure_in_own_process
 
 ROUNDS = 5
@@ -52,40 +53,45 @@ class StepBenchmark:
 
     job: Job
     rounds: tuple[dict[str, Measured], ...]
-    ratios: dict[str, RatioInterval]
+    ratios: dict[str, Ratio]
 
     @property
     def variants(self) -> tuple[str, ...]:
         """In the order of the table."""
         return tuple(name for name in TITLES if name in self.rounds[0])
 
-    def rate(self, variant: str) -> tuple[float, float, float]:
-        """Images a second of a variant: median, lowest and highest of the rounds."""
-        return spread([r[variant].images_per_s for r in self.rounds])
+    def rate(self, variant: str) -> Spread:
+        """Images a second of a variant over the rounds."""
+        return Spread.of([r[variant].images_per_s for r in self.rounds])
 
-    def share(self, variant: str) -> tuple[float, float, float]:
-        """Share of the matrix product's peak: median, lowest and highest of the rounds.
+    def times(self, variant: str) -> StepTimes:
+        """Counted steps of all rounds; their images lie in memory, so no step waits for data."""
+        steps = [t for r in self.rounds for t in r[variant].step_time_s]
+        return summarise(steps, images=self.job.batch)
+
+    def share(self, variant: str) -> Spread:
+        """Share of the matrix product's peak over the rounds.
 
         The peak is the best that any process of the same round reached: a
         variant without oneDNN is held against what the machine can do.
         """
-        return spread([_share(r, variant) for r in self.rounds])
+        return Spread.of([_share(r, variant) for r in self.rounds])
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
         head = {
             "benchmark": "step",
             "job": self.job.model_dump(exclude={"variant"}),
-            "images_per_s": named(self.rate("ours")),
-            "share_of_gemm_peak": named(self.share("ours")),
+            "images_per_s": self.rate("ours").document(),
+            "step_time": self.times("ours").document(),
+            "share_of_gemm_peak": self.share("ours").document(),
         }
-        ratios = {
-            RATIO_NAMES[name]: named((r.ratio, r.low, r.high)) for name, r in self.ratios.items()
-        }
+        ratios = {RATIO_NAMES[name]: ratio.document() for name, ratio in self.ratios.items()}
         variants = {
             name: {
-                "images_per_s": named(self.rate(name)),
-                "share_of_gemm_peak": named(self.share(name)),
+                "images_per_s": self.rate(name).document(),
+                "share_of_gemm_peak": self.share(name).document(),
+                "step_time": self.times(name).document(),
                 "onednn": self.rounds[0][name].onednn,
             }
             for name in self.variants
@@ -102,18 +108,18 @@ class StepBenchmark:
             f"{'':36}{'images/s':>9}{'of GEMM peak':>14}   ours is faster by",
         ]
         for name in self.variants:
-            rate, share = self.rate(name)[0], self.share(name)[0]
+            rate, share = self.rate(name).median, self.share(name).median
             ratio = self.ratios.get(name)
-            factor = f"{ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio else ""
+            factor = ratio.text() if ratio else ""
             lines.append(f"{TITLES[name]:36}{rate:9.2f}{100 * share:12.0f} %   {factor}".rstrip())
-        return "\n".join([*lines, *self._energy()])
+        return "\n".join([*lines, self.times("ours").text(), *self._energy()])
 
     def _energy(self) -> list[str]:
         joules = [r["ours"].joules_per_image for r in self.rounds]
         known = [j for j in joules if j is not None]
         if not known:
             return ["energy: unavailable on this machine"]
-        return [f"energy: {spread(known)[0]:.1f} J an image"]
+        return [f"energy: {Spread.of(known).median:.1f} J an image"]
 
 
 def bench_step(
@@ -125,6 +131,8 @@ def bench_step(
     rounds: int = ROUNDS,
     steps: int = 2,
     compute: str = "float32",
+    xla: bool = False,
+    steps_per_call: int = 1,
     threads: int | None = None,
     measure: Measure = measure_in_own_process,
     say: Say = lambda _text: None,
@@ -138,15 +146,18 @@ def bench_step(
         against: A key of `AGAINST`.
         rounds: Repetitions of the whole comparison.
         steps: Counted steps of each process.
-        compute: Arithmetic.
+        compute: Arithmetic of every variant and of the matrix product.
+        xla: Whether our step, also with plain Keras layers, is compiled by XLA.
+        steps_per_call: Steps of ours in one call of the compiled function.
         threads: Threads within and between operations; None is one a core.
         measure: Runs a job in a process of its own.
         say: Told after each measurement.
 
     Raises:
-        UsageError: unknown `against`, or fewer than two rounds of a comparison.
+        UsageError: unknown `against`, fewer than two rounds of a comparison, or
+            another arithmetic than `keras-fit` has.
     """
-    _check(against, rounds)
+    _check(against, rounds, compute)
     variants = AGAINST[against]
     name = KERAS_FIT_MODEL if against == "keras-fit" else model
     job = Job(
@@ -156,6 +167,8 @@ def bench_step(
         batch=batch,
         steps=steps,
         compute=compute,
+        xla=xla,
+        steps_per_call=steps_per_call,
         threads=threads,
     )
     measured = []
@@ -175,7 +188,7 @@ def rotated(variants: tuple[str, ...], number: int) -> tuple[str, ...]:
     return variants[shift:] + variants[:shift]
 
 
-def _check(against: str, rounds: int) -> None:
+def _check(against: str, rounds: int, compute: str) -> None:
     if against not in AGAINST:
         raise UsageError(f"--against {against} is unknown", expected=", ".join(AGAINST))
     if len(AGAINST[against]) > 1 and rounds < 2:
@@ -183,14 +196,18 @@ def _check(against: str, rounds: int) -> None:
             "one round gives a ratio without an interval",
             expected="--rounds 2 or more; five is the default",
         )
+    if against == "keras-fit" and compute != "float32":
+        raise UsageError(
+            f"keras-fit is measured in float32 alone, and --compute says {compute}",
+            expected="the same arithmetic on both sides",
+            remedy="leave --compute out, or take --against reference",
+        )
 
 
-def _ratios(
-    rounds: list[dict[str, Measured]], variants: tuple[str, ...]
-) -> dict[str, RatioInterval]:
+def _ratios(rounds: list[dict[str, Measured]], variants: tuple[str, ...]) -> dict[str, Ratio]:
     ours = [r["ours"].images_per_s for r in rounds]
     return {
-        name: paired_ratio_interval([r[name].images_per_s for r in rounds], ours)
+        name: Ratio.of([r[name].images_per_s for r in rounds], ours)
         for name in variants
         if name != "ours"
     }
@@ -199,17 +216,3 @@ def _ratios(
 def _share(found: dict[str, Measured], variant: str) -> float:
     peak = max(m.gemm_flops_per_s for m in found.values())
     return found[variant].images_per_s * found[variant].flops_per_image / peak
-
-
-def spread(values: list[float]) -> tuple[float, float, float]:
-    """Median, lowest and highest."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    odd = len(ordered) % 2 == 1
-    median = ordered[middle] if odd else (ordered[middle - 1] + ordered[middle]) / 2
-    return median, ordered[0], ordered[-1]
-
-
-def named(values: tuple[float, float, float]) -> dict[str, float]:
-    """As JSON-like data with the keys median, low and high."""
-    return dict(zip(("median", "low", "high"), values, strict=True))

@@ -49,6 +49,8 @@ def recipe_of(job: Job) -> Recipe:
             "numerics": base.numerics.model_copy(
                 update={
                     "xla": job.xla,
+                    # XLA has no deterministic gradient of max-pooling.
+                    "op_determinism": not job.xla,
                     "intra_op_threads": threads,
                     "inter_op_threads": threads,
                 }
@@ -85,31 +87,42 @@ def build_variant(job: Job, recipe: Recipe) -> Variant:
         step = build_reference_step(model, job.classes, RATE)
         return Variant(_repeated(partial(step, image, label)), counted)
     if job.variant in {"ours", "plain-keras"}:
-        return Variant(_repeated(_our_step(recipe, model, image, label)), counted)
+        run = _our_step(recipe, model, image, label, job.steps_per_call)
+        return Variant(_repeated(run, job.steps_per_call), counted)
     raise UsageError(f"there is no variant {job.variant} of a step")
 
 
 def _our_step(
-    recipe: Recipe, model: keras.Model, image: tf.Tensor, label: tf.Tensor
+    recipe: Recipe, model: keras.Model, image: tf.Tensor, label: tf.Tensor, calls: int
 ) -> Callable[[], Any]:
     state = create_state(model, float16=recipe.precision.compute == "float16")
     step = build_step(state, recipe, tf.distribute.get_strategy())
     rate = tf.constant(RATE)
 
+    def several() -> Any:
+        output = step(image, label, rate)
+        for _ in tf.range(calls - 1):
+            output = step(image, label, rate)
+        return output
+
+    call = tf.function(several) if calls > 1 else partial(step, image, label, rate)
+
     def run() -> Any:
         # On an asynchronous device a step is finished when its loss can be read.
-        return step(image, label, rate).loss.numpy()
+        return call().loss.numpy()
 
     return run
 
 
-def _repeated(step: Callable[[], Any]) -> Callable[[int, Now], tuple[float, ...]]:
+def _repeated(
+    call: Callable[[], Any], steps_per_call: int = 1
+) -> Callable[[int, Now], tuple[float, ...]]:
     def run(steps: int, now: Now) -> tuple[float, ...]:
-        times = []
-        for _ in range(steps):
+        times: list[float] = []
+        while len(times) < steps:
             begun = now()
-            step()
-            times.append(now() - begun)
+            call()
+            times += [(now() - begun) / steps_per_call] * steps_per_call
         return tuple(times)
 
     return run

@@ -23,16 +23,16 @@ class Job(Frozen):
     """What a worker measures.
 
     Attributes:
-        variant: `reference`, `reference-onednn`, `plain-keras`, `ours`,
-            `ours-keras-network` or `keras-fit`.
+        variant: `reference`, `reference-onednn`, `plain-keras`, `ours` or `keras-fit`.
         model: Name in the catalogue.
         image_size: Pixels.
         batch: Images a step.
         classes: Classes of the network.
-        warmup: Steps before the clock counts, the compiling one included.
+        warmup: Calls before the clock counts, the compiling one included.
         steps: Steps that count.
-        compute: Arithmetic of the step.
-        xla: Whether ours compiles the step with XLA.
+        compute: Arithmetic of the step and of the matrix product beside it.
+        xla: Whether our step is compiled by XLA; op determinism is off then.
+        steps_per_call: Steps of ours in one call of the compiled function.
         threads: Threads within and between operations; None is one a core.
     """
 
@@ -45,6 +45,7 @@ class Job(Frozen):
     steps: int = Field(default=3, ge=1)
     compute: str = "float32"
     xla: bool = False
+    steps_per_call: int = Field(default=1, ge=1)
     threads: int | None = None
 
 
@@ -53,10 +54,11 @@ class Measured(Frozen):
 
     Attributes:
         variant: The job's.
-        step_time_s: Of each counted step.
+        step_time_s: Of each counted step; of several in one call, their mean.
         images_per_s: Over all of them.
-        compile_s: Of the first step.
-        gemm_flops_per_s: The better of a measurement before and one after the steps.
+        compile_s: Of the first call of the step.
+        gemm_flops_per_s: In the step's arithmetic; the better of a measurement before and one
+            after the steps.
         flops_per_image: Counted; forward and both gradients.
         onednn: Whether oneDNN was in force.
         numerics_digest: Of the process's effective numerics.
@@ -107,9 +109,14 @@ def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
         raise MachineError(
             f"the measurement of {job.variant} failed: {last[0]}",
             expected=f"{job.warmup + job.steps} steps of {job.batch} images",
-            remedy="choose a smaller --batch, or look at the message",
+            remedy=_remedy(done.returncode),
         )
     return Measured.model_validate_json(done.stdout.strip().splitlines()[-1])
+
+
+def _remedy(exit_code: int) -> str:
+    """A killed process most likely ran out of memory; any other one has said what is wrong."""
+    return "choose a smaller --batch" if exit_code < 0 else "correct what the message names"
 
 
 def onednn_flag(job: Job) -> str:
@@ -122,6 +129,8 @@ def onednn_flag(job: Job) -> str:
 
 def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     """Measure a job in this process, whose import flags are set already."""
+    import tensorflow as tf
+
     from harness.measure import peaks
     from harness.measure.energy import EnergyMeter
     from harness.measure.environment import effective_numerics, onednn_in_force
@@ -131,19 +140,20 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     recipe = recipe_of(job)
     numerics = pin(job, recipe)
     variant = build_variant(job, recipe)
-    gemm = [peaks.measure_gemm(seconds=GEMM_S, now=now)]
-    warmup = variant.run(job.warmup, now)
+    dtype = tf.as_dtype(job.compute)
+    gemm = [peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now)]
+    warmup = variant.run(job.warmup * job.steps_per_call, now)
     meter = EnergyMeter()
     meter.start()
     counted = variant.run(job.steps, now)
     joules = meter.stop()
-    gemm.append(peaks.measure_gemm(seconds=GEMM_S, now=now))
-    images = job.batch * job.steps
+    gemm.append(peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now))
+    images = job.batch * len(counted)
     return Measured(
         variant=job.variant,
         step_time_s=counted,
         images_per_s=images / sum(counted),
-        compile_s=warmup[0],
+        compile_s=sum(warmup[: job.steps_per_call]),
         gemm_flops_per_s=max(gemm),
         flops_per_image=float(training_flops(variant.multiply_adds, 1)),
         onednn=onednn_in_force(),

@@ -1,10 +1,9 @@
-"""The step's hot parts: forward and backward, fingerprint, loss, update, clock.
+"""The step's hot parts: forward and backward, fingerprint, loss, and what the loop adds.
 
 Sizes are small, so that the suite takes minutes on two cores; `harness bench`
 measures the real network.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.measure.clock import Clock, summarise
 from harness.measure.operations import multiply_adds, training_flops
 from harness.measure.peaks import measure_gemm
 from harness.models.build import build_model
@@ -22,6 +20,7 @@ from harness.recipes.recipe import Model
 from harness.training.loss import smoothed_cross_entropy
 from harness.training.state import create_state
 from harness.training.step import build_step
+from tests.stub_steps import stub_step, windows_of
 
 BATCH = 8
 SIZE = 64
@@ -87,12 +86,8 @@ def test_loss(benchmark: BenchmarkFixture) -> None:
     assert benchmark(warm(lambda: loss().numpy())) > 0
 
 
-def test_clock_and_summary_of_a_window(benchmark: BenchmarkFixture) -> None:
-    def window() -> Any:
-        clock = Clock(time.perf_counter)
-        clock.start()
-        for _ in range(100):
-            clock.lap()
-        return summarise(clock.laps_s, images_per_step=BATCH)
-
-    assert benchmark(window).steps == 100
+def test_a_window_of_the_loop(benchmark: BenchmarkFixture) -> None:
+    """100 steps that compute nothing: marks, waits, rates and the read-back of their outputs."""
+    run = windows_of(stub_step, steps=100)
+    assert len(benchmark(warm(run)).step_time_s) == 100
+    benchmark.extra_info["steps"] = 100

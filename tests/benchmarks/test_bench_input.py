@@ -1,28 +1,35 @@
 """The input pipeline's speed, its bench, and its behaviour at ImageNet's size."""
 
+import itertools
 import json
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config
 
 from harness.data.class_order import class_orders
+from harness.data.colour import colour_step
+from harness.data.draws import COUNT, colour_draws
 from harness.data.inspection import inspect
 from harness.data.loose_files import loose_split
 from harness.data.manifest import SCHEMA, Description, root_digest, write_manifest
 from harness.data.opening import open_dataset
-from harness.data.pipeline import training_batches
+from harness.data.order import Positions
+from harness.data.pipeline import training_batches, training_example
 from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
 from harness.measure.memory import give_back
 from harness.recipes.apm5 import APM5_RESNET50, AUGMENTATION
 from harness.record.schema import DataIdentity
-from harness.workflows.bench_input import Rate, alternate, bench_input, render
+from harness.workflows.bench_input import alternate, bench_input, render
 from tests.parity.generated_images import jpeg_bytes, picture
 
 BATCH = 16
@@ -50,7 +57,46 @@ def training(split: Any, **changes: Any) -> Any:
     )
 
 
-def test_decode_and_augment(photographs: Path, benchmark: Any) -> None:
+@pytest.fixture(autouse=True)
+def _as_bench_input_runs() -> Iterator[None]:
+    """Without op determinism, under which the reference's Python calls run one by one."""
+    before = config.is_op_determinism_enabled()
+    config.disable_op_determinism()
+    yield
+    if before:
+        tf.config.experimental.enable_op_determinism()
+
+
+def test_decode_and_crop_of_one_image(photographs: Path, benchmark: Any) -> None:
+    """One core's work: read, decode the crop's window, resize; no batch, no colour."""
+    split = loose_split(photographs)
+    positions = Positions(len(split), BATCH, 0, 10_000)
+    load = tf.function(training_example(split, positions, AUGMENTATION, 224, 0))
+    numbers = itertools.cycle(tf.range(len(split), dtype=tf.int64))
+    for _ in range(2 * len(split)):
+        load(next(numbers))  # renderers are compiled for each window size
+
+    def one() -> np.ndarray:
+        image: np.ndarray = load(next(numbers))["image"].numpy()
+        return image
+
+    example = benchmark(one)
+    assert example.shape == (224, 3, 224)
+    benchmark.extra_info["images"] = 1
+
+
+def test_colour_of_a_batch(benchmark: Any) -> None:
+    colour = colour_step(AUGMENTATION, APM5_RESNET50.normalisation)
+    crops = tf.random.stateless_uniform((BATCH, 224, 3, 224), (0, 0), 0, 255)
+    uniforms = tf.random.stateless_uniform((BATCH, COUNT), (0, 1), dtype=tf.float64)
+    draws = colour_draws(uniforms, AUGMENTATION)
+    colour(crops, draws)
+    image = benchmark(lambda: colour(crops, draws).numpy())
+    assert image.shape == (BATCH, 224, 224, 3)
+    benchmark.extra_info["images"] = BATCH
+
+
+def test_the_whole_pipeline(photographs: Path, benchmark: Any) -> None:
     iterator = iter(training(loose_split(photographs)))
     for _ in range(8):
         next(iterator)
@@ -100,7 +146,6 @@ def test_ways_take_turns_and_rates_are_images_over_time() -> None:
     assert measured == {"fast": [10.0] * 3, "slow": [2.5] * 3}
     firsts = [n for n, before in zip(turns, ["", *turns], strict=False) if n != before]
     assert firsts == ["fast", "slow"] * 3
-    assert Rate.of([3.0, 1.0, 8.0]) == Rate(3.0, 1.0, 8.0)
 
 
 def synthetic_manifest(folder: Path, image: Path, train: int, val: int) -> Path:

@@ -173,6 +173,10 @@ def test_the_numbers_of_a_run_are_those_of_its_journal(content: Report) -> None:
     speed = dict(zip(timing.tables[0].columns, timing.tables[0].rows[0], strict=True))
     assert speed["steps timed"] == "239"  # the step that holds compilation is left out
     assert speed["peak, GFLOP/s"] == "2.00"
+    names = ("median", "90th percentile", "99th percentile", "longest")
+    percentiles = [float(speed[name].split()[0]) for name in names]
+    assert sorted(percentiles) == percentiles
+    assert percentiles[1] == pytest.approx(109, abs=0.5)  # uniform from 100 to 110 ms
     share = float(speed["share of peak"].removesuffix(" %")) / 100
     assert share == pytest.approx(float(speed["images/s"]) * 1e6 / 2e9, abs=6e-4)
 

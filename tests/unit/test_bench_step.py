@@ -10,8 +10,9 @@ from harness.cli.bench import command
 from harness.errors import UsageError
 from harness.measure.operations import Operation
 from harness.measure.peaks import Peaks
+from harness.workflows.bench_figures import Spread
 from harness.workflows.bench_layers import LayerTable, layer_bound
-from harness.workflows.bench_step import AGAINST, bench_step, rotated, spread
+from harness.workflows.bench_step import AGAINST, bench_step, rotated
 from harness.workflows.bench_worker import Job, Measured, onednn_flag
 
 RATES = {"reference": 2.8, "reference-onednn": 4.3, "plain-keras": 3.7, "ours": 5.0}
@@ -119,7 +120,7 @@ def test_the_reference_as_shipped_has_no_onednn_whatever_the_processor() -> None
     ("values", "expected"), [([3.0, 1.0, 2.0], (2.0, 1.0, 3.0)), ([4.0, 2.0], (3.0, 2.0, 4.0))]
 )
 def test_spread(values: list[float], expected: tuple[float, float, float]) -> None:
-    assert spread(values) == expected
+    assert Spread.of(values) == Spread(*expected)
 
 
 def test_a_roofline_has_two_sides() -> None:
@@ -144,6 +145,51 @@ def test_help_of_step_needs_no_tensorflow() -> None:
     result = CliRunner().invoke(command, ["step", "--help"])
     assert result.exit_code == 0
     assert "--against" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--layers", "--compute", "bfloat16"), "--compute has no effect with --layers"),
+        (("--layers", "--against", "reference"), "--against has no effect with --layers"),
+        (("--layers", "--rounds", "5", "--steps", "2"), "--rounds, --steps has no effect"),
+        (("--layers", "--xla", "--steps-per-call", "4"), "--xla, --steps-per-call has no effect"),
+        (
+            ("--against", "keras-fit", "--model", "apm5-resnet18-v2"),
+            "--model has no effect with --against keras-fit",
+        ),
+        (
+            ("--against", "keras-fit", "--compute", "bfloat16"),
+            "keras-fit is measured in float32 alone",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(options: tuple[str, ...], named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        CliRunner().invoke(command, ["step", *options], catch_exceptions=False)
+    assert named in caught.value.found
+
+
+def test_step_times_are_those_of_all_rounds() -> None:
+    times = compared(Machine())["step_time"]
+    assert times["steps"] == 5
+    assert times["median_s"] <= times["p90_s"] <= times["p99_s"] <= times["longest_s"]
+    assert times["data_wait_share"] is None
+
+
+def test_options_reach_the_job() -> None:
+    jobs: list[Job] = []
+
+    def measure(job: Job) -> Measured:
+        jobs.append(job)
+        return Machine()(job)
+
+    bench_step(
+        model="m", image_size=8, batch=1, rounds=1, compute="bfloat16", xla=True,
+        steps_per_call=4, threads=1, measure=measure,
+    )  # fmt: skip
+    (job,) = jobs
+    assert (job.compute, job.xla, job.steps_per_call, job.threads) == ("bfloat16", True, 4, 1)
 
 
 def test_the_document_is_json() -> None:

@@ -1,6 +1,9 @@
 """Energy counters of a made-up machine."""
 
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -40,3 +43,47 @@ def test_a_machine_that_tells_nothing_says_so(tmp_path: Path) -> None:
     meter.start()
     assert not meter.available
     assert meter.stop() is None
+
+
+class Nvml(ModuleType):
+    """A made-up driver with GPUs that tell millijoules, or refuse to."""
+
+    NVMLError = type("NVMLError", (Exception,), {})
+
+    def __init__(self, millijoules: list[int], *, refuses: bool = False) -> None:
+        super().__init__("pynvml")
+        self.gpus = [SimpleNamespace(millijoules=m) for m in millijoules]
+        self.refuses = refuses
+
+    def nvmlInit(self) -> None:  # noqa: N802 - NVML's name
+        pass
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802 - NVML's name
+        return len(self.gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any:  # noqa: N802 - NVML's name
+        return self.gpus[index]
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu: Any) -> int:  # noqa: N802 - NVML's name
+        if self.refuses:
+            raise self.NVMLError
+        return int(gpu.millijoules)
+
+
+def test_gpus_add_up_beside_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = counter(tmp_path, "intel-rapl:0", 1_000_000)
+    driver = Nvml([4_000, 10_000])
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    meter = EnergyMeter(tmp_path)
+    meter.start()
+    package.write_text("2000000")
+    driver.gpus[0].millijoules += 2_500
+    driver.gpus[1].millijoules += 500
+    assert meter.stop() == pytest.approx(1 + 2.5 + 0.5)
+
+
+def test_a_gpu_without_a_counter_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml([1], refuses=True))
+    assert not EnergyMeter(tmp_path).available

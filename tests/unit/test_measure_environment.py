@@ -1,6 +1,7 @@
 """Environment capture: complete, private, and read back rather than repeated."""
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import tensorflow as tf
 
+from harness.errors import MachineError
 from harness.measure import environment, machine
+from harness.numerics import pins
 from harness.recipes.recipe import Numerics, Precision
 
 CPUINFO = """processor\t: 0
@@ -97,9 +101,68 @@ def test_only_what_changes_bits_is_part_of_the_numerics() -> None:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "CUDA_VISIBLE_DEVICES": "0",
             "MALLOC_ARENA_MAX": "2",
-        }
+        },
+        gpus=True,
     )
     assert flags == {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
+
+
+@pytest.mark.parametrize("gpus", [True, False])
+def test_variables_of_a_gpu_count_where_there_is_one(gpus: bool) -> None:
+    environ = {**pins.CUDNN_PINS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "OMP_NUM_THREADS": "2"}
+    flags = environment.numerics_flags(environ, gpus=gpus)
+    assert flags == (environ if gpus else {"OMP_NUM_THREADS": "2"})
+
+
+def test_op_determinism_pins_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in pins.CUDNN_PINS:
+        monkeypatch.setenv(name, "true")
+    monkeypatch.delenv("TF_CUDNN_USE_AUTOTUNE")
+    pins.pin_cudnn()
+    assert os.environ["TF_CUDNN_USE_AUTOTUNE"] == "0"
+    assert os.environ["TF_CUDNN_DETERMINISTIC"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TF_CUDNN_USE_AUTOTUNE", "1"), ("TF_CUDNN_DETERMINISTIC", "0")]
+)
+def test_a_contradiction_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for pinned, wanted in pins.CUDNN_PINS.items():
+        monkeypatch.setenv(pinned, wanted)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(MachineError, match=f"{name}={value}"):
+        pins.pin_cudnn()
+
+
+def test_the_installed_tensorflow_reads_the_pins() -> None:
+    """Names that the library does not hold would be set in vain."""
+    folder = Path(tf.sysconfig.get_lib())
+    wanted = {name.encode() for name in pins.CUDNN_PINS}
+    for library in folder.glob("libtensorflow_*.so.2"):
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as held:
+            wanted -= {name for name in wanted if held.find(name) >= 0}
+    assert not wanted
+
+
+PINNED = """
+import json, os
+from harness.numerics.pins import pin_runtime, resolved
+from harness.recipes.recipe import Numerics, Precision
+pin_runtime(resolved(Numerics(op_determinism={asked})), Precision())
+print(json.dumps(sorted(name for name in os.environ if name.startswith("TF_CUDNN_"))))
+"""
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_process_is_pinned_with_op_determinism_alone(asked: bool) -> None:
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("TF_CUDNN_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PINNED.format(asked=asked)],
+        env=kept, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == (sorted(pins.CUDNN_PINS) if asked else [])
 
 
 def test_capture_is_json_and_names_nobody() -> None:

@@ -1,5 +1,6 @@
 """The peaks: right arithmetic on a clock of the test's own, sane values on the real one."""
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,14 +36,20 @@ def test_one_measurement_is_enough() -> None:
 
 def test_a_real_product_is_not_faster_than_arithmetic_allows() -> None:
     """The same product timed by hand bounds the rate from both sides."""
-    import time
+    work = tf.function(lambda a: tf.linalg.matmul(a, a)[0, 0])
+    factor = tf.constant(np.random.default_rng(0).standard_normal((1024, 1024), np.float32))
+    work(factor).numpy()
 
-    measured = measure_gemm(seconds=0.3, size=512)
-    a = tf.ones((512, 512))
-    times = []
-    for _ in range(20):
-        before = time.perf_counter()
-        tf.linalg.matmul(a, a).numpy()
-        times.append(time.perf_counter() - before)
-    by_hand = 2 * 512**3 / float(np.min(times))
-    assert by_hand / 20 < measured < by_hand * 20
+    def by_hand() -> float:
+        times = []
+        for _ in range(20):
+            before = time.perf_counter()
+            work(factor).numpy()
+            times.append(time.perf_counter() - before)
+        return 2 * 1024**3 / min(times)
+
+    rates = [by_hand()]
+    measured = [measure_gemm(seconds=0.5, size=1024) for _ in range(3)]
+    rates.append(by_hand())
+    # Other work slows both; the best of several is slowed least. A wrong factor is 2 at least.
+    assert min(rates) / 1.8 < max(measured) < 1.8 * max(rates)
