@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option
 from harness.errors import UsageError
+from harness.workflows.bench_machine import BenchMachine, this_machine
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 NOT_WITH_LAYERS = ("against", "rounds", "steps", "compute", "xla", "steps_per_call")
@@ -51,10 +52,11 @@ data_option = click.option(
 @size_option
 @click.option(
     "--against",
-    type=click.Choice(["reference", "keras-fit", "nothing"]),
+    type=click.Choice(["reference", "keras-fit", "defaults", "nothing"]),
     default="nothing",
     show_default=True,
-    help="Measure other ways to take the step, each in a process of its own, in rotated order.",
+    help="Measure other ways to take the step, each in a process of its own, in rotated order; "
+    "defaults: ours without --compute, --xla, --steps-per-call and --threads.",
 )
 @click.option("--layers", is_flag=True, help="The roofline of each layer instead.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
@@ -97,12 +99,13 @@ def step(
     as_json: bool,
 ) -> None:
     """Measure a training step: images/s, share of the GEMM peak, ratios with intervals."""
+    machine = this_machine()
     if layers:
         _refuse(context, NOT_WITH_LAYERS, "--layers")
         _pin(threads)
         from harness.workflows.bench_layers import bench_layers
 
-        _print(bench_layers(model, image_size, batch), as_json)
+        _print(bench_layers(model, image_size, batch), machine, as_json)
         return
     if against == "keras-fit":
         _refuse(context, ("model",), "--against keras-fit")
@@ -121,7 +124,7 @@ def step(
         threads=threads,
         say=lambda text: click.echo(text, err=True),
     )
-    _print(result, as_json)
+    _print(result, machine, as_json)
 
 
 @command.command("evaluate")
@@ -158,6 +161,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
+    machine = this_machine()
     _pin(onednn=onednn)
     from harness.recipes.protocol import center_crop, ten_crop
     from harness.workflows.bench_evaluate import bench_evaluate
@@ -170,7 +174,7 @@ def evaluate(
         crops_per_batch=crops_per_batch,
         rounds=rounds,
     )
-    _print(result, as_json)
+    _print(result, machine, as_json)
 
 
 @command.command("all")
@@ -186,11 +190,12 @@ def everything(
     """Measure input, step, tracker and evaluation, and name the bottleneck."""
     from harness.workflows.bench_step import bench_step
 
+    machine = this_machine()
     measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
     _pin()
     from harness.workflows.bench_all import bench_rest
 
-    _print(bench_rest(measured, data=data, rounds=rounds), as_json)
+    _print(bench_rest(measured, data=data, rounds=rounds), machine, as_json)
 
 
 def _pin(threads: int | None = None, *, onednn: bool = True) -> None:
@@ -216,5 +221,8 @@ def _refuse(context: click.Context, names: tuple[str, ...], beside: str) -> None
         )
 
 
-def _print(result: Any, as_json: bool) -> None:
-    click.echo(json.dumps(result.document(), indent=2) if as_json else result.text())
+def _print(result: Any, machine: BenchMachine, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**result.document(), "machine": machine.document()}, indent=2))
+    else:
+        click.echo(f"{result.text()}\n{machine.text()}")

@@ -36,10 +36,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
+    from harness.numerics.quiet import import_tensorflow
     from harness.recipes.catalogue import find_recipe
+    from harness.workflows.bench_machine import this_machine
+
+    machine = this_machine()
+    chosen = find_recipe(recipe)
+    import_tensorflow()
     from harness.workflows.bench_input import bench_input, render
 
-    chosen = find_recipe(recipe)
     result = bench_input(
         data,
         augmentation=chosen.augmentation,
@@ -49,4 +54,7 @@ def command(
         image_size=chosen.model.image_size,
         batch=batch,
     )
-    click.echo(json.dumps(result.as_json(), indent=2) if as_json else render(result))
+    if as_json:
+        click.echo(json.dumps({**result.as_json(), "machine": machine.document()}, indent=2))
+    else:
+        click.echo(f"{render(result)}\n{machine.text()}")

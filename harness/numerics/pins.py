@@ -9,7 +9,7 @@ import os
 import sys
 
 from harness.errors import MachineError
-from harness.numerics.quiet import import_tensorflow
+from harness.numerics.quiet import import_tensorflow, lower_log_level
 from harness.recipes.recipe import Numerics, Precision
 
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
@@ -49,9 +49,7 @@ def set_import_flags(numerics: Numerics) -> None:
             remedy=f"start the command with {ONEDNN_VARIABLE}={wanted}",
         )
     os.environ[ONEDNN_VARIABLE] = wanted
-    # Kernels report choices such as "oneDNN supports uint8 only with AVX-512" as errors; what
-    # really fails is raised.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    lower_log_level()
 
 
 def pin_runtime(numerics: Numerics, precision: Precision) -> None:

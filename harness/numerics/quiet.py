@@ -44,6 +44,15 @@ def absent(names: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
+def lower_log_level() -> None:
+    """Let TensorFlow report nothing below what is fatal, unless the user asked for more.
+
+    Kernels report choices such as "oneDNN supports uint8 only with AVX-512" as errors;
+    what really fails is raised.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow and let it look for devices, quietly and in little memory.
 
@@ -52,6 +61,7 @@ def import_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
+    lower_log_level()
     with withheld_stderr(), absent(UNUSED):
         import tensorflow as tf
 

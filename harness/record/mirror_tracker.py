@@ -67,12 +67,13 @@ class Tracker:
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         for name, value in _DEFAULTS.items():
             os.environ.setdefault(name, value)
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
         from mlflow import MlflowClient
 
+        # After the import, which sets levels of its own.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = MlflowClient(tracking_uri=tracking_uri)
         self.tracking_uri = tracking_uri
         self.experiment_id = self._experiment(experiment)

@@ -19,6 +19,7 @@ ROUNDS = 5
 AGAINST: dict[str, tuple[str, ...]] = {
     "reference": ("reference", "reference-onednn", "plain-keras", "ours"),
     "keras-fit": ("keras-fit", "ours"),
+    "defaults": ("defaults", "ours"),
     "nothing": ("ours",),
 }
 RATIO_NAMES = {
@@ -26,14 +27,18 @@ RATIO_NAMES = {
     "reference-onednn": "ratio_vs_reference_onednn",
     "plain-keras": "ratio_vs_plain_keras",
     "keras-fit": "ratio_vs_keras_fit",
+    "defaults": "ratio_vs_defaults",
 }
 TITLES = {
     "reference": "reference as shipped (no oneDNN)",
     "reference-onednn": "reference with oneDNN",
     "plain-keras": "plain Keras layers in our step",
     "keras-fit": "keras.applications under Model.fit",
+    "defaults": "ours without the options given",
     "ours": "ours",
 }
+DEFAULTS = {"compute": "float32", "xla": False, "steps_per_call": 1, "threads": None}
+"""What `--against defaults` takes back."""
 KERAS_FIT_MODEL = "keras-resnet50v2"
 """The catalogue's name of the network that `keras-fit` trains, so that both train the same."""
 
@@ -72,8 +77,8 @@ class StepBenchmark:
     def share(self, variant: str) -> Spread:
         """Share of the matrix product's peak over the rounds.
 
-        The peak is the best that any process of the same round reached: a
-        variant without oneDNN is held against what the machine can do.
+        The peak is the best that any process of the same round reached in the
+        same arithmetic: a variant without oneDNN is held against what the machine can do.
         """
         return Spread.of([_share(r, variant) for r in self.rounds])
 
@@ -104,7 +109,7 @@ class StepBenchmark:
         job = self.job
         count = f"{len(self.rounds)} round{'s' if len(self.rounds) > 1 else ''}"
         lines = [
-            f"{job.model}, {job.image_size} px, batch {job.batch}, {job.compute}, {count}",
+            f"{job.model}, {job.image_size} px, batch {job.batch}, {_options(job)}, {count}",
             f"{'':36}{'images/s':>9}{'of GEMM peak':>14}   ours is faster by",
         ]
         for name in self.variants:
@@ -154,11 +159,9 @@ def bench_step(
         say: Told after each measurement.
 
     Raises:
-        UsageError: unknown `against`, fewer than two rounds of a comparison, or
-            another arithmetic than `keras-fit` has.
+        UsageError: unknown `against`, fewer than two rounds of a comparison,
+            another arithmetic than `keras-fit` has, or nothing that differs from the defaults.
     """
-    _check(against, rounds, compute)
-    variants = AGAINST[against]
     name = KERAS_FIT_MODEL if against == "keras-fit" else model
     job = Job(
         variant="ours",
@@ -171,11 +174,13 @@ def bench_step(
         steps_per_call=steps_per_call,
         threads=threads,
     )
+    _check(against, rounds, job)
+    variants = AGAINST[against]
     measured = []
     for number in range(rounds):
         found: dict[str, Measured] = {}
         for variant in rotated(variants, number):
-            found[variant] = measure(job.model_copy(update={"variant": variant}))
+            found[variant] = measure(_job_of(job, variant))
             rate = found[variant].images_per_s
             say(f"round {number + 1} of {rounds}: {TITLES[variant]}: {rate:.2f} images/s")
         measured.append(found)
@@ -188,7 +193,21 @@ def rotated(variants: tuple[str, ...], number: int) -> tuple[str, ...]:
     return variants[shift:] + variants[:shift]
 
 
-def _check(against: str, rounds: int, compute: str) -> None:
+def _job_of(job: Job, variant: str) -> Job:
+    if variant == "defaults":
+        return job.model_copy(update={"variant": "ours", **DEFAULTS})
+    return job.model_copy(update={"variant": variant})
+
+
+def _options(job: Job) -> str:
+    parts = [job.compute]
+    parts += ["XLA"] if job.xla else []
+    parts += [f"{job.steps_per_call} steps a call"] if job.steps_per_call > 1 else []
+    parts += [] if job.threads is None else [f"threads: {job.threads}"]
+    return ", ".join(parts)
+
+
+def _check(against: str, rounds: int, job: Job) -> None:
     if against not in AGAINST:
         raise UsageError(f"--against {against} is unknown", expected=", ".join(AGAINST))
     if len(AGAINST[against]) > 1 and rounds < 2:
@@ -196,9 +215,14 @@ def _check(against: str, rounds: int, compute: str) -> None:
             "one round gives a ratio without an interval",
             expected="--rounds 2 or more; five is the default",
         )
-    if against == "keras-fit" and compute != "float32":
+    if against == "defaults" and all(getattr(job, k) == v for k, v in DEFAULTS.items()):
         raise UsageError(
-            f"keras-fit is measured in float32 alone, and --compute says {compute}",
+            "nothing differs from the defaults",
+            expected="--compute, --xla, --steps-per-call or --threads beside --against defaults",
+        )
+    if against == "keras-fit" and job.compute != "float32":
+        raise UsageError(
+            f"keras-fit is measured in float32 alone, and --compute says {job.compute}",
             expected="the same arithmetic on both sides",
             remedy="leave --compute out, or take --against reference",
         )
@@ -214,5 +238,6 @@ def _ratios(rounds: list[dict[str, Measured]], variants: tuple[str, ...]) -> dic
 
 
 def _share(found: dict[str, Measured], variant: str) -> float:
-    peak = max(m.gemm_flops_per_s for m in found.values())
+    compute = found[variant].compute
+    peak = max(m.gemm_flops_per_s for m in found.values() if m.compute == compute)
     return found[variant].images_per_s * found[variant].flops_per_image / peak

@@ -60,6 +60,7 @@ class Measured(Frozen):
         gemm_flops_per_s: In the step's arithmetic; the better of a measurement before and one
             after the steps.
         flops_per_image: Counted; forward and both gradients.
+        compute: Arithmetic of the step and of the matrix product.
         onednn: Whether oneDNN was in force.
         numerics_digest: Of the process's effective numerics.
         joules_per_image: Where the machine tells it.
@@ -71,6 +72,7 @@ class Measured(Frozen):
     compile_s: float
     gemm_flops_per_s: float
     flops_per_image: float
+    compute: str = "float32"
     onednn: bool
     numerics_digest: str
     joules_per_image: float | None = None
@@ -156,6 +158,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
         compile_s=sum(warmup[: job.steps_per_call]),
         gemm_flops_per_s=max(gemm),
         flops_per_image=float(training_flops(variant.multiply_adds, 1)),
+        compute=job.compute,
         onednn=onednn_in_force(),
         numerics_digest=effective_numerics(numerics, recipe.precision).digest,
         joules_per_image=None if joules is None else joules / images,

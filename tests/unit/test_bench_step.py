@@ -192,5 +192,38 @@ def test_options_reach_the_job() -> None:
     assert (job.compute, job.xla, job.steps_per_call, job.threads) == ("bfloat16", True, 4, 1)
 
 
+def test_defaults_are_ours_without_the_options() -> None:
+    """Each arithmetic is held against the matrix product of its own."""
+    jobs: list[Job] = []
+
+    def measure(job: Job) -> Measured:
+        jobs.append(job)
+        faster = 4.0 if job.compute == "bfloat16" else 1.0
+        found = Machine()(job)
+        return found.model_copy(
+            update={
+                "compute": job.compute,
+                "images_per_s": faster * found.images_per_s,
+                "gemm_flops_per_s": faster * found.gemm_flops_per_s,
+            }
+        )
+
+    result = bench_step(
+        model="m", image_size=8, batch=1, rounds=2, against="defaults", compute="bfloat16",
+        xla=True, steps_per_call=4, threads=1, measure=measure,
+    )  # fmt: skip
+    asked = [(j.variant, j.compute, j.xla, j.steps_per_call, j.threads) for j in jobs]
+    plain, given = ("ours", "float32", False, 1, None), ("ours", "bfloat16", True, 4, 1)
+    assert asked == [plain, given, given, plain]
+    assert result.document()["ratio_vs_defaults"]["median"] == pytest.approx(4.0)
+    assert result.share("ours") == result.share("defaults")
+    assert "bfloat16, XLA, 4 steps a call, threads: 1, 2 rounds" in result.text()
+
+
+def test_nothing_that_differs_from_the_defaults_is_refused() -> None:
+    with pytest.raises(UsageError, match="nothing differs"):
+        bench_step(model="m", image_size=8, batch=1, against="defaults", measure=Machine())
+
+
 def test_the_document_is_json() -> None:
     assert json.loads(json.dumps(compared(Machine()), allow_nan=False))["benchmark"] == "step"
