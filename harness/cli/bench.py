@@ -1,16 +1,16 @@
 """`harness bench`: how fast, and how near the machine's limit."""
 
-import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import click
 from click.core import ParameterSource
 
+from harness.cli.bench_output import show
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option
 from harness.errors import UsageError
-from harness.workflows.bench_machine import BenchMachine, this_machine
+from harness.workflows.bench_machine import Watch
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 NOT_WITH_LAYERS = ("against", "rounds", "steps", "compute", "xla", "steps_per_call")
@@ -99,13 +99,14 @@ def step(
     as_json: bool,
 ) -> None:
     """Measure a training step: images/s, share of the GEMM peak, ratios with intervals."""
-    machine = this_machine()
+    watch = Watch()
     if layers:
         _refuse(context, NOT_WITH_LAYERS, "--layers")
         _pin(threads)
         from harness.workflows.bench_layers import bench_layers
 
-        _print(bench_layers(model, image_size, batch), machine, as_json)
+        table = bench_layers(model, image_size, batch)
+        show(table.document, table.text, watch.machine(), as_json=as_json)
         return
     if against == "keras-fit":
         _refuse(context, ("model",), "--against keras-fit")
@@ -124,7 +125,7 @@ def step(
         threads=threads,
         say=lambda text: click.echo(text, err=True),
     )
-    _print(result, machine, as_json)
+    show(result.document, result.text, watch.machine(), as_json=as_json)
 
 
 @command.command("evaluate")
@@ -161,7 +162,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
-    machine = this_machine()
+    watch = Watch()
     _pin(onednn=onednn)
     from harness.recipes.protocol import center_crop, ten_crop
     from harness.workflows.bench_evaluate import bench_evaluate
@@ -174,7 +175,7 @@ def evaluate(
         crops_per_batch=crops_per_batch,
         rounds=rounds,
     )
-    _print(result, machine, as_json)
+    show(result.document, result.text, watch.machine(), as_json=as_json)
 
 
 @command.command("all")
@@ -190,12 +191,13 @@ def everything(
     """Measure input, step, tracker and evaluation, and name the bottleneck."""
     from harness.workflows.bench_step import bench_step
 
-    machine = this_machine()
+    watch = Watch()
     measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
     _pin()
     from harness.workflows.bench_all import bench_rest
 
-    _print(bench_rest(measured, data=data, rounds=rounds), machine, as_json)
+    result = bench_rest(measured, data=data, rounds=rounds)
+    show(result.document, result.text, watch.machine(), as_json=as_json)
 
 
 def _pin(threads: int | None = None, *, onednn: bool = True) -> None:
@@ -219,10 +221,3 @@ def _refuse(context: click.Context, names: tuple[str, ...], beside: str) -> None
             expected=f"{beside} without {listed}",
             remedy="leave one of them out",
         )
-
-
-def _print(result: Any, machine: BenchMachine, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({**result.document(), "machine": machine.document()}, indent=2))
-    else:
-        click.echo(f"{result.text()}\n{machine.text()}")

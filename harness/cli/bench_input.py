@@ -1,6 +1,5 @@
 """`harness bench input`: how fast the input pipeline is, and how fast it could be."""
 
-import json
 from pathlib import Path
 
 import click
@@ -36,11 +35,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
+    from harness.cli.bench_output import show
     from harness.numerics.quiet import import_tensorflow
     from harness.recipes.catalogue import find_recipe
-    from harness.workflows.bench_machine import this_machine
+    from harness.workflows.bench_machine import Watch
 
-    machine = this_machine()
+    watch = Watch()
     chosen = find_recipe(recipe)
     import_tensorflow()
     from harness.workflows.bench_input import bench_input, render
@@ -54,7 +54,4 @@ def command(
         image_size=chosen.model.image_size,
         batch=batch,
     )
-    if as_json:
-        click.echo(json.dumps({**result.as_json(), "machine": machine.document()}, indent=2))
-    else:
-        click.echo(f"{render(result)}\n{machine.text()}")
+    show(result.as_json, lambda: render(result), watch.machine(), as_json=as_json)

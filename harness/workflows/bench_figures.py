@@ -7,8 +7,12 @@ from typing import Any
 
 from harness.statistics.ratio import paired_ratio_interval
 
-INTERVAL = "95 % interval"
-SPREAD = "lowest to highest"
+LEGEND = {
+    "rates and shares of the peak": "median, lowest and highest of the rounds",
+    "one way over another": "geometric mean of the rounds' ratios, ends of its 95 % interval "
+    "(Student, on logarithms)",
+}
+"""What `median`, `low` and `high` are in every document."""
 
 
 @dataclass(frozen=True)

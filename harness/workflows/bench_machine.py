@@ -1,29 +1,35 @@
-"""The machine that a benchmark ran on and how busy it was: a rate without both says little."""
+"""The machine that a benchmark ran on, and what else ran on it: a rate without both says little."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
+import psutil
+
 from harness.measure import machine
 from harness.measure.environment import git_state
 
-IDLE_LOAD = 0.3
-"""A load average up to this, in cores, is called idle."""
+IDLE_CORES = 0.1
+"""Other work that used up to so many cores is no reason to measure again."""
+
+BUSY_KINDS = ("user", "nice", "system", "irq", "softirq", "steal")
+"""What a core did for somebody; `steal` is another guest of the same host."""
 
 
 @dataclass(frozen=True)
 class BenchMachine:
-    """What decides a rate beside the code, as it was when the benchmark began.
+    """What decides a rate beside the code.
 
     Attributes:
         cpu: Model with family, model and stepping.
         instruction_sets: Those that numerical kernels choose by.
         cores: Cores that this process may use.
         gpus: Names that the driver reports.
-        load_average_1min: Cores that other work used in the last minute; None where the
-            system does not tell.
+        other_work_cores: Mean number of those cores that other processes used while the
+            benchmark ran.
         tensorflow: Version.
         git_commit: Of the harness; None where it runs from no checkout.
         git_dirty: Whether its code differs from that commit.
@@ -33,7 +39,7 @@ class BenchMachine:
     instruction_sets: tuple[str, ...]
     cores: int
     gpus: tuple[str, ...]
-    load_average_1min: float | None
+    other_work_cores: float
     tensorflow: str
     git_commit: str | None
     git_dirty: bool | None
@@ -41,7 +47,7 @@ class BenchMachine:
     @property
     def busy(self) -> bool:
         """Whether other work ran: rates are too low then, and ratios uncertain."""
-        return self.load_average_1min is not None and self.load_average_1min > IDLE_LOAD
+        return self.other_work_cores > IDLE_CORES
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
@@ -50,26 +56,62 @@ class BenchMachine:
     def text(self) -> str:
         """One line for a person."""
         devices = ", ".join((self.cpu, f"{self.cores} cores", *self.gpus))
-        if self.load_average_1min is None:
-            return f"machine: {devices}; load unknown"
-        load = f"load {self.load_average_1min:.1f} at the beginning"
-        warning = "; BUSY: repeat this on an idle machine" if self.busy else ""
-        return f"machine: {devices}; {load}{warning}"
+        other = f"other work used {self.other_work_cores:.2f} cores meanwhile"
+        warning = ": BUSY, repeat this on an idle machine" if self.busy else ""
+        return f"machine: {devices}; {other}{warning}"
 
 
-def this_machine() -> BenchMachine:
-    """This machine now; to be called before a benchmark makes its own load."""
-    commit, dirty = git_state()
-    return BenchMachine(
-        cpu=machine.cpu_model(),
-        instruction_sets=machine.instruction_sets(),
-        cores=machine.usable_cores(),
-        gpus=tuple(gpu_name(row) for row in machine.gpus()),
-        load_average_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        tensorflow=metadata.version("tensorflow"),
-        git_commit=commit,
-        git_dirty=dirty,
+@dataclass(frozen=True)
+class Usage:
+    """Seconds so far: of the clock, of work on this process's cores, and of its own part."""
+
+    clock_s: float
+    busy_s: float
+    own_s: float
+
+    def other_cores_until(self, later: "Usage") -> float:
+        """Mean number of cores that others used from here to `later`."""
+        other_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
+        return max(0.0, other_s / max(later.clock_s - self.clock_s, 1e-9))
+
+
+def usage() -> Usage:
+    """Now; its own part holds child processes that have ended."""
+    cores = psutil.cpu_times(percpu=True)
+    if hasattr(os, "sched_getaffinity"):
+        cores = [cores[i] for i in sorted(os.sched_getaffinity(0)) if i < len(cores)]
+    own = os.times()
+    return Usage(
+        clock_s=time.monotonic(),
+        busy_s=sum(getattr(core, kind, 0.0) for core in cores for kind in BUSY_KINDS),
+        own_s=own.user + own.system + own.children_user + own.children_system,
     )
+
+
+class Watch:
+    """Begins to watch the machine when it is made.
+
+    Args:
+        read: Tells the usage.
+    """
+
+    def __init__(self, read: Callable[[], Usage] = usage) -> None:
+        self._read = read
+        self._begun = read()
+
+    def machine(self) -> BenchMachine:
+        """This machine, and what others used of it since."""
+        commit, dirty = git_state()
+        return BenchMachine(
+            cpu=machine.cpu_model(),
+            instruction_sets=machine.instruction_sets(),
+            cores=machine.usable_cores(),
+            gpus=tuple(gpu_name(row) for row in machine.gpus()),
+            other_work_cores=self._begun.other_cores_until(self._read()),
+            tensorflow=metadata.version("tensorflow"),
+            git_commit=commit,
+            git_dirty=dirty,
+        )
 
 
 def gpu_name(row: Mapping[str, str]) -> str:
