@@ -30,8 +30,20 @@ def command() -> None:
     """Measure throughput beside its ceiling."""
 
 
+def _known_model(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """Refuse a name that is none before TensorFlow is imported for it."""
+    from harness.models.catalogue import check_name
+
+    check_name(name)
+    return name
+
+
 model_option = click.option(
-    "--model", default="apm5-resnet50-v2", show_default=True, help="A name of `list models`."
+    "--model",
+    default="apm5-resnet50-v2",
+    show_default=True,
+    callback=_known_model,
+    help="A name of `list models`.",
 )
 batch_option = click.option(
     "--batch", type=click.IntRange(1), default=32, show_default=True, help="Images a step."

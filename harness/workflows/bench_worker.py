@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pydantic import Field
 
 from harness.errors import HarnessError, MachineError
+from harness.models.catalogue import check_name
 from harness.recipes.values import Frozen
 
 LONGEST_S = 600
@@ -169,6 +170,7 @@ def main() -> None:
     """Entry point of the worker process."""
     job = Job.model_validate_json(sys.stdin.read())
     try:
+        check_name(job.model)
         measured = measure(job)
     except HarnessError as error:
         sys.stderr.write(f"{error.found}\n")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.bench import command
-from harness.errors import UsageError
+from harness.errors import ModelError, UsageError
 from harness.measure.operations import Operation
 from harness.measure.peaks import Peaks
 from harness.workflows.bench_figures import Spread
@@ -151,6 +151,12 @@ def test_a_roofline_has_two_sides() -> None:
 def test_help_lists_every_benchmark() -> None:
     shown = CliRunner().invoke(command, ["--help"]).output
     assert all(name in shown for name in ("step", "evaluate", "all", "input"))
+
+
+@pytest.mark.parametrize("benchmark", ["step", "evaluate", "all"])
+def test_an_unknown_model_is_refused_before_anything_is_measured(benchmark: str) -> None:
+    with pytest.raises(ModelError, match="no-such-model"):
+        CliRunner().invoke(command, [benchmark, "--model", "no-such-model"], catch_exceptions=False)
 
 
 def test_help_of_step_needs_no_tensorflow() -> None:
