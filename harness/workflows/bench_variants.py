@@ -1,5 +1,6 @@
 """The steps that `harness bench step` compares, on the same random images."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,21 +142,31 @@ def with_plain_batch_norm(model: keras.Model) -> keras.Model:
     return clone
 
 
-class _StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+class StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+    """Marks the beginning of the first step of a `fit` and the end of every step.
+
+    What `fit` does before its first step, such as opening the data, is no step's time.
+    """
+
     def __init__(self, now: Now) -> None:
         super().__init__()
         self.now = now
         self.marks: list[float] = []
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begin the first step."""
-        del logs
-        self.marks.append(self.now())
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Begin the first step; a later one has begun where the one before it ended."""
+        del batch, logs
+        if not self.marks:
+            self.marks.append(self.now())
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """End a step and begin the next."""
         del batch, logs
         self.marks.append(self.now())
+
+    def step_time_s(self) -> tuple[float, ...]:
+        """Seconds of each step so far."""
+        return tuple(b - a for a, b in itertools.pairwise(self.marks))
 
 
 def _keras_fit(job: Job, image: tf.Tensor, label: tf.Tensor) -> Variant:
@@ -170,9 +181,9 @@ def _keras_fit(job: Job, image: tf.Tensor, label: tf.Tensor) -> Variant:
     )
 
     def run(steps: int, now: Now = time.perf_counter) -> tuple[float, ...]:
-        clock = _StepClock(now)
+        clock = StepClock(now)
         batches = tf.data.Dataset.from_tensors((image, label)).repeat(steps)
         model.fit(batches, verbose=0, callbacks=[clock])
-        return tuple(b - a for a, b in zip(clock.marks, clock.marks[1:], strict=False))
+        return clock.step_time_s()
 
     return Variant(run, multiply_adds(model, job.image_size))
