@@ -153,10 +153,10 @@ def test_help_lists_every_benchmark() -> None:
     assert all(name in shown for name in ("step", "evaluate", "all", "input"))
 
 
-@pytest.mark.parametrize("benchmark", ["step", "evaluate", "all"])
-def test_an_unknown_model_is_refused_before_anything_is_measured(benchmark: str) -> None:
+@pytest.mark.parametrize("name", ["step", "evaluate", "all"])
+def test_an_unknown_model_is_refused_before_anything_is_measured(name: str) -> None:
     with pytest.raises(ModelError, match="no-such-model"):
-        CliRunner().invoke(command, [benchmark, "--model", "no-such-model"], catch_exceptions=False)
+        CliRunner().invoke(command, [name, "--model", "no-such-model"], catch_exceptions=False)
 
 
 def test_help_of_step_needs_no_tensorflow() -> None:
