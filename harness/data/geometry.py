@@ -97,7 +97,7 @@ def plan_crop(
         width: int32 scalar.
         draws: float64 [5] of `draws.geometry_draws`.
         size: side S of the crop.
-        long_taps: 4, or 2 where there is no aspect step.
+        long_taps: 4, or 2 for one resize from the image straight to its final size.
     """
     aspect, short_side, x, y, mirrored = tf.unstack(draws)
     sizes = resized_sizes(height, width, aspect, short_side, size)
@@ -149,27 +149,6 @@ def two_resize_taps(
     return Taps(tf.concat([lower.index, upper.index], axis=0), weight)
 
 
-def source_window(
-    height: tf.Tensor, width: tf.Tensor, draws: tf.Tensor, size: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The whole pixels of the upright image that a crop covers, for `one_resize`.
-
-    Args:
-        height: int32 scalar, of the upright image.
-        width: int32 scalar.
-        draws: float64 [5] of `draws.geometry_draws`.
-        size: side S of the crop.
-
-    Returns:
-        int32 [4] (top, left, height, width), and whether to mirror.
-    """
-    aspect, short_side, x, y, mirrored = tf.unstack(draws)
-    sizes = resized_sizes(height, width, aspect, short_side, size)
-    top, bottom = _covered(y, height, sizes.final_height, size)
-    left, right = _covered(x, width, sizes.final_width, size)
-    return tf.stack([top, left, bottom - top, right - left]), mirrored > 0
-
-
 def padded_width(width: tf.Tensor) -> tf.Tensor:
     """The next width for which there is a compiled renderer: few shapes, little padding."""
     return tf.where(
@@ -198,17 +177,6 @@ def _windowed(
     short = Taps(short.index - tf.where(wide, top, left), short.weight)
     long = Taps(long.index - tf.where(wide, left, top), long.weight)
     return Plan(window, padded, wide, short, long)
-
-
-def _covered(
-    uniform: tf.Tensor, length_in: tf.Tensor, length_out: tf.Tensor, size: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """First covered source pixel along one axis and the one after the last; at least one."""
-    scale = tf.cast(length_in, tf.float64) / tf.cast(length_out, tf.float64)
-    start = tf.cast(crop_offset(uniform, length_out, size), tf.float64) * scale
-    first = tf.minimum(tf.cast(tf.round(start), tf.int32), length_in - 1)
-    last = tf.cast(tf.round(start + size * scale), tf.int32)
-    return first, tf.clip_by_value(last, first + 1, length_in)
 
 
 def _span(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -55,7 +55,8 @@ def read_jpeg_header(raw: bytes) -> JpegHeader:
     """Read the segments up to the first scan.
 
     Raises:
-        BadHeaderError: no JPEG, cut short before its first scan, or without a frame.
+        BadHeaderError: no JPEG, cut short before its first scan, or without a frame
+            that has a size.
     """
     if raw[:2] != SOI:
         raise BadHeaderError("does not begin as a JPEG file does")
@@ -82,6 +83,9 @@ def read_jpeg_header(raw: bytes) -> JpegHeader:
     if frame is None:
         raise BadHeaderError("has no frame before its first scan")
     process, precision, height, width, components = frame
+    if not width or not height:
+        # A height may stand behind the first scan by the standard; no decoder here reads it.
+        raise BadHeaderError(f"has the size {width} x {height}")
     return JpegHeader(width, height, components, process, precision, adobe, orientation)
 
 

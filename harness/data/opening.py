@@ -211,11 +211,13 @@ def _paths(part: pa.Table, ids: pa.Array, description: Description, folder: Path
 def _describes(kept: Path, source: Source) -> bool:
     """Whether a kept manifest is about exactly these files, by path, size and time.
 
-    A converted copy that is gone has to be made again.
+    One that is damaged, or a converted copy that is gone, has to be made again.
     """
-    if not (kept / DESCRIPTION).exists():
+    try:
+        read_description(kept)
+        rows = read_manifest(kept, ["path", "bytes", "mtime_ns", "converted"])
+    except DataError:
         return False
-    rows = read_manifest(kept, ["path", "bytes", "mtime_ns", "converted"])
     if not all((kept / copy).is_file() for copy in rows["converted"].drop_null().to_pylist()):
         return False
     columns = rows.drop_columns(["converted"]).itercolumns()

@@ -11,7 +11,7 @@ from harness.data.dataset import Split
 from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.data.order import Positions, image_index, order_seeds
 from harness.data.reading import decode_upright, read_checked
-from harness.data.rendering import crop_planes, one_resize_planes
+from harness.data.rendering import crop_planes
 from harness.data.resizing import resize_short_side
 from harness.data.text_tensor import TextTensor
 from harness.data.xla import as_traced
@@ -54,7 +54,7 @@ class SplitTensors:
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Checked bytes of an image."""
-        return read_checked(self.paths[index], self.ids[index], self.farmhash64[index])
+        return read_checked(self.paths[index], self.ids[index], tf.gather(self.farmhash64, index))
 
 
 def training_batches(
@@ -123,12 +123,13 @@ def training_example(
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
         number = positions.global_number(nth)
         pass_number, place = number // positions.images, number % positions.images
-        index = image_index(place, keys[pass_number - first_pass], positions.images)
+        index = image_index(place, tf.gather(keys, pass_number - first_pass), positions.images)
         u = uniforms(key, pass_number, index)
-        size_stored = (tensors.heights[index], tensors.widths[index])
-        turn = tensors.orientations[index]
+        size_stored = (tf.gather(tensors.heights, index), tf.gather(tensors.widths, index))
+        turn = tf.gather(tensors.orientations, index)
         planes = crop(tensors.read(index), size_stored, turn, geometry_draws(u, augmentation))
-        return {"image": planes, "label": tensors.labels[index], "index": index, "draws": u}
+        label = tf.gather(tensors.labels, index)
+        return {"image": planes, "label": label, "index": index, "draws": u}
 
     return load
 
@@ -147,9 +148,8 @@ def crop_function(augmentation: Augmentation, size: int) -> Callable[..., tf.Ten
             expected=f"a range that begins at {size} or above",
             remedy="raise short_side or lower the model's image_size",
         )
-    if augmentation.geometry == "one_resize":
-        return partial(one_resize_planes, size=size, decoder=augmentation.decoder)
-    long_taps = 2 if augmentation.aspect is None else 4
+    once = augmentation.geometry == "one_resize" or augmentation.aspect is None
+    long_taps = 2 if once else 4
     return partial(crop_planes, size=size, long_taps=long_taps, decoder=augmentation.decoder)
 
 

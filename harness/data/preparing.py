@@ -159,8 +159,10 @@ class Preparation:
             self.labels[image.class_name],
         ):
             return False
-        mtime_ns = image.mtime_ns if raw is None else _mtime_ns(self.source.root / image.path)
-        return bool(mtime_ns == row["mtime_ns"]) and self._copy_is_whole(row, place)
+        # The row agrees with the source; what was unpacked may have been lost since.
+        unpacked = self.source.root / image.path
+        state = (image.size_bytes, image.mtime_ns) if raw is None else _state(unpacked)
+        return state == (row["bytes"], row["mtime_ns"]) and self._copy_is_whole(row, place)
 
     def _copy_is_whole(self, row: dict[str, Any], place: int) -> bool:
         if row["converted"] is None:
@@ -301,11 +303,13 @@ def _row_of(rows: pa.Table) -> dict[str, int]:
     return {path: place for place, path in enumerate(rows["path"].to_pylist())}
 
 
-def _mtime_ns(path: Path) -> int | None:
+def _state(path: Path) -> tuple[int, int] | None:
+    """Size and time of last change; None where there is no file."""
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except OSError:
         return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _read_file(path: Path, image: SourceImage) -> bytes:

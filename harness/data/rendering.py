@@ -10,7 +10,7 @@ from functools import cache
 
 import tensorflow as tf
 
-from harness.data.geometry import Plan, plan_crop, source_window
+from harness.data.geometry import Plan, plan_crop
 from harness.data.reading import DCT, decode_upright
 from harness.data.xla import compiled, materialised
 
@@ -35,7 +35,7 @@ def crop_planes(
         orientation: EXIF orientation 1 to 8, int32 scalar.
         draws: float64 [5] of `draws.geometry_draws`.
         size: side S of the crop.
-        long_taps: 4, or 2 where there is no aspect step.
+        long_taps: 4, or 2 for one resize alone.
         decoder: a key of `reading.DCT`.
 
     Returns:
@@ -47,26 +47,6 @@ def crop_planes(
     missing = (plan.padded_width - plan.window[3]) * 3
     rows = tf.cond(missing > 0, lambda: tf.pad(rows, [[0, 0], [0, missing]]), lambda: rows)
     return tf.ensure_shape(_render(plan, rows, size, long_taps), [size, 3, size])
-
-
-def one_resize_planes(
-    raw: tf.Tensor,
-    size_stored: tuple[tf.Tensor, tf.Tensor],
-    orientation: tf.Tensor,
-    draws: tf.Tensor,
-    *,
-    size: int,
-    decoder: str,
-) -> tf.Tensor:
-    """A faster, other geometry: the covered whole pixels, resized once to the crop.
-
-    It differs from the reference by up to half a source pixel of position and
-    by the smoothing of the second resize. Arguments and result as `crop_planes`.
-    """
-    window, mirrored = _window_planner(size)(*size_stored, orientation, draws)
-    crop = tf.image.resize(decode_window(raw, window, orientation, decoder), [size, size])
-    crop = tf.cond(mirrored, lambda: tf.reverse(crop, [1]), lambda: crop)
-    return tf.ensure_shape(tf.transpose(crop, [1, 2, 0]), [size, 3, size])
 
 
 def decode_window(
@@ -112,18 +92,6 @@ def _planner(size: int, long_taps: int) -> Callable[..., Plan]:
 
     def plan(height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor) -> Plan:
         return plan_crop(*_upright_size(height, width, turn), draws, size, long_taps)
-
-    return compiled(plan)
-
-
-@cache
-def _window_planner(size: int) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-    """A compiled planner of whole-pixel windows."""
-
-    def plan(
-        height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return source_window(*_upright_size(height, width, turn), draws, size)
 
     return compiled(plan)
 

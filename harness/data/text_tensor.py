@@ -49,6 +49,7 @@ class TextTensor:
 
     def __getitem__(self, index: tf.Tensor) -> tf.Tensor:
         """String scalar at an integer scalar index."""
-        begin, end = self.offsets[index], self.offsets[index + 1]
+        begin, end = tf.gather(self.offsets, index), tf.gather(self.offsets, index + 1)
         text = tf.strings.substr(self.content, begin, end - begin)
-        return tf.strings.join([self.prefixes[tf.cast(self.prefix_of[index], tf.int32)], text])
+        prefix = tf.gather(self.prefixes, tf.cast(tf.gather(self.prefix_of, index), tf.int32))
+        return tf.strings.join([prefix, text])

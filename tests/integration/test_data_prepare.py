@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,22 @@ def test_unpacking_tars_goes_on_without_inspecting_again(
     monkeypatch.setattr(preparing, "inspect_all", lambda _, **__: pytest.fail("inspected again"))
     again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
     assert again.description == first.description
+
+
+@pytest.mark.parametrize("loss", ["gone", "emptied"])
+def test_an_unpacked_image_that_was_lost_is_unpacked_again(tmp_path: Path, loss: str) -> None:
+    source, labels = write_tars(tmp_path / "in")
+    first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    lost = min((tmp_path / "out").rglob("*.JPEG"))
+    content, time_ns = lost.read_bytes(), lost.stat().st_mtime_ns
+    if loss == "gone":
+        lost.unlink()
+    else:
+        lost.write_bytes(b"")
+        os.utime(lost, ns=(time_ns, time_ns))
+    again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    assert again.description == first.description
+    assert lost.read_bytes() == content
 
 
 def published(path: Path, md5: str) -> dict[str, PublishedTar]:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -59,10 +60,19 @@ def test_damaged_headers_raise_one_error_only(cut: int, flips: list[tuple[int, i
     assert 1 <= header.orientation <= 8
 
 
+def with_size(height: int, width: int) -> bytes:
+    """A JPEG whose header says another size."""
+    raw = jpeg_bytes(IMAGE)
+    frame = raw.index(b"\xff\xc0") + 5
+    return raw[:frame] + struct.pack(">HH", height, width) + raw[frame + 4 :]
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
         (b"", "empty"),
+        (with_size(0, 37), "size 37 x 0"),
+        (with_size(23, 0), "size 0 x 23"),
         (b"\xff\xd8", "cut short"),
         (jpeg_bytes(IMAGE)[:-40], "cut short"),
         (b"GIF89a nonsense", "no image"),

@@ -143,6 +143,15 @@ def test_a_damaged_prepared_folder_is_named(small: Path, tmp_path: Path, damage:
     assert str(kept) in str(caught.value)
 
 
+@pytest.mark.parametrize("file", [MANIFEST, DESCRIPTION])
+def test_a_damaged_kept_manifest_is_made_again(small: Path, tmp_path: Path, file: str) -> None:
+    """Its user gave a plain folder and has nothing to prepare."""
+    first = open_dataset(small, manifests=tmp_path / "m")
+    (kept,) = (tmp_path / "m").iterdir()
+    (kept / file).write_bytes((kept / file).read_bytes()[:-20])
+    assert open_dataset(small, manifests=tmp_path / "m").identity == first.identity
+
+
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot list"):
         open_dataset(tmp_path, manifests=tmp_path / "m")
