@@ -152,6 +152,12 @@ def _check(request: CertifyRequest) -> None:
             "know which segments are drawn",
             remedy="add --nonce WORD",
         )
+    if request.nonce is not None and request.segments is None:
+        raise UsageError(
+            "--nonce was given without --segments",
+            expected="how many segments the nonce shall draw",
+            remedy="add --segments N, or leave --nonce out for a state drawn by chance",
+        )
     ways = [request.whole, request.segments is not None, request.start is not None]
     if sum(ways) > 1:
         raise UsageError(
