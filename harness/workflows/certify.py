@@ -72,6 +72,8 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
     _check(request)
     folder = one_run(request.run)
     journal = trained(folder)
+    if journal.torn_bytes:
+        say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
     stretches = stretches_of(journal, saved_states(folder, journal))
     digest = hashlib.sha256(journal.path.read_bytes()).hexdigest()
     chosen = _chosen(request, journal, stretches, digest)
