@@ -5,13 +5,13 @@ so that `harness --help` needs neither TensorFlow nor MLflow.
 """
 
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
 from harness import __version__
 from harness.cli.lazy import LazyGroup
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PreemptedError
 
 
 class Commands(LazyGroup):
@@ -42,6 +42,17 @@ class Commands(LazyGroup):
         "list": "harness.cli.listing:command",
         "ui": "harness.cli.ui:command",
     }
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; Ctrl-C is an interruption, and never the 1 of a difference found."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise PreemptedError(
+                "interrupted from the keyboard",
+                expected="time to end; nothing half-written is used",
+                remedy="give the same command again",
+            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

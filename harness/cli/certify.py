@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Audit so many segments between saved states, drawn by --nonce.",
 )
-@click.option("--nonce", help="A word that the verifier chose after the run.")
+@click.option(
+    "--nonce",
+    help="A word that the verifier chose after the run, once neither its journal nor its "
+    "checkpoints could be changed any more.",
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),

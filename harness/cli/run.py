@@ -86,7 +86,11 @@ from harness.recipes.settings import with_settings
     is_flag=True,
     help="End a seed whose early curve is not that of earlier runs; without it a warning.",
 )
-@click.option("--eager", is_flag=True, help="Run operation by operation, for debugging.")
+@click.option(
+    "--eager",
+    is_flag=True,
+    help="Run operation by operation, for debugging. Rounds otherwise: other numerics.",
+)
 @json_option
 def command(
     recipe: str,

@@ -213,13 +213,14 @@ class JournalWriter:
 
         Raises:
             OSError: it could not be written; nothing of it stays in the file.
+            KeyboardInterrupt: it was interrupted; the same holds.
         """
         line = event.model_dump_json().encode() + b"\n"
         before = os.fstat(self._fd).st_size
         try:
             while line:
                 line = line[os.write(self._fd, line) :]
-        except OSError:
+        except BaseException:
             os.ftruncate(self._fd, before)
             raise
 

@@ -65,7 +65,10 @@ class EffectiveNumerics(Frozen):
     workers: int = Field(default=1, ge=1)
     cpu: str = Field(description="CPU model and instruction sets that kernels choose by")
     versions: dict[str, str] = Field(description="python, tensorflow, keras, numpy, harness")
-    flags: dict[str, str] = Field(default_factory=dict, description="TF_* and XLA_FLAGS in force")
+    flags: dict[str, str] = Field(
+        default_factory=dict,
+        description="TF_* and XLA_FLAGS in force, and `eager` where the step was not compiled",
+    )
 
     @property
     def digest(self) -> str:

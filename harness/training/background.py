@@ -61,7 +61,7 @@ class CheckpointWriter:
 
     def _write(self, step: int, arrays: dict[str, np.ndarray]) -> Written:
         written = write_checkpoint(self._folder, step, self._run_id, arrays, self._sync_journal)
-        remove_old(self._folder, self._keep, self._kept_steps)
+        remove_old(self._folder, self._keep, self._kept_steps, newest=step)
         return written
 
     def poll(self) -> None:

@@ -192,10 +192,21 @@ def read_latest(
     return None, tuple(passed_over)
 
 
-def remove_old(checkpoints: Path, keep: int, kept_steps: Callable[[int], bool]) -> None:
-    """Remove all but the last `keep` checkpoints and those whose step is to be kept."""
+def remove_old(
+    checkpoints: Path, keep: int, kept_steps: Callable[[int], bool], *, newest: int
+) -> None:
+    """Remove all but the last `keep` checkpoints and those whose step is to be kept.
+
+    Args:
+        checkpoints: The run's folder of checkpoints.
+        keep: How many stay.
+        kept_steps: Which older ones stay all the same.
+        newest: Step of the one just written. Those ahead of it were passed over
+            by a resume, so they are not counted and are left where they are.
+    """
     for leftover in checkpoints.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for folder in list_checkpoints(checkpoints)[:-keep]:
+    usable = [folder for folder in list_checkpoints(checkpoints) if step_of(folder) <= newest]
+    for folder in usable[:-keep]:
         if not kept_steps(step_of(folder)):
             shutil.rmtree(folder)

@@ -34,7 +34,7 @@ def statement_of(
     """
     steps = sum(s.end_step - s.first_step for s in segments)
     how = "to the bit" if tolerance is None else f"within a relative tolerance of {tolerance:g}"
-    parts = [f"{steps} steps replayed, compared {how}: {LEVELS[level]}."]
+    parts = [f"{_count(steps, 'step')} replayed, compared {how}: {LEVELS[level]}."]
     if not agrees:
         parts += [_difference(s, tolerance) for s in segments if not s.agrees]
     if tolerance is not None:
@@ -44,7 +44,7 @@ def statement_of(
         )
     parts += _stretches(changes, unreachable_steps)
     if audit is not None:
-        parts += _audited(audit)
+        parts += _audited(audit, "that can be replayed " if unreachable_steps else "")
     return " ".join(parts)
 
 
@@ -58,20 +58,20 @@ def _stretches(changes: tuple[int, ...], unreachable_steps: int) -> list[str]:
         )
     if unreachable_steps:
         words.append(
-            f"{unreachable_steps} further steps could not be replayed: no whole checkpoint is left "
-            "of the states that they were computed from."
+            f"{_count(unreachable_steps, 'further step')} could not be replayed: no whole "
+            "checkpoint is left of the states that they were computed from."
         )
     return words
 
 
-def _audited(audit: Audit) -> list[str]:
+def _audited(audit: Audit, which: str) -> list[str]:
     drawn = (
         f"{audit.segments_replayed} of {audit.segments_in_run} segments were drawn by the nonce, "
         "without replacement."
     )
     return [drawn] + [
-        f"Had {c.altered_share:.0%} of the steps been altered, in the worst case contiguous "
-        f"within {c.altered_segments} segments, this draw would have caught it with "
+        f"Had {c.altered_share:.0%} of the steps {which}been altered, in the worst case contiguous "
+        f"within {_count(c.altered_segments, 'segment')}, this draw would have caught it with "
         f"chance {c.chance:.1%}."
         for c in audit.chances
     ]
@@ -99,3 +99,7 @@ def _difference(segment: Segment, tolerance: float | None) -> str:
 def _named(tensors: tuple[str, ...], shown: int = 3) -> str:
     more = f" and {len(tensors) - shown} more" if len(tensors) > shown else ""
     return f"{', '.join(tensors[:shown])}{more} differ" + ("s" if len(tensors) == 1 else "")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -72,6 +72,8 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
     _check(request)
     folder = one_run(request.run)
     journal = trained(folder)
+    if journal.torn_bytes:
+        say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
     stretches = stretches_of(journal, saved_states(folder, journal))
     digest = hashlib.sha256(journal.path.read_bytes()).hexdigest()
     chosen = _chosen(request, journal, stretches, digest)
@@ -151,6 +153,12 @@ def _check(request: CertifyRequest) -> None:
             expected="a nonce that the verifier chose after the run, so that nobody could "
             "know which segments are drawn",
             remedy="add --nonce WORD",
+        )
+    if request.nonce is not None and request.segments is None:
+        raise UsageError(
+            "--nonce was given without --segments",
+            expected="how many segments the nonce shall draw",
+            remedy="add --segments N, or leave --nonce out for a state drawn by chance",
         )
     ways = [request.whole, request.segments is not None, request.start is not None]
     if sum(ways) > 1:

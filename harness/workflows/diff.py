@@ -65,6 +65,9 @@ def diff(request: DiffRequest, say: Say = lambda _text: None) -> Divergence:
             remedy="name another",
         )
     a, b = (read_journal(folder) for folder in folders)
+    for journal in (a, b):
+        if journal.torn_bytes:
+            say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
     records = (_records(a), _records(b))
     common = len(records[0].keys() & records[1].keys())
     if common == 0:

@@ -103,15 +103,21 @@ def _pin(journal: Journal, recorded: EffectiveNumerics) -> None:
 
 
 def _devices(recorded: EffectiveNumerics) -> "Devices":
-    """Devices as the run had them; where this machine has fewer, one."""
-    from harness.training.devices import ONE_DEVICE, open_devices, parse_devices
+    """As many devices as the run had over all workers; where they are missing, logical ones.
 
-    count = len(recorded.devices) // recorded.workers
-    logical = all(name.endswith(", logical") for name in recorded.devices)
+    Fewer would share a batch otherwise, and batch normalisation per replica would have other
+    statistics: another training, and not other rounding.
+    """
+    from harness.training.devices import open_devices, parse_devices
+
+    count = len(recorded.devices)
+    on_cpu = parse_devices(f"cpu:{count}")
+    if all(name.endswith(", logical") for name in recorded.devices):
+        return open_devices(on_cpu, None)
     try:
-        return open_devices(parse_devices(f"cpu:{count}" if logical else str(count)), None)
+        return open_devices(parse_devices(str(count)), None)
     except MachineError:
-        return open_devices(ONE_DEVICE, None)
+        return open_devices(on_cpu, None)
 
 
 def _effective(journal: Journal, devices: "Devices") -> EffectiveNumerics:

@@ -164,9 +164,11 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     from harness.workflows.surroundings import Surroundings
 
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
+    # Operation by operation the step is rounded otherwise than compiled.
+    flags = effective.flags | ({"eager": "true"} if request.eager else {})
     commit, dirty = git_state()
     return Surroundings(
-        numerics=effective.model_copy(update={"devices": devices.names}),
+        numerics=effective.model_copy(update={"devices": devices.names, "flags": flags}),
         environment={**capture_environment(), "input": input_settings()},
         git_commit=commit,
         git_dirty=dirty,

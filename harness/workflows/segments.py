@@ -178,10 +178,12 @@ class _Comparison:
         equal = arrays_fingerprint(weights) == finished.weights_fingerprint
         return equal, self._predictions_equal()
 
-    def _predictions_equal(self) -> bool:
+    def _predictions_equal(self) -> bool | None:
         from harness.workflows.evaluating import predictions_digest
 
         events = [e for e in self.journal.evaluations if e.step == self.journal.last_step]
+        if not events:
+            return None
         return all(
             predictions_digest(self.replay.model, self.replay.data, e) == e.predictions_digest
             for e in events

@@ -119,15 +119,16 @@ def wait_for_step(command: Command, process: subprocess.Popen[str], step: int) -
     return False
 
 
-def ticks(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Yield every few milliseconds while a process lives, for at most ten minutes."""
-    give_up = time.monotonic() + 600
+def ticks(process: subprocess.Popen[str], longest_s: float = 600) -> Iterator[None]:
+    """Yield every few milliseconds while a process lives; kill one that lives too long."""
+    give_up = time.monotonic() + longest_s
     while time.monotonic() < give_up:
         yield
         if ended_within(process, POLL_S):
             return
     process.kill()
-    raise TimeoutError(f"process {process.pid} did nothing for ten minutes")
+    process.communicate()
+    raise TimeoutError(f"process {process.pid} did not end within {longest_s:.0f} s")
 
 
 def ended_within(process: subprocess.Popen[str], seconds: float) -> bool:

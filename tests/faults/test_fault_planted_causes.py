@@ -11,6 +11,7 @@ import pytest
 from harness.training.checkpoint import folder_name, read_checkpoint, write_checkpoint
 from tests.faults.command import Command, certify, diff
 from tests.faults.conftest import Row
+from tests.faults.workers import WORKERS
 
 EPOCH = ("--no-tracking", "--steps", "10")
 STEPS = ("--no-tracking", "--steps", "4")
@@ -162,6 +163,21 @@ def test_certificate_from_another_machine(base: Command, tmp_path: Path, table: 
     table.append(Row("certify: altered loss, elsewhere", "step 3", found["level"], None, code))
     assert (code, found["agrees"]) == (1, False)
     assert "first step beyond the tolerance is 3, in its loss" in found["statement"]
+
+
+@pytest.mark.slow
+def test_certificate_of_a_run_of_two_workers(
+    base: Command, tmp_path: Path, table: list[Row]
+) -> None:
+    """Batch normalisation has each worker's own statistics, and so have the replay's devices."""
+    extra = (*WORKERS, "--steps", "4")
+    command = trained(replace(base, runs=tmp_path / "runs", extra=extra))
+    code, found = certify(command, "--from", "0")
+    table.append(Row("certify: two workers", "4 steps", found["level"], None, code))
+    assert (code, found["exact"], found["agrees"], found["level"]) == (0, False, True, "step")
+    assert any(
+        text.startswith("workers: 2 in the run, 1") for text in found["numerics_differences"]
+    )
 
 
 @pytest.mark.slow

@@ -194,6 +194,19 @@ def test_other_numerics(
     assert found["finding"]["not_reproduced"] == []
 
 
+@pytest.mark.slow
+def test_going_on_operation_by_operation_is_other_numerics(
+    stopped: Stopped, tmp_path: Path, table: list[Row]
+) -> None:
+    command = replace(stopped.copy(tmp_path), extra=("--no-tracking", "--eager"))
+    before = command.journal()
+    ended = command.finish()
+    table.append(Row("--eager", "after step 14", "refused, key named", None, ended.exit_code))
+    assert ended.exit_code == 2, ended.stderr
+    assert "they differ in: flags" in ended.stderr
+    assert command.journal() == before
+
+
 def tear_latest(command: Command) -> None:
     state = command.folder / "checkpoints" / folder_name(14) / STATE_FILE
     os.truncate(state, state.stat().st_size // 2)

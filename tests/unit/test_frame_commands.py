@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from harness import cli
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = (
@@ -112,3 +115,18 @@ def test_rooms_import_only_what_the_design_allows() -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_ctrl_c_is_an_interruption_and_not_a_difference_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.harness.commands, "interrupted", interrupted)
+    monkeypatch.setattr(sys, "argv", ["harness", "interrupted"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 75
+    assert "harness: interrupted from the keyboard" in capsys.readouterr().err

@@ -3,10 +3,12 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from harness.record.certificate import Level, Part, Segment, StepDifference
+from harness.errors import UsageError
+from harness.record.certificate import Audit, Chance, Level, Part, Segment, StepDifference
 from harness.workflows.certificate import (
     StepRecord,
     audit_chances,
@@ -20,6 +22,7 @@ from harness.workflows.certificate import (
     tolerant_level,
 )
 from harness.workflows.certificate_text import statement_of
+from harness.workflows.certify import CertifyRequest, certify
 from tests.record_samples import SampleRun, windows
 
 SAME = StepRecord(
@@ -196,3 +199,42 @@ def test_a_change_of_numerics_and_what_it_puts_out_of_reach_are_told() -> None:
     assert "6 further steps could not be replayed" in text
     text = statement_of((segment,), "step", agrees=True, tolerance=None, audit=None)
     assert "numerics" not in text
+
+
+@pytest.mark.parametrize(
+    ("unreachable", "of_which"),
+    [(0, "of the steps been"), (6, "of the steps that can be replayed")],
+)
+def test_what_an_audit_proves_is_told_of_the_steps_it_could_reach(
+    unreachable: int, of_which: str
+) -> None:
+    segment = Segment(first_step=0, end_step=1, level="step")
+    chance = Chance(altered_share=0.01, altered_segments=1, chance=0.25)
+    audit = Audit(
+        nonce="dice",
+        journal_digest="a" * 64,
+        segments_in_run=4,
+        segments_replayed=1,
+        chances=(chance,),
+    )
+    text = statement_of(
+        (segment,), "step", agrees=True, tolerance=None, audit=audit, unreachable_steps=unreachable
+    )
+    assert text.startswith("1 step replayed, ")
+    assert f"Had 1% {of_which}" in text
+    assert "within 1 segment, this draw would have caught it with chance 25.0%" in text
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (CertifyRequest(Path(), nonce="dice"), "--nonce was given without --segments"),
+        (CertifyRequest(Path(), segments=2), "--segments was given without --nonce"),
+        (CertifyRequest(Path(), segments=2, nonce=""), "--segments was given without --nonce"),
+        (CertifyRequest(Path(), whole=True, start=3), "exclude each other"),
+        (CertifyRequest(Path(), segments=2, nonce="dice", start=3), "exclude each other"),
+    ],
+)
+def test_options_that_contradict_each_other(request_: CertifyRequest, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        certify(request_)

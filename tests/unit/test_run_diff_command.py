@@ -44,3 +44,13 @@ def test_equal_runs_need_no_replay(tmp_path: Path) -> None:
     code, text = diff(*pair)
     assert (code, "Not looked at" in text) == (0, False)
     assert "equal to the bit" in text
+
+
+def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path) -> None:
+    pair = [str(write_run(tmp_path / f"seed-{n}", SampleRun(evaluates=False))) for n in (1, 2)]
+    journal = tmp_path / "seed-2" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-9])
+    torn = len(journal.read_bytes().rpartition(b"\n")[2])
+    code, text = diff(*pair)
+    assert code == 0
+    assert f"{journal}: {torn} bytes of a torn last line left out" in text

@@ -173,5 +173,14 @@ def test_the_newest_and_the_chosen_stay(tmp_path: Path) -> None:
     for step in range(1, 9):
         write(tmp_path, step)
     (tmp_path / ".step-0000000002.tmp").mkdir()
-    remove_old(tmp_path, 3, lambda step: step % 4 == 0)
+    remove_old(tmp_path, 3, lambda step: step % 4 == 0, newest=8)
     assert [p.name for p in sorted(tmp_path.iterdir())] == [folder_name(s) for s in (4, 6, 7, 8)]
+
+
+def test_those_that_a_resume_passed_over_take_no_place_of_what_it_writes(tmp_path: Path) -> None:
+    """Damaged, ahead of the journal or of a run before: they are newer by name alone."""
+    for step in (2, 3, 4, 5, 20, 30, 40):
+        write(tmp_path, step)
+    remove_old(tmp_path, 3, lambda _step: False, newest=5)
+    left = [p.name for p in sorted(tmp_path.iterdir())]
+    assert left == [folder_name(s) for s in (3, 4, 5, 20, 30, 40)]
