@@ -1,6 +1,7 @@
 """Building a network from its recipe entry."""
 
 import keras
+import tensorflow as tf
 
 from harness.errors import ModelError
 from harness.models.catalogue import find_architecture
@@ -44,7 +45,11 @@ def build_model(
     if architecture is None:
         model = build_keras_application(spec.name, classes, policy)
     else:
-        layers = Layers(compute=policy, synchronised=spec.batch_norm == "synchronised")
+        layers = Layers(
+            compute=policy,
+            synchronised=spec.batch_norm == "synchronised",
+            pointwise_products=policy == "float32" and not tf.config.list_physical_devices("GPU"),
+        )
         model = build_resnet(architecture, classes, layers)
     initialise(model, seed=seed, initializer=spec.initializer)
     return model

@@ -72,7 +72,9 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
         )
     folded = folded_pairs(architecture)
     policy = model.get_layer("conv0").dtype_policy.name
-    layers = FoldedLayers(compute=policy, synchronised=False, folded=folded)
+    layers = FoldedLayers(
+        compute=policy, synchronised=False, pointwise_products=False, folded=folded
+    )
     result = build_resnet(architecture, int(model.output_shape[-1]), layers)
     values = {v.path: np.asarray(v) for v in model.variables}
     for variable in result.variables:

@@ -3,6 +3,7 @@
 import keras
 
 from harness.models.batch_norm import FusedBatchNormalization
+from harness.models.pointwise import PointwiseConvolution
 from harness.models.resnet import ZeroPaddedSubsampling
 
 
@@ -23,12 +24,24 @@ def plain_copy(model: keras.Model) -> keras.Model:
     return copy
 
 
+def plain_convolutions(model: keras.Model) -> keras.Model:
+    """Copy a network with Keras' own convolutions; every other layer stays this project's."""
+    copy = keras.models.clone_model(model, clone_function=_plain_convolution)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _plain_convolution(layer: keras.Layer) -> keras.Layer:
+    kind = keras.layers.Conv2D if isinstance(layer, PointwiseConvolution) else layer.__class__
+    return kind.from_config(layer.get_config())
+
+
 def _plain_layer(layer: keras.Layer) -> keras.Layer:
     if isinstance(layer, FusedBatchNormalization):
         return keras.layers.BatchNormalization.from_config(layer.get_config())
     if isinstance(layer, ZeroPaddedSubsampling):
         return _plain_subsampling(layer)
-    return layer.__class__.from_config(layer.get_config())
+    return _plain_convolution(layer)
 
 
 def _plain_subsampling(layer: ZeroPaddedSubsampling) -> keras.Layer:

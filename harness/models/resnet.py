@@ -17,6 +17,7 @@ from harness.models.architecture import (
     Architecture,
 )
 from harness.models.batch_norm import FusedBatchNormalization
+from harness.models.pointwise import PointwiseConvolution
 from harness.models.variables import layer_name
 
 Layer = Callable[[Any], Any]
@@ -30,16 +31,19 @@ class Layers:
         compute: Dtype policy of every layer but the head: `float32`,
             `mixed_bfloat16` or `mixed_float16`.
         synchronised: Batch statistics over all replicas.
+        pointwise_products: Kernel gradients of 1x1 convolutions as matrix products.
     """
 
     compute: str
     synchronised: bool
+    pointwise_products: bool
 
     def convolution(
         self, name: str, filters: int, size: int, stride: int, padding: str = "same"
     ) -> Layer:
         """A convolution without bias; its kernel is drawn later, from the seed."""
-        layer: Layer = keras.layers.Conv2D(
+        pointwise = self.pointwise_products and size == stride == 1
+        layer: Layer = (PointwiseConvolution if pointwise else keras.layers.Conv2D)(
             filters,
             size,
             strides=stride,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from harness.errors import UsageError
 from harness.measure.operations import multiply_adds
 from harness.models.build import build_model
+from harness.models.plain import plain_convolutions, plain_copy
 from harness.numerics.pins import pin_runtime, resolved
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model, Numerics, Precision, Recipe
@@ -82,9 +83,10 @@ def build_variant(job: Job, recipe: Recipe) -> Variant:
         return _keras_fit(job, image, label)
     model = build_model(recipe.model, classes=job.classes, seed=0, precision=recipe.precision)
     if job.variant == "plain-keras":
-        model = with_plain_batch_norm(model)
+        model = plain_copy(model)
     counted = multiply_adds(model, job.image_size)
     if job.variant.startswith("reference"):
+        model = plain_convolutions(model)
         step = build_reference_step(model, job.classes, RATE)
         return Variant(_repeated(partial(step, image, label)), counted)
     if job.variant in {"ours", "plain-keras"}:
@@ -127,19 +129,6 @@ def _repeated(
         return tuple(times)
 
     return run
-
-
-def with_plain_batch_norm(model: keras.Model) -> keras.Model:
-    """The same network with the layer of Keras 3 in place of the fused one."""
-
-    def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return keras.layers.BatchNormalization.from_config(layer.get_config())
-        return layer.__class__.from_config(layer.get_config())
-
-    clone = keras.models.clone_model(model, clone_function=plain)
-    clone.set_weights(model.get_weights())
-    return clone
 
 
 class StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped

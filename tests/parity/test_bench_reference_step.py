@@ -5,11 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from harness.models.build import build_model
+from harness.models.plain import plain_copy
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model
 from harness.training.state import create_state
 from harness.training.step import build_step
-from harness.workflows.bench_variants import RATE, with_plain_batch_norm
+from harness.workflows.bench_variants import RATE
 from harness.workflows.reference_step import build_reference_step
 
 SPEC = Model(name="apm5-resnet18-v2", image_size=32)
@@ -46,7 +47,7 @@ def test_one_step_of_the_reference_and_of_ours() -> None:
 
 
 def test_plain_layers_are_the_same_network() -> None:
-    fused, plain = network(), with_plain_batch_norm(network())
+    fused, plain = network(), plain_copy(network())
     assert not any("Fused" in type(layer).__name__ for layer in plain.layers)
     image, _ = batch()
     np.testing.assert_allclose(
