@@ -4,8 +4,8 @@ A step of a replica takes as long as its computation, or its input where that is
 slower, and then the reduction of the gradients. A ring over n members sends
 2 (n - 1) messages of 1 / n of the bytes (Thakur, Rabenseifner and Gropp 2005;
 Patarasuk and Yuan 2009): each costs alpha (latency) plus bytes / beta
-(bandwidth). Nothing is overlapped with the computation, which is what the
-harness's step does; where a system overlaps, the fitted beta is an effective one.
+(bandwidth). Nothing is overlapped with the computation; where a system overlaps,
+as the harness's packs do a little, the fitted beta is an effective one.
 """
 
 from dataclasses import dataclass

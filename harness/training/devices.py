@@ -15,6 +15,9 @@ from harness.training.cluster import Cluster
 
 PACK_BYTES = 32 * 1024 * 1024
 """Gradients travel in packs of this size, as TensorFlow advises for NCCL."""
+CPU_PACK_BYTES = 4 * 1024 * 1024
+"""The same between workers without GPUs, through gRPC: the last layers' gradients leave while
+the first layers' are computed. One pack of all waits for the last gradient."""
 
 Shard = tuple[int, int]
 MakeDataset = Callable[[Shard], tf.data.Dataset]
@@ -155,7 +158,7 @@ def _many_workers(asked: Asked, gpus: list[Any], cluster: Cluster) -> Devices:
     )
     kinds = tf.distribute.experimental.CommunicationImplementation
     options = tf.distribute.experimental.CommunicationOptions(
-        bytes_per_pack=PACK_BYTES if gpus else 0,
+        bytes_per_pack=PACK_BYTES if gpus else CPU_PACK_BYTES,
         implementation=kinds.NCCL if gpus else kinds.RING,
     )
     try:

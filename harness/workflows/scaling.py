@@ -69,7 +69,8 @@ class Measured:
         """What a step of the job takes longer, by cause.
 
         Input: more waiting for batches. Reduction: as timed alone. Waiting: the
-        rest, which is workers waiting for each other.
+        rest, which is workers waiting for each other; below 0 where more of the
+        reduction is hidden behind the computation.
         """
         apart_s = _mean([answer.step_s for answer in self.apart])
         longer_s = _mean([answer.step_s for answer in self.together]) - apart_s
@@ -225,12 +226,22 @@ def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, 
 
 def _ended_early(messages: IO[bytes]) -> MachineError:
     messages.seek(0)
-    told = messages.read().decode(errors="replace").strip().splitlines()
+    told = messages.read().decode(errors="replace")
     return MachineError(
-        f"a process of the measurement ended early: {told[-1] if told else 'it said nothing'}",
+        f"a process of the measurement ended early: {last_error(told) or 'it said nothing'}",
         expected="an answer from each",
         remedy="check that `harness run` works on this machine with the same --workers",
     )
+
+
+def last_error(told: str) -> str:
+    """Of what a process wrote before it ended, the line that says what was wrong.
+
+    A traceback's last error stands unindented, and what it says beyond its first line is indented.
+    """
+    lines = [line.rstrip() for line in told.splitlines() if line.strip()]
+    outer = [line for line in lines if not line[0].isspace()]
+    return (outer or lines or [""])[-1]
 
 
 def _tell(process: "subprocess.Popen[str]", line: str) -> None:

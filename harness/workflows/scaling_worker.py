@@ -121,13 +121,13 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     begin = time.perf_counter()
     step_s, wait_s = _timed_steps(step, batches, question.steps)
     total_s = time.perf_counter() - begin
-    elements = sum(int(v.shape.num_elements()) for v in state.trainable)
+    sizes = [int(v.shape.num_elements()) for v in state.trainable]
     return Answer(
         step_s=_median(step_s),
         data_wait_s=_median(wait_s),
-        reduction_s=_reduction_s(devices, elements),
-        small_reduction_s=_reduction_s(devices, 1),
-        payload_bytes=4 * elements,
+        reduction_s=_reduction_s(devices, sizes),
+        small_reduction_s=_reduction_s(devices, [1]),
+        payload_bytes=4 * sum(sizes),
         total_s=total_s,
     )
 
@@ -145,7 +145,8 @@ def _timed_steps(step: Any, batches: Iterator[Any], count: int) -> tuple[list[fl
     return steps, waits
 
 
-def _reduction_s(devices: Any, elements: int) -> float:
+def _reduction_s(devices: Any, sizes: list[int]) -> float:
+    """One reduction of tensors of so many elements, packed as a step packs its gradients."""
     import tensorflow as tf
 
     if devices.replicas == 1:
@@ -153,7 +154,8 @@ def _reduction_s(devices: Any, elements: int) -> float:
 
     def reduce() -> Any:
         context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.zeros([elements]))[0]
+        parts = [tf.zeros([size]) for size in sizes]
+        return tf.add_n([s[0] for s in context.all_reduce(tf.distribute.ReduceOp.SUM, parts)])
 
     run = tf.function(lambda: devices.strategy.run(reduce))
     times = []

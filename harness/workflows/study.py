@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import HarnessError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
+from harness.workflows.data_shape import data_shape
 from harness.workflows.run_folder import existing_journal, run_folder, study_folder, write_json
 from harness.workflows.study_jobs import (
     PREEMPTED,
@@ -133,8 +134,11 @@ def run_study(
 
     Raises:
         UsageError: submitit is not installed.
+        DataError: there is no data set, where jobs run on this machine.
         MachineError: Slurm was asked for and is not here, or does not take a job.
     """
+    if request.executor == "local":
+        data_shape(request.data)
     request.folder.mkdir(parents=True, exist_ok=True)
     executor = open_executor(request.executor, request.folder / "jobs", request.resources)
     report = StudyReport(request.folder)

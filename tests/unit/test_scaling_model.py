@@ -6,7 +6,7 @@ from harness.baselines.loading import load_baselines
 from harness.measure.scaling import Link, Machine, fitted_link, planned
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.smoke import SMOKE
-from harness.workflows.scaling import Measured, at_image_size
+from harness.workflows.scaling import Measured, at_image_size, last_error
 from harness.workflows.scaling_plan import Network, checks_of, hardware_of, plan_on
 from harness.workflows.scaling_worker import Answer
 
@@ -107,3 +107,18 @@ def test_losses_of_a_job_add_up_to_its_longer_step() -> None:
 def test_the_measured_link_predicts_a_job_that_only_reduces() -> None:
     job = measured(0.20, 0.212, 0.01, 0.012)
     assert job.predicted_images_per_s == pytest.approx(job.together_images_per_s)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("", ""),
+        ("Traceback:\n  File x\nValueError: bad\n\n", "ValueError: bad"),
+        (
+            "Traceback:\nharness.errors.MachineError: no cluster\n  what to do: check ports\n",
+            "harness.errors.MachineError: no cluster",
+        ),
+    ],
+)
+def test_what_a_failed_process_said_is_its_error_not_the_advice(told: str, found: str) -> None:
+    assert last_error(told) == found

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import MachineError, UsageError
+from harness.errors import DataError, MachineError, UsageError
+from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.schema import Interrupted, RunFinished
 from harness.workflows.run_folder import RunFolder, locked, write_json
 from harness.workflows.status import study_status
-from harness.workflows.study import parse_seeds
+from harness.workflows.study import StudyRequest, parse_seeds, run_study
 from harness.workflows.study_jobs import Resources, SeedJob, check_slurm, open_executor, submitted
 from tests.record_samples import EPOCH_S, SampleRun, started, windows
 
@@ -33,6 +34,13 @@ def test_other_seeds_are_refused(text: str) -> None:
 def test_a_seed_twice_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="twice"):
         parse_seeds(text)
+
+
+def test_a_study_without_data_starts_no_job(tmp_path: Path) -> None:
+    request = StudyRequest(SMOKE, "smoke", (), tmp_path / "none", (1, 2), tmp_path / "runs")
+    with pytest.raises(DataError):
+        run_study(request)
+    assert not request.runs.exists()
 
 
 def test_slurm_is_missed_by_name(tmp_path: Path) -> None:
