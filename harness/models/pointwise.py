@@ -2,8 +2,8 @@
 
 On a processor oneDNN's gradient of such a kernel runs at 30 to 71 % of the
 matrix product's peak, the product of the same numbers at 43 to 87 % (ResNet-50's
-shapes at batch 32); outputs
-and input gradients gain nothing from it and stay convolutions.
+shapes at batch 32). Outputs and input gradients gain nothing from it and stay
+convolutions.
 """
 
 from collections.abc import Callable
