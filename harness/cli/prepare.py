@@ -31,7 +31,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--decode",
     is_flag=True,
-    help="Decode every image too, to find damage behind a sound header; slower, reads every file.",
+    help="Decode every image too, to find what the decoder refuses behind a sound header; slower, "
+    "reads every file. Data that ends early but has an end mark is not refused: as in OpenCV, the "
+    "rest is grey.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
 def command(

@@ -4,7 +4,10 @@ import io
 import random
 import struct
 
+import cv2
+import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -143,3 +146,16 @@ def test_several_files_are_inspected_as_each_by_itself() -> None:
 def test_trailing_zeros_do_not_make_a_file_truncated() -> None:
     assert inspect(jpeg_bytes(IMAGE) + b"\0" * 20).decision == "as_is"
     assert inspect(jpeg_bytes(IMAGE) + b"\0" * 500).decision == "as_is"
+
+
+def test_data_that_ends_early_behind_an_end_mark_is_grey_as_in_opencv() -> None:
+    random = np.random.RandomState(2)
+    pixels = random.randint(0, 256, (64, 64, 3), np.uint8)
+    raw = cv2.imencode(".jpg", pixels)[1].tobytes()
+    early = raw[: len(raw) // 2] + b"\xff\xd9"
+    (found,) = inspect_all([early], decode=True)
+    assert found.decision == "as_is"
+    ours = tf.io.decode_jpeg(early, dct_method="INTEGER_ACCURATE").numpy()
+    theirs = cv2.imdecode(np.frombuffer(early, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(ours, theirs)
+    assert np.ptp(ours[-8:]) == 0
