@@ -125,6 +125,9 @@ def command(
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
 
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
     chosen = with_settings(find_recipe(recipe), settings)
     set_import_flags(chosen.numerics)  # Slurm's resolver imports TensorFlow
     cluster = cluster_from_environment(os.environ, workers)
@@ -132,7 +135,7 @@ def command(
     if cluster is None and workers is not None and workers > 1:
         from harness.workflows.worker_launch import launch
 
-        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ))
+        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ, say))
 
     request = RunRequest(
         recipe=chosen,
@@ -156,5 +159,5 @@ def command(
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         tracking=not no_tracking,
     )
-    report = run(request, say=lambda text: click.echo(text, err=True))
+    report = run(request, say=say)
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())

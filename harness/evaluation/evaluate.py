@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.evaluation.whole_images import (
     images_at_once,
     whole_image_batches,
 )
-from harness.models.folding import fold_batch_norm
+from harness.models.folding import fold_batch_norm, fold_into
 from harness.recipes.protocol import Protocol
 
 CROPS = {"center": 1, "ten": 10}
@@ -94,25 +95,80 @@ def evaluate_together(
     All protocols must be equal but for name, crops, mirror and average: a
     center crop is one of the ten. `shared_passes` makes such groups.
     """
+    walk = prepared(model, split, protocols, crops_per_batch=crops_per_batch, limit=limit)
+    return walk.evaluate(weights_source=weights_source, progress=progress, now=now)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk over the images of a split, made once and walked any number of times.
+
+    Each time the network has its present weights. What TensorFlow builds, the
+    traced network and the pipeline, is kept: made anew it costs time, and
+    memory that never comes back.
+
+    Attributes:
+        split: The images.
+        protocols: What the answers are for; they show the same crops.
+        images: How many of the split's images are evaluated.
+        begin: Starts the pipeline at the first batch.
+        forward: From a batch's images to the answers, one for each protocol.
+        renew: Brings the model's present weights to where `forward` has its own.
+    """
+
+    split: Split
+    protocols: tuple[Protocol, ...]
+    images: int
+    begin: Callable[[], Iterable[Any]]
+    forward: Forward
+    renew: Callable[[], None]
+
+    def evaluate(
+        self,
+        *,
+        weights_source: str | None = None,
+        progress: Progress | None = None,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> tuple[EvaluationResult, ...]:
+        """Walk once; arguments and errors as for `evaluate`."""
+        if progress is not None:
+            progress(0, self.images)
+        self.renew()
+        collectors = tuple(Collector(self.images) for _ in self.protocols)
+        collect = partial(_collect, collectors=collectors, source=weights_source, progress=progress)
+        duration_s = _run(self.begin(), self.forward, collect, now=now)
+        for collector in collectors:
+            collector.check()
+        return tuple(
+            _result(self.split, protocol, collector, duration_s)
+            for protocol, collector in zip(self.protocols, collectors, strict=True)
+        )
+
+
+def prepared(
+    model: keras.Model,
+    split: Split,
+    protocols: tuple[Protocol, ...],
+    *,
+    crops_per_batch: int = 64,
+    limit: int | None = None,
+) -> Walk:
+    """Make a walk for protocols that show the same crops; see `evaluate_together`."""
     images = _images_asked_for(split, limit)
-    if progress is not None:
-        progress(0, images)
     _check_labels(model, split, images)
+    network, renew = model, _nothing
     if protocols[0].fold_batch_norm:
-        model = fold_batch_norm(model)
+        network = fold_batch_norm(model)
+        renew = partial(fold_into, network, model)
     if protocols[0].crops == "full":
-        batches, forward = _whole_images(model, split, protocols[0], crops_per_batch, images)
+        begin, forward = _whole_images(network, split, protocols[0], crops_per_batch, images)
     else:
-        batches, forward = _crops(model, split, protocols, crops_per_batch, images)
-    collectors = tuple(Collector(images) for _ in protocols)
-    collect = partial(_collect, collectors=collectors, source=weights_source, progress=progress)
-    duration_s = _run(batches, forward, collect, now=now)
-    for collector in collectors:
-        collector.check()
-    return tuple(
-        _result(split, protocol, collector, duration_s)
-        for protocol, collector in zip(protocols, collectors, strict=True)
-    )
+        begin, forward = _crops(network, split, protocols, crops_per_batch, images)
+    return Walk(split, protocols, images, begin, forward, renew)
+
+
+def _nothing() -> None:
+    """The forward function has the model's own variables."""
 
 
 def shared_passes(protocols: tuple[Protocol, ...]) -> tuple[tuple[Protocol, ...], ...]:
@@ -138,22 +194,23 @@ def _crops(
     protocols: tuple[Protocol, ...],
     crops_per_batch: int,
     images: int,
-) -> tuple[Any, Forward]:
+) -> tuple[Callable[[], Iterable[Any]], Forward]:
     widest = max(protocols, key=crops_an_image)
     per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), images)
     batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
-    batches = naming_batches(batches, split, images_in_order(images, per_batch), widest.decoder)
-    return batches, forward_function(model, tuple(_view(p, widest) for p in protocols))
+    images_of = images_in_order(images, per_batch)
+    begin = partial(naming_batches, batches, split, images_of, widest.decoder)
+    return begin, forward_function(model, tuple(_view(p, widest) for p in protocols))
 
 
 def _whole_images(
     model: keras.Model, split: Split, protocol: Protocol, crops_per_batch: int, images: int
-) -> tuple[Any, Forward]:
+) -> tuple[Callable[[], Iterable[Any]], Forward]:
     per_batch = images_at_once(crops_per_batch, protocol)
     batches = whole_image_batches(split, protocol, images_per_batch=per_batch, limit=images)
     groups = batches_by_size(split, per_batch, images)
-    batches = naming_batches(batches, split, groups.__getitem__, protocol.decoder)
-    return batches, whole_image_function(model, protocol)
+    begin = partial(naming_batches, batches, split, groups.__getitem__, protocol.decoder)
+    return begin, whole_image_function(model, protocol)
 
 
 def _view(protocol: Protocol, widest: Protocol) -> View:

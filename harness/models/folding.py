@@ -76,10 +76,17 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
         compute=policy, synchronised=False, pointwise_products=False, folded=folded
     )
     result = build_resnet(architecture, int(model.output_shape[-1]), layers)
+    fold_into(result, model)
+    return result
+
+
+def fold_into(result: keras.Model, model: keras.Model) -> None:
+    """Bring a model's present weights into the network that `fold_batch_norm` made of it."""
+    architecture = find_architecture(model.name)
+    folded = folded_pairs(architecture) if architecture else {}
     values = {v.path: np.asarray(v) for v in model.variables}
     for variable in result.variables:
         variable.assign(_value(variable.path, values, folded))
-    return result
 
 
 def folded_pairs(architecture: Architecture) -> dict[str, str]:

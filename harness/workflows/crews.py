@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from harness.errors import UsageError
-from harness.workflows.worker_channel import Listener, Message, check_port, connect
+from harness.workflows.worker_channel import Channel, Listener, Message, check_port, connect
 from harness.workflows.workers import LOOK_S, Crew
 
 ASSEMBLY_S = 600.0
 """How long workers wait for each other at the start; a cluster may start them minutes apart."""
+HELLO_S = 60.0
+"""How long a connection may say nothing at first; a busy machine takes its time."""
 
 
 class ChiefCrew(Crew):
@@ -51,7 +54,6 @@ class ChiefCrew(Crew):
             self._hear_stop()
             try:
                 channel = listener.accept(min(deadline, time.monotonic() + LOOK_S))
-                hello = channel.receive(5.0) or {}
             except TimeoutError as error:
                 missing = sorted(set(range(1, self.cluster.workers)) - set(channels))
                 if time.monotonic() < deadline:
@@ -62,13 +64,22 @@ class ChiefCrew(Crew):
                     expected=f"{self.cluster.workers} workers",
                     remedy="start all of them with the same TF_CONFIG but for the index",
                 ) from error
-            worker = hello.get("worker")
+            worker = self._hello(channel).get("worker")
             if not isinstance(worker, int) or worker in channels or worker < 1:
                 channel.send({"kind": "refused", "text": f"a second worker says it is {worker}"})
                 channel.close()
                 continue
             channels[worker] = channel
         self._channels = dict(sorted(channels.items()))
+
+    def _hello(self, channel: Channel) -> Message:
+        """The first message of a connection; an empty one where none comes."""
+        patience = time.monotonic() + HELLO_S
+        while True:
+            with suppress(TimeoutError):
+                return channel.receive(LOOK_S) or {}
+            if time.monotonic() > patience or self._stop.requested():
+                return {}
 
     def _compare(self, identity: Mapping[str, str], deadline: float) -> None:
         for worker, channel in self._channels.items():

@@ -2,14 +2,14 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import pyarrow as pa
 
 from harness.data.dataset import DataSet
-from harness.evaluation.evaluate import evaluate
+from harness.evaluation.evaluate import Walk, evaluate, prepared
 from harness.evaluation.result import EvaluationResult
 from harness.recipes.protocol import Protocol
 from harness.record.journal import Journal
@@ -34,6 +34,7 @@ class RunEvaluator:
         done: (step, protocol digest) that the journal has already.
         stop_if_asked: Called with the step between batches; raises to end an
             evaluation, which is then not recorded.
+        walks: What evaluates each protocol, by its digest, kept for the whole run.
     """
 
     model: keras.Model
@@ -45,6 +46,7 @@ class RunEvaluator:
     limit: int | None
     done: set[tuple[int, str]]
     stop_if_asked: Callable[[int], None]
+    walks: dict[str, Walk] = field(init=False, default_factory=dict)
 
     def evaluate(self, step: int, protocols: tuple[Protocol, ...]) -> None:
         """Evaluate those protocols that are not recorded for this step yet."""
@@ -55,11 +57,7 @@ class RunEvaluator:
                 self.done.add(key)
 
     def _evaluate_one(self, step: int, protocol: Protocol) -> None:
-        result = evaluate(
-            self.model,
-            self.data.val,
-            protocol,
-            limit=self.limit,
+        (result,) = self._walk(protocol).evaluate(
             weights_source=f"{self.folder.path}, after step {step}",
             progress=lambda _done, _images: self.stop_if_asked(step),
         )
@@ -83,6 +81,14 @@ class RunEvaluator:
                 predictions_digest=digest,
             )
         )
+
+    def _walk(self, protocol: Protocol) -> Walk:
+        """What evaluates this protocol; a run with many epochs would grow by one for each."""
+        if protocol.digest not in self.walks:
+            self.walks[protocol.digest] = prepared(
+                self.model, self.data.val, (protocol,), limit=self.limit
+            )
+        return self.walks[protocol.digest]
 
 
 def _table(result: EvaluationResult, data: DataSet, protocol: Protocol, step: int) -> pa.Table:

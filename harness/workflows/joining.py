@@ -72,7 +72,7 @@ def joined(
     crew: ChiefCrew | FollowerCrew = kind(request.cluster, stop, say)
     try:
         numerics = _agreed(crew, request, threads, say)
-        devices = _pinned_devices(request, numerics)
+        devices = _devices_together(crew, request, numerics)
         # TensorFlow's coordination service takes SIGTERM for itself when it starts.
         stop.listen()
         yield Joint(crew, numerics, devices, _same_data(crew, request, say))
@@ -107,8 +107,32 @@ def _agreed(
 
 
 def _pinned_devices(request: RunRequest, numerics: Numerics) -> "Devices":
+    _pin(request, numerics)
+    return _open_devices(request)
+
+
+def _devices_together(
+    crew: ChiefCrew | FollowerCrew, request: RunRequest, numerics: Numerics
+) -> "Devices":
+    """Open devices once every worker has imported TensorFlow.
+
+    Opening them waits for the others and holds the interpreter meanwhile: who
+    came too early could neither show nor notice signs of life.
+    """
+    _pin(request, numerics)
+    crew.meet("pinned")
+    devices = _open_devices(request)
+    crew.meet("devices")
+    crew.started()
+    return devices
+
+
+def _pin(request: RunRequest, numerics: Numerics) -> None:
     set_import_flags(numerics)
     pin_runtime(numerics, request.recipe.precision)
+
+
+def _open_devices(request: RunRequest) -> "Devices":
     from harness.training.devices import open_devices, parse_devices
 
     devices = open_devices(parse_devices(request.devices), request.cluster)

@@ -13,8 +13,12 @@ from harness.errors import MachineError
 
 BEAT_S = 1.0
 """Pause between two signs of life."""
-SILENCE_S = 20.0
+LISTEN_S = 0.5
+"""Between two looks whether a sign of life came."""
+SILENCE_S = 40.0
 """A worker that was silent for so long is taken for dead."""
+START_SILENCE_S = 600.0
+"""The same until devices are open: TensorFlow holds the interpreter while it waits for others."""
 RETRY_S = 0.1
 MAX_MESSAGE_BYTES = 1 << 20
 
@@ -28,6 +32,8 @@ class Channel:
 
     A peer that dies closes its connection at once, because the system does it;
     one that hangs, or whose machine is gone, is silent. Both end the channel.
+    Silence is counted in waits of this process: where it gets no processor
+    itself, it blames nobody.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -35,6 +41,7 @@ class Channel:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._started = threading.Event()
         self._buffer = b""
         self._threads: list[threading.Thread] = []
 
@@ -85,17 +92,28 @@ class Channel:
             thread.start()
             self._threads.append(thread)
 
+    def started(self) -> None:
+        """From now on the peer's signs of life come in time."""
+        self._started.set()
+
     def _read(self, on_message: OnMessage, on_end: OnEnd) -> None:
+        silent_s = 0.0
         while not self._closed.is_set():
             try:
-                message = self.receive(SILENCE_S)
+                message = self._next(LISTEN_S)
             except TimeoutError:
-                reason = f"it was silent for {SILENCE_S:g} s"
+                silent_s += LISTEN_S
+                allowed_s = SILENCE_S if self._started.is_set() else START_SILENCE_S
+                if silent_s < allowed_s:
+                    continue
+                reason = f"it was silent for {allowed_s:g} s"
                 break
             if message is None:
                 reason = "its connection was closed"
                 break
-            on_message(message)
+            silent_s = 0.0
+            if message.get("kind") != "beat":
+                on_message(message)
         else:
             return
         if not self._closed.is_set():

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from harness.training.cluster import TF_CONFIG, Cluster
-from harness.workflows.workers import PREEMPTED
+from harness.workflows.workers import PREEMPTED, Say
 
 POLL_S = 0.1
 LOST_S = 60.0
@@ -53,11 +53,12 @@ def start_workers(
     return tuple(started)
 
 
-def launch(arguments: Command, workers: int, environ: Mapping[str, str]) -> int:
+def launch(arguments: Command, workers: int, environ: Mapping[str, str], say: Say) -> int:
     """Run a `harness` command as a job of workers here; returns its exit code.
 
     SIGINT and SIGTERM are passed on. The chief's exit code counts; where it
-    was killed and the others gave up, theirs.
+    was killed and the others gave up, theirs. Where one failed, `say` is told how
+    each ended, which a worker that was killed cannot tell itself.
     """
     processes = start_workers(arguments, workers, environ)
 
@@ -72,9 +73,17 @@ def launch(arguments: Command, workers: int, environ: Mapping[str, str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if any(codes):
+        say("; ".join(f"worker {n} {_ending(code)}" for n, code in enumerate(codes)))
     if codes[0] >= 0:
         return codes[0]
     return PREEMPTED if PREEMPTED in codes else 128 - codes[0]
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
 
 
 def _wait(processes: tuple[subprocess.Popen[bytes], ...]) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.errors import HarnessError, PreemptedError, UsageError
+from harness.numerics.quiet import show_stderr
 from harness.training.cluster import Cluster
 from harness.workflows.step_gate import StepGate
 from harness.workflows.stopping import StopRequest
@@ -145,6 +146,11 @@ class Crew(ABC):
         """The same once the common end is known."""
         return self._stop_text if self._gate.stop_at is not None else None
 
+    def started(self) -> None:
+        """All workers have opened their devices: silence is a loss from now on."""
+        for channel in self._channels.values():
+            channel.started()
+
     def on_loss(self, record: Callable[[str], None]) -> None:
         """Call `record` with the reason before a lost worker ends this process."""
         self._record_loss = record
@@ -243,6 +249,7 @@ class Crew(ABC):
             self._record_loss(text)
         except (HarnessError, OSError) as error:
             self._say(f"the loss could not be recorded: {error}")
+        show_stderr()
         self._say(
             f"harness: {text}\n"
             f"  where:      worker {self.cluster.worker} of {self.cluster.workers}\n"

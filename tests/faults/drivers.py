@@ -144,6 +144,20 @@ def seen_images() -> None:
     batches.recipe_batches = told
 
 
+def late_import() -> None:
+    """TensorFlow's import takes longer than a worker may be silent, as on a busy machine."""
+    from harness.numerics import pins
+    from harness.workflows.worker_channel import SILENCE_S
+
+    plain = pins.import_tensorflow
+
+    def late() -> None:
+        time.sleep(SILENCE_S + 10)
+        plain()
+
+    pins.import_tensorflow = late
+
+
 FAULTS = {
     fault.__name__: fault
     for fault in (
@@ -154,6 +168,7 @@ FAULTS = {
         clock_jumping_back,
         other_order,
         seen_images,
+        late_import,
     )
 }
 

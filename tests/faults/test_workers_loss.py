@@ -8,6 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
+from harness.training.cluster import TF_CONFIG, Cluster
+from harness.workflows.worker_launch import free_addresses
 from tests.faults.command import (
     STEPS,
     Command,
@@ -46,6 +48,7 @@ def test_a_killed_worker_ends_the_job_and_the_same_command_continues_exactly(
     assert time.monotonic() - begin < LONGEST_END_S, stdout
     assert job.launcher.returncode == 75
     assert f"worker {victim} at" in stderr
+    assert f"worker {victim} was killed by SIGKILL" in stderr
     if victim == 1:
         assert command.journal().interruptions[-1].reason == "worker_lost"  # type: ignore[union-attr]
     ended = command.finish()
@@ -110,3 +113,20 @@ def test_a_worker_that_hangs_is_lost(undisturbed: Command, tmp_path: Path) -> No
     job.workers[1].kill()
     job.launcher.communicate(timeout=60)
     assert job.launcher.returncode == 75
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_worker_that_starts_late_is_waited_for(digits: Path, tmp_path: Path, late: int) -> None:
+    addresses = free_addresses(2)
+    processes = []
+    for worker in range(2):
+        command = Command(
+            digits,
+            tmp_path / "runs",
+            extra=("--no-tracking", "--steps", "4"),
+            fault="late_import" if worker == late else None,
+            environment=((TF_CONFIG, Cluster(addresses, worker).tf_config()),),
+        )
+        processes.append((command, command.start()))
+    ended = [command.finish(process) for command, process in processes]
+    assert [one.exit_code for one in ended] == [0, 0], [one.stderr for one in ended]

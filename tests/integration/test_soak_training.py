@@ -11,6 +11,10 @@ import pytest
 from harness.record.journal import read_journal
 from tests.faults.command import Command, ticks
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
+)
+
 STEPS = 2000
 STEPS_PER_EPOCH = 200
 WARM_UP_STEPS = 400

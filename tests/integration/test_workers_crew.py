@@ -1,5 +1,6 @@
 """Chief and workers over real loopback connections, without TensorFlow."""
 
+import queue
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from harness.training.cluster import Cluster
 from harness.workflows import worker_channel
 from harness.workflows.crews import ChiefCrew, FollowerCrew
 from harness.workflows.stopping import StopRequest
+from harness.workflows.worker_channel import Channel
 from harness.workflows.worker_launch import free_addresses
 from harness.workflows.workers import Crew, PeerFailedError
 
@@ -131,15 +133,55 @@ def test_a_lost_worker_ends_all_others_with_75(three: list[Side], lost: int) -> 
             assert len(side.recorded) == 1
 
 
-def test_a_silent_worker_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_channel, "SILENCE_S", 0.5)
-    monkeypatch.setattr(worker_channel, "BEAT_S", 30.0)
+@pytest.mark.parametrize(
+    ("started", "limit"), [(False, "START_SILENCE_S"), (True, "SILENCE_S")], ids=str
+)
+def test_a_silent_worker_is_lost_early_only_once_devices_are_open(
+    monkeypatch: pytest.MonkeyPatch, started: bool, limit: str
+) -> None:
+    limits = {"START_SILENCE_S": float("inf"), "SILENCE_S": float("inf"), limit: 0.5}
+    for name, seconds in {**limits, "LISTEN_S": 0.1, "BEAT_S": 30.0}.items():
+        monkeypatch.setattr(worker_channel, name, seconds)
     made = sides(2)
     each(made, lambda side: assemble(side, IDENTITY))
+    if started:
+        made[0].crew.started()
     assert made[0].died.wait(WAIT_S)
     assert "silent for 0.5 s" in made[0].said[-1]
     for side in made:
         side.crew.close(0, "")  # type: ignore[attr-defined]
+
+
+class Scripted(socket.socket):
+    """A socket that gives what a script says; None is a wait in which nothing came."""
+
+    def __init__(self, script: list[bytes | None]) -> None:
+        super().__init__()
+        self.script = script
+
+    def recv(self, *_arguments: int) -> bytes:
+        data = self.script.pop(0)
+        if data is None:
+            raise TimeoutError
+        return data
+
+    def sendall(self, *_arguments: Any) -> None:
+        """Nobody hears the signs of life."""
+
+
+def test_silence_is_counted_in_waits_between_signs_of_life() -> None:
+    most = int(worker_channel.SILENCE_S / worker_channel.LISTEN_S)
+    almost: list[bytes | None] = [None] * (most - 1)
+    beat, value = b'{"kind": "beat"}\n', b'{"kind": "value"}\n'
+    script = [*almost, beat, *almost, value, *almost, None]
+    channel = Channel(Scripted(script))
+    heard: list[Any] = []
+    ended: queue.Queue[str] = queue.Queue()
+    channel.started()
+    channel.serve(heard.append, ended.put)
+    assert ended.get(timeout=WAIT_S) == f"it was silent for {worker_channel.SILENCE_S:g} s"
+    assert (script, heard) == ([], [{"kind": "value"}])
+    channel.close()
 
 
 @pytest.mark.parametrize("key", IDENTITY)

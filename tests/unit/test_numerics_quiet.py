@@ -4,10 +4,11 @@ import importlib
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from harness.numerics.quiet import absent, withheld_stderr
+from harness.numerics.quiet import absent, show_stderr, withheld_stderr
 
 IMPORT = """
 import sys
@@ -57,3 +58,20 @@ def test_stderr_is_shown_after_an_exception_only(capfd: pytest.CaptureFixture[st
     with pytest.raises(ZeroDivisionError):
         write(b"told", 0)
     assert capfd.readouterr().err == "told"
+
+
+def test_a_thread_that_ends_the_process_can_tell_why_meanwhile(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def last_words() -> None:
+        show_stderr()
+        os.write(2, b"lost")
+
+    show_stderr()  # nothing is withheld
+    with withheld_stderr():
+        os.write(2, b"held back")
+        thread = threading.Thread(target=last_words)
+        thread.start()
+        thread.join()
+    os.write(2, b", after")
+    assert capfd.readouterr().err == "lost, after"
