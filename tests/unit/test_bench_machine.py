@@ -46,12 +46,12 @@ def test_ticks_that_round_against_us_are_no_negative_work() -> None:
 
 def test_work_of_children_is_our_own() -> None:
     before = usage()
-    spin = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    spin = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
     subprocess.run([sys.executable, "-c", spin], check=True)
     after = usage()
-    assert after.own_s - before.own_s >= 0.3
-    # The kernel counts whole ticks of the system and exact times of a process.
-    assert after.busy_s - before.busy_s >= 0.2
+    # Both differences are of clocks that count in ticks.
+    assert after.own_s - before.own_s >= 0.48
+    assert after.busy_s - before.busy_s >= 0.4
 
 
 def test_gpus_are_named_in_both_of_the_drivers_forms() -> None:
