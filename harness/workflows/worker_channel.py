@@ -13,9 +13,9 @@ from harness.errors import MachineError
 
 BEAT_S = 1.0
 """Pause between two signs of life."""
-LISTEN_S = 0.5
+LISTEN_S = 1.0
 """Between two looks whether a sign of life came."""
-SILENCE_S = 40.0
+SILENCE_S = 30.0
 """A worker that was silent for so long is taken for dead."""
 START_SILENCE_S = 600.0
 """The same until devices are open: TensorFlow holds the interpreter while it waits for others."""

@@ -18,7 +18,7 @@ from harness.numerics.quiet import show_stderr
 from harness.training.cluster import Cluster
 from harness.workflows.step_gate import StepGate
 from harness.workflows.stopping import StopRequest
-from harness.workflows.worker_channel import Channel, Message
+from harness.workflows.worker_channel import SILENCE_S, Channel, Message
 
 LOOK_S = 0.5
 """Between two looks whether a signal came while workers wait for each other at the start."""
@@ -158,7 +158,8 @@ class Crew(ABC):
     def explain(self) -> None:
         """Give the watching thread time to end the process for a lost worker."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None, GRACE_S + 10)
+            # TensorFlow may notice a worker that hangs long before its silence is a loss.
+            self._changed.wait_for(lambda: self._failure is not None, SILENCE_S + GRACE_S)
         self._raise_failure()
 
     def _hear_stop(self) -> None:
