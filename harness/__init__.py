@@ -1,3 +1,3 @@
 """A reproducibility benchmark harness for ResNet on ImageNet in TensorFlow."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

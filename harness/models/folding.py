@@ -62,14 +62,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     Raises:
         ModelError: a network of Keras Applications.
     """
-    architecture = find_architecture(model.name)
-    if architecture is None:
-        raise ModelError(
-            "batch normalisation of Keras Applications is not folded here",
-            where=f"model {model.name}",
-            expected="a protocol with fold_batch_norm = false",
-            remedy="evaluate without folding",
-        )
+    architecture = _residual(model)
     folded = folded_pairs(architecture)
     policy = model.get_layer("conv0").dtype_policy.name
     layers = FoldedLayers(
@@ -81,12 +74,27 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
 
 def fold_into(result: keras.Model, model: keras.Model) -> None:
-    """Bring a model's present weights into the network that `fold_batch_norm` made of it."""
-    architecture = find_architecture(model.name)
-    folded = folded_pairs(architecture) if architecture else {}
+    """Bring a model's present weights into the network that `fold_batch_norm` made of it.
+
+    Raises:
+        ModelError: a network of Keras Applications.
+    """
+    folded = folded_pairs(_residual(model))
     values = {v.path: np.asarray(v) for v in model.variables}
     for variable in result.variables:
         variable.assign(_value(variable.path, values, folded))
+
+
+def _residual(model: keras.Model) -> Architecture:
+    architecture = find_architecture(model.name)
+    if architecture is None:
+        raise ModelError(
+            "batch normalisation of Keras Applications is not folded here",
+            where=f"model {model.name}",
+            expected="a protocol with fold_batch_norm = false",
+            remedy="evaluate without folding",
+        )
+    return architecture
 
 
 def folded_pairs(architecture: Architecture) -> dict[str, str]:
