@@ -1,9 +1,11 @@
 """One file that holds all of a result's raw parts and in which no byte can change unseen.
 
 A bundle is a tar archive (USTAR, not compressed) whose first member,
-`bundle.json`, lists every other member with its size and sha256. Headers,
-padding and end are written in one way only and compared on reading, so that
-the digests together with the layout cover every byte.
+`bundle.json`, lists every other member with its size and sha256, and holds a
+digest of itself. Headers, padding and end are written in one way only and
+compared on reading, so that the digests together with the layout cover every
+byte. Who alters a bundle on purpose can renew its digests; that is found by
+computing the reported numbers again.
 """
 
 import hashlib
@@ -23,10 +25,12 @@ from harness.recipes.values import Frozen
 from harness.record.schema import Hex64
 
 INDEX = "bundle.json"
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
+"""2: the index holds its own digest."""
 BLOCK = tarfile.BLOCKSIZE
 RECORD = tarfile.RECORDSIZE
 _CHUNK = 1 << 20
+UNSEALED = "0" * 64
 
 
 class Member(Frozen):
@@ -38,9 +42,13 @@ class Member(Frozen):
 
 
 class Index(Frozen):
-    """What a bundle holds, and what was computed from it when it was made."""
+    """What a bundle holds, and what was computed from it when it was made.
+
+    `index_sha256` is the digest of this index's own text with 64 zeros in its place.
+    """
 
     bundle_version: int
+    index_sha256: Hex64 = UNSEALED
     harness_version: str
     members: tuple[Member, ...]
     reported: dict[str, Any]
@@ -89,7 +97,7 @@ def write_bundle(
         members=listed,
         reported=reported,
     )
-    raw = _canonical(index)
+    raw = _canonical(_sealed(index))
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,13 +196,18 @@ class _Reader:
     def _index(self, raw: bytes) -> Index:
         try:
             version = json.loads(raw).get("bundle_version")
-            if isinstance(version, int) and version > BUNDLE_VERSION:
-                self._refuse(f"the bundle has version {version}", f"at most {BUNDLE_VERSION}")
+            if isinstance(version, int) and version != BUNDLE_VERSION:
+                self._refuse(
+                    f"the bundle has version {version}",
+                    f"version {BUNDLE_VERSION}, which this harness makes",
+                )
             index = Index.model_validate_json(raw)
         except (ValidationError, ValueError, AttributeError):
             self._refuse(f"{INDEX} was altered: it is not valid", "the index of a bundle")
         if _canonical(index) != raw:
             self._refuse(f"{INDEX} was altered: its text is not canonical", "canonical JSON")
+        if _sealed(index) != index:
+            self._refuse(f"{INDEX} was altered: its digest differs", _sealed(index).index_sha256)
         for member in index.members:
             check_name(member.name, f"{self._path}, {INDEX}")
         return index
@@ -266,6 +279,12 @@ def _member(name: str, source: Source) -> Member:
 
 def _canonical(index: Index) -> bytes:
     return index.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _sealed(index: Index) -> Index:
+    """The index with the digest of its own text."""
+    text = _canonical(index.model_copy(update={"index_sha256": UNSEALED}))
+    return index.model_copy(update={"index_sha256": hashlib.sha256(text).hexdigest()})
 
 
 def _append(file: BinaryIO, name: str, size: int, content: BinaryIO) -> None:

@@ -67,6 +67,23 @@ def test_one_changed_byte_anywhere_is_found_and_its_place_named(
     assert any(name in str(caught.value) for name in names)
 
 
+@pytest.mark.parametrize(
+    ("written_as", "altered_to"),
+    [
+        (b'"0.1.0"', b'"0 1.0"'),
+        (b'"0.1.0"', b'"0.1.1"'),
+        (b"0.7772", b"0.7773"),
+        (b"top1", b"top5"),
+    ],
+)
+def test_an_index_that_is_still_valid_is_held_against_its_digest(
+    bundle: bytes, tmp_path: Path, written_as: bytes, altered_to: bytes
+) -> None:
+    assert bundle.count(written_as) == 1
+    with pytest.raises(RecordError, match=r"bundle\.json was altered: its digest differs"):
+        extract(bundle.replace(written_as, altered_to), tmp_path / "x")
+
+
 def test_a_byte_of_a_member_names_the_member(bundle: bytes, tmp_path: Path) -> None:
     place = bundle.index(b'{"event":1}')
     altered = bundle[:place] + b"[" + bundle[place + 1 :]
@@ -124,7 +141,8 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         extract_bundle(tmp_path / "none.tar", tmp_path / "out")
 
 
-def test_a_newer_bundle_is_said(tmp_path: Path, bundle: bytes) -> None:
-    newer = bundle.replace(b'"bundle_version": 1', b'"bundle_version": 9')
-    with pytest.raises(RecordError, match="version 9"):
-        extract(newer, tmp_path / "x")
+@pytest.mark.parametrize("version", [1, 9])
+def test_a_bundle_of_another_version_is_said(tmp_path: Path, bundle: bytes, version: int) -> None:
+    other = bundle.replace(b'"bundle_version": 2', f'"bundle_version": {version}'.encode())
+    with pytest.raises(RecordError, match=f"version {version}"):
+        extract(other, tmp_path / "x")
