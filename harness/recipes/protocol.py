@@ -7,23 +7,39 @@ compared only when every field here is equal.
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from harness.recipes.values import Frozen, digest_of
+from harness.recipes.values import Identified, digest_of
 
 Crops = Literal["center", "ten", "full"]
 
 
-class Normalisation(Frozen):
+class Normalisation(Identified):
     """How 8-bit pixels become the network's input: `(pixel / scale - mean) / std`.
 
-    `mean` and `std` apply to the channels in the order `channels`.
+    `mean` and `std` apply to the channels in the order `channels`; `grey` is one
+    channel, which the image must have too.
     """
 
-    channels: Literal["bgr", "rgb"]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    channels: Literal["bgr", "rgb", "grey"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     scale: float = Field(default=1.0, gt=0)
+
+    @property
+    def channel_count(self) -> int:
+        """Channels of the network's input: 1 or 3."""
+        return 1 if self.channels == "grey" else 3
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> "Normalisation":
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.channel_count:
+                raise ValueError(
+                    f"{name} has {len(getattr(self, name))} values, "
+                    f"{self.channels} has {self.channel_count} channels"
+                )
+        return self
 
 
 APM5_NORMALISATION = Normalisation(
@@ -32,7 +48,7 @@ APM5_NORMALISATION = Normalisation(
 """The reference's: BGR means beside standard deviations in RGB order, a quirk that is kept."""
 
 
-class Protocol(Frozen):
+class Protocol(Identified):
     """Everything that decides which number an evaluation gives, apart from the weights.
 
     `name` is a label and not part of the digest. Class order is no field: it
@@ -56,7 +72,7 @@ class Protocol(Frozen):
     @property
     def digest(self) -> str:
         """Hex sha256 over every field but the name."""
-        return digest_of(self.model_dump(exclude={"name"}))
+        return digest_of(self.identity(exclude={"name"}))
 
     def differences(self, other: "Protocol") -> tuple[str, ...]:
         """Names of the fields in which two protocols differ, in the order of declaration."""

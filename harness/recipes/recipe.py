@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 
 from harness.errors import RecipeError
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol
-from harness.recipes.values import Frozen, digest_of
+from harness.recipes.values import ADDED_LATER, Frozen, Identified, digest_of
 
 
-class Linear(Frozen):
+class Linear(Identified):
     """Learning rate from `start` towards `end`, reached at the phase's last step + 1."""
 
     kind: Literal["linear"] = "linear"
@@ -23,7 +23,7 @@ class Linear(Frozen):
     end: float = Field(ge=0)
 
 
-class Cosine(Frozen):
+class Cosine(Identified):
     """`start * ((1 - alpha) * (1 + cos(pi t)) / 2 + alpha)`; alpha is a fraction of `start`."""
 
     kind: Literal["cosine"] = "cosine"
@@ -31,33 +31,49 @@ class Cosine(Frozen):
     alpha: float = Field(ge=0, le=1)
 
 
-class Constant(Frozen):
+class Constant(Identified):
     """One learning rate for the whole phase."""
 
     kind: Literal["constant"] = "constant"
     rate: float = Field(gt=0)
 
 
-class Phase(Frozen):
-    """A stretch of whole epochs with one shape of learning rate."""
+class Phase(Identified):
+    """A stretch of whole epochs, or of steps, with one shape of learning rate."""
 
-    epochs: int = Field(ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, json_schema_extra=ADDED_LATER)
     rate: Annotated[Linear | Cosine | Constant, Field(discriminator="kind")]
     reset_momentum: bool = False
 
+    @model_validator(mode="after")
+    def _one_length(self) -> "Phase":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("a phase has either epochs or steps")
+        return self
 
-class Optimizer(Frozen):
-    """Stochastic gradient descent with momentum as Keras computes it.
+    def length(self, steps_per_epoch: int) -> int:
+        """Steps of the phase."""
+        return self.steps or (self.epochs or 0) * steps_per_epoch
 
-    `v = momentum * v - rate * g; w += momentum * v - rate * g` with nesterov,
-    else `w += v`.
+
+class Optimizer(Identified):
+    """Stochastic gradient descent with momentum.
+
+    `rate_inside` is Keras' form: `v = momentum * v - rate * g; w += v`, with nesterov
+    `w += momentum * v - rate * g`. `rate_outside` is PyTorch's: `v = momentum * v + g;
+    w -= rate * v`, with nesterov `w -= rate * (g + momentum * v)`. They part where
+    the rate changes.
     """
 
     momentum: float = Field(ge=0, lt=1)
     nesterov: bool
+    form: Literal["rate_inside", "rate_outside"] = Field(
+        default="rate_inside", json_schema_extra=ADDED_LATER
+    )
 
 
-class Loss(Frozen):
+class Loss(Identified):
     """Mean cross-entropy with smoothed labels, plus weight decay times half the squared norm."""
 
     label_smoothing: float = Field(ge=0, lt=1)
@@ -65,10 +81,13 @@ class Loss(Frozen):
     decayed: Literal["kernels", "all"] = "kernels"
 
 
-class Augmentation(Frozen):
+class Augmentation(Identified):
     """What happens to a training image, in this order; a None leaves the step out.
 
-    `short_side` is a half-open range of integers [low, high); hue is in
+    With `padding` the stored image, of one size for the whole data set, is neither
+    stretched nor scaled: that many zero pixels are added on each side, a crop is
+    drawn at any offset, the last included, and `aspect` is None; `short_side` is the
+    stored image's, as (side, side + 1). Else `short_side` is a half-open range of integers [low, high); hue is in
     degrees; saturation and value are factor ranges; `pca_std` is the standard
     deviation of the three normal draws.
     """
@@ -82,6 +101,7 @@ class Augmentation(Frozen):
     pca_std: float | None = Field(default=None, ge=0)
     geometry: Literal["exact", "one_resize"] = "exact"
     decoder: Literal["jpeg_integer_accurate", "jpeg_integer_fast"] = "jpeg_integer_accurate"
+    padding: int | None = Field(default=None, ge=0, json_schema_extra=ADDED_LATER)
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> "Augmentation":
@@ -95,7 +115,7 @@ class Augmentation(Frozen):
 Trunk = Literal["from_seed", "imported", "imported_frozen"]
 
 
-class Model(Frozen):
+class Model(Identified):
     """Which network; `classes` None takes the data set's.
 
     `trunk` says where all but the head begins: drawn from the seed, or with
@@ -105,19 +125,19 @@ class Model(Frozen):
     name: str
     image_size: int = Field(ge=8)
     classes: int | None = Field(default=None, ge=2)
-    initializer: Literal["glorot_uniform", "he_normal"] = "glorot_uniform"
+    initializer: Literal["glorot_uniform", "he_normal", "he_normal_fan_out"] = "glorot_uniform"
     batch_norm: Literal["per_replica", "synchronised"] = "per_replica"
     trunk: Trunk = "from_seed"
 
 
-class Precision(Frozen):
+class Precision(Identified):
     """Arithmetic of the step; variables are float32 always."""
 
     compute: Literal["float32", "bfloat16", "float16"] = "float32"
     tf32: bool = False
 
 
-class Numerics(Frozen):
+class Numerics(Identified):
     """How the mathematics is executed: asked for here, recorded as effective values by a run."""
 
     op_determinism: bool = True
@@ -137,7 +157,11 @@ class Notes(Frozen):
     deviations: tuple[str, ...] = ()
 
 
-class Recipe(Frozen):
+Selection = Literal["last", "best_epoch"]
+"""Whose accuracy counts: the last step's, or the greatest of all per-epoch evaluations."""
+
+
+class Recipe(Identified):
     """One training and its evaluation, complete but for data and seed.
 
     `steps_per_epoch` None means floor(training images / batch), as the
@@ -155,6 +179,7 @@ class Recipe(Frozen):
     augmentation: Augmentation
     normalisation: Normalisation = APM5_NORMALISATION
     evaluate_every_epochs: int = Field(default=1, ge=1)
+    selection: Selection = Field(default="last", json_schema_extra=ADDED_LATER)
     epoch_protocol: Protocol
     final_protocols: tuple[Protocol, ...] = Field(min_length=1)
     precision: Precision = Precision()
@@ -184,7 +209,7 @@ class Recipe(Frozen):
     @property
     def digest(self) -> str:
         """Hex sha256 over what decides poolability: all but name, notes and numerics."""
-        return digest_of(self.model_dump(mode="json", exclude={"name", "notes", "numerics"}))
+        return digest_of(self.identity(exclude={"name", "notes", "numerics"}))
 
     def protocols(self) -> dict[str, Protocol]:
         """Every protocol of this recipe by name."""

@@ -4,7 +4,18 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+ADDED_LATER: dict[str, Any] = {"added_later": True}
+"""Marks a field that is newer than published digests: `Field(default, json_schema_extra=...)`."""
+
+_IDENTITY = {"identity": True}
 
 
 class Frozen(BaseModel):
@@ -17,6 +28,30 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
     )
+
+
+class Identified(Frozen):
+    """A value whose digest outlives new fields.
+
+    `identity()` leaves out each field marked `ADDED_LATER` that has its default, so
+    a value that could be said before the field existed keeps its digest.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> Any:
+        document = handler(self)
+        if info.context != _IDENTITY:
+            return document
+        for name, field in type(self).model_fields.items():
+            if field.json_schema_extra == ADDED_LATER and getattr(self, name) == field.default:
+                document.pop(name, None)
+        return document
+
+    def identity(self, *, exclude: set[str] | None = None) -> Any:
+        """JSON-like data that decides the digest, `exclude` left out at the top level."""
+        return self.model_dump(mode="json", exclude=exclude, context=_IDENTITY)
 
 
 def canonical_json(value: Any) -> str:
