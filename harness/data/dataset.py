@@ -10,6 +10,9 @@ from harness.data.texts import Names
 from harness.record.schema import DataDecisions, DataIdentity
 
 
+Channels = Literal[1, 3, "mixed"]
+
+
 @dataclass(frozen=True)
 class Split:
     """The images of one split in manifest order (sorted by id).
@@ -23,6 +26,8 @@ class Split:
         heights: int32 [n], pixels as stored (before EXIF orientation).
         widths: int32 [n].
         orientations: uint8 [n], EXIF orientation 1 to 8.
+        channels: of every file that is read: 1 grey, 3 colour, or `mixed`. A converted
+            copy has 3. Grey files can also be read as colour, with three equal channels.
     """
 
     ids: Names
@@ -32,6 +37,7 @@ class Split:
     heights: np.ndarray
     widths: np.ndarray
     orientations: np.ndarray
+    channels: Channels
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -49,3 +55,8 @@ class DataSet:
     class_order: Literal["wordnet", "devkit", "folder"]
     identity: DataIdentity
     decisions: DataDecisions | None = None
+
+    @property
+    def channels(self) -> Channels:
+        """Channels of the files of both splits, as `Split.channels`."""
+        return self.train.channels if self.train.channels == self.val.channels else "mixed"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.dataset import Split
+from harness.data.dataset import Channels, Split
 from harness.data.inspection import inspect
 from harness.data.sources import EXTENSIONS
 from harness.errors import DataError
@@ -26,6 +26,8 @@ def loose_split(folder: Path) -> Split:
             expected="a prepared data set or any folder with JPEG files",
             remedy="name another folder",
         )
+    grey = {fact.colour_model == "grey" for _, fact in usable}
+    channels: Channels = "mixed" if len(grey) > 1 else 1 if True in grey else 3
     return Split(
         ids=tuple(path.relative_to(folder).as_posix() for path, _ in usable),
         paths=tuple(str(path.resolve()) for path, _ in usable),
@@ -34,4 +36,5 @@ def loose_split(folder: Path) -> Split:
         heights=np.array([fact.height for _, fact in usable], np.int32),
         widths=np.array([fact.width for _, fact in usable], np.int32),
         orientations=np.array([fact.orientation for _, fact in usable], np.uint8),
+        channels=channels,
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.data.class_order import class_orders
-from harness.data.dataset import DataSet, Split
+from harness.data.dataset import Channels, DataSet, Split
 from harness.data.finding import find_folder
 from harness.data.manifest import (
     DESCRIPTION,
@@ -182,7 +182,7 @@ def refused_images(folder: Path, limit: int) -> tuple[tuple[str, str], ...]:
 
 
 _SPLIT_COLUMNS = ["id", "split", "label", "path", "width", "height", "orientation", "converted",
-                  "farmhash64"]  # fmt: skip
+                  "farmhash64", "colour_model"]  # fmt: skip
 
 
 def _split(part: pa.Table, description: Description, folder: Path) -> Split:
@@ -195,7 +195,17 @@ def _split(part: pa.Table, description: Description, folder: Path) -> Split:
         heights=part["height"].to_numpy(),
         widths=part["width"].to_numpy(),
         orientations=part["orientation"].to_numpy(),
+        channels=_channels(part),
     )
+
+
+def _channels(part: pa.Table) -> Channels:
+    """What the rows say; `colour_model` is the original's, and every converted copy is RGB."""
+    grey = pc.and_(pc.equal(part["colour_model"], "grey"), pc.is_null(part["converted"]))
+    found = pc.min_max(grey).as_py()
+    if found["min"] != found["max"]:
+        return "mixed"
+    return 1 if found["max"] else 3
 
 
 def _paths(part: pa.Table, ids: pa.Array, description: Description, folder: Path) -> Texts:

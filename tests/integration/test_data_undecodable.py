@@ -59,6 +59,7 @@ def test_the_images_of_a_training_batch_are_known_without_making_it(
         ids=tuple(data.train.ids[n] for n in sound),
         paths=tuple(data.train.paths[n] for n in sound),
         **{name: getattr(data.train, name)[sound] for name in columns},
+        channels=data.train.channels,
     )
     made = training_batches(
         split,
@@ -138,6 +139,7 @@ def test_a_file_that_changed_is_called_changed_even_when_it_does_not_decode(
         ids=("train/thing/cut.jpg",), paths=(str(path),), labels=np.zeros(1, np.int32),
         farmhash64=data.train.farmhash64[:1], heights=data.train.heights[:1],
         widths=data.train.widths[:1], orientations=data.train.orientations[:1],
+        channels=data.train.channels,
     )  # fmt: skip
     recipe = SMOKE.model_copy(update={"batch": 1})
     devices = open_devices(ONE_DEVICE, None)

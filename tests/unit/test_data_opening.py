@@ -15,6 +15,7 @@ from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_dig
 from harness.data.opening import open_dataset
 from harness.data.sources import list_folder
 from harness.errors import DataError
+from tests.generated_sources import encoded
 from tests.parity.generated_images import jpeg_bytes, picture
 
 
@@ -65,6 +66,22 @@ def test_digits_are_recognised(digits_folder: Path, tmp_path: Path) -> None:
     write_digits(digits_folder)
     assert one_less.read_bytes() == raw
     assert open_dataset(digits_folder, manifests=tmp_path).identity.kind == "digits"
+
+
+def test_channels_of_the_stored_files_are_told(small: Path, tmp_path: Path) -> None:
+    assert open_dataset(small, manifests=tmp_path).channels == 3
+    for path in (small / "train").rglob("*.jpg"):
+        path.write_bytes(jpeg_bytes(picture(20, 30, 1).convert("L")))
+    data = open_dataset(small, manifests=tmp_path)
+    assert (data.train.channels, data.val.channels, data.channels) == (1, 3, "mixed")
+    next((small / "val").rglob("*.jpg")).write_bytes(jpeg_bytes(picture(20, 30).convert("L")))
+    assert open_dataset(small, manifests=tmp_path).val.channels == "mixed"
+    for path in (small / "val").rglob("*.jpg"):
+        path.write_bytes(jpeg_bytes(picture(20, 30).convert("L")))
+    assert open_dataset(small, manifests=tmp_path).channels == 1
+    for path in small.rglob("*.jpg"):
+        path.write_bytes(encoded(picture(20, 30).convert("LA"), "PNG"))
+    assert open_dataset(small, manifests=tmp_path).channels == 3, "the converted copies are RGB"
 
 
 def test_writing_digits_again_touches_nothing(digits_folder: Path) -> None:

@@ -31,7 +31,7 @@ def data(classes: tuple[str, ...], order: str, labels: list[int]) -> DataSet:
     empty = np.zeros(n, np.int32)
     split = Split(
         tuple(map(str, range(n))), ("",) * n, np.array(labels, np.int32),
-        empty, empty, empty, empty,
+        empty, empty, empty, empty, 3,
     )  # fmt: skip
     identity = DataIdentity(
         name="a", kind="other", root_digest="0" * 64, train_images=0, val_images=n,
