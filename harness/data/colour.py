@@ -74,7 +74,10 @@ def add_lighting(planes: list[tf.Tensor], normals: list[tf.Tensor]) -> list[tf.T
 
 
 def normalise(planes: list[tf.Tensor], normalisation: Normalisation) -> list[tf.Tensor]:
-    """Planes blue, green, red to `(pixel / scale - mean) / std` in the order `channels`."""
+    """Planes blue, green, red, or the grey one, to `(pixel / scale - mean) / std`.
+
+    The result is in the order `channels`.
+    """
     ordered = planes if normalisation.channels == "bgr" else planes[::-1]
     scale = normalisation.scale
     return [
@@ -84,7 +87,7 @@ def normalise(planes: list[tf.Tensor], normalisation: Normalisation) -> list[tf.
 
 
 def normalise_image(image: tf.Tensor, normalisation: Normalisation) -> tf.Tensor:
-    """Normalise [..., width, 3] RGB in [0, 255]; the result's channels are in order `channels`.
+    """Normalise [..., width, C] RGB or grey in [0, 255]; the result is in order `channels`.
 
     The reverse operation and whole rows, because a negative stride and
     broadcasting three values at a time cost as much as decoding.
@@ -95,7 +98,7 @@ def normalise_image(image: tf.Tensor, normalisation: Normalisation) -> tf.Tensor
     factor = tf.constant([1 / (std * scale) for std in normalisation.std])
     shape = tf.shape(image)
     width = shape[-2:-1]
-    rows = tf.reshape(ordered, tf.concat([shape[:-2], width * 3], 0))
+    rows = tf.reshape(ordered, tf.concat([shape[:-2], width * normalisation.channel_count], 0))
     normalised = (rows - tf.tile(mean, width)) * tf.tile(factor, width)
     return tf.ensure_shape(tf.reshape(normalised, shape), image.shape)
 
@@ -106,7 +109,7 @@ def augment_colours(
     """Shift and light blue, green and red planes; a step whose setting is None is left out.
 
     Args:
-        planes: blue, green, red in [0, 255].
+        planes: blue, green, red in [0, 255]; a grey one has no colour steps.
         draws: the six of `draws.colour_draws`, each broadcastable to the planes.
         augmentation: which steps there are.
     """
@@ -125,8 +128,8 @@ def colour_step(
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """A compiled function from crops of a batch to the network's input.
 
-    It takes float32 [B, x, 3, y] (red, green, blue in [0, 255]) and the draws
-    float32 [B, 6] of `draws.colour_draws`, and returns float32 [B, y, x, 3],
+    It takes float32 [B, x, C, y] (red, green, blue, or grey, in [0, 255]) and the
+    draws float32 [B, 6] of `draws.colour_draws`, and returns float32 [B, y, x, C],
     coloured and normalised.
     """
 

@@ -13,9 +13,9 @@ from harness.record.schema import DataDecisions, DataIdentity
 Channels = Literal[1, 3, "mixed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """The images of one split in manifest order (sorted by id).
+    """The images of one split in manifest order (sorted by id); equal only to itself.
 
     Attributes:
         ids: n image ids, such as `train/n01440764/n01440764_10026.JPEG`; a tuple, or

@@ -8,6 +8,8 @@ unrelated numbers.
 
 import tensorflow as tf
 
+from harness.data.philox import stateless_uniforms
+from harness.data.xla import compiled
 from harness.numerics.seeds import derive_seed
 from harness.recipes.recipe import Augmentation
 
@@ -36,6 +38,27 @@ def uniforms(key: int, pass_number: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform([COUNT], words, dtype=tf.float64, alg="philox")
 
 
+def batch_uniforms(key: int, pass_number: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """The draws of several examples in one pass, each as `uniforms` gives it.
+
+    Args:
+        key: from `augmentation_key`.
+        pass_number: int64 [B].
+        index: int64 [B].
+
+    Returns:
+        float64 [B, 11] in [0, 1).
+    """
+    identity = pass_number * 2**32 + index
+    words = tf.stack([tf.fill(tf.shape(identity), tf.constant(key, tf.int64)), identity], axis=1)
+    return _uniforms_of(words)
+
+
+@compiled
+def _uniforms_of(words: tf.Tensor) -> tf.Tensor:
+    return stateless_uniforms(words, COUNT)
+
+
 def geometry_draws(u: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     """What the uniforms mean for the geometry.
 
@@ -53,6 +76,25 @@ def geometry_draws(u: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     mirrored = u[..., FLIP] < 0.5 if augmentation.flip else tf.zeros_like(aspect, tf.bool)
     parts = [aspect, short, u[..., X], u[..., Y], tf.cast(mirrored, tf.float64)]
     return tf.stack(parts, axis=-1)
+
+
+def padded_draws(
+    u: tf.Tensor, augmentation: Augmentation, offsets: int
+) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """What the uniforms mean for the crop of a padded image.
+
+    Args:
+        u: float64 [..., 11].
+        augmentation: whether images are mirrored.
+        offsets: places of the crop along each axis, all equally likely.
+
+    Returns:
+        The offset in y and x, each int32 [...] in [0, offsets), and whether the
+        image is mirrored, bool [...].
+    """
+    y, x = (tf.cast(tf.floor(u[..., axis] * offsets), tf.int32) for axis in (Y, X))
+    mirrored = u[..., FLIP] < (0.5 if augmentation.flip else 0.0)
+    return (y, x), mirrored
 
 
 def colour_draws(u: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:

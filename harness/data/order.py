@@ -16,6 +16,10 @@ import tensorflow as tf
 from harness.errors import UsageError
 from harness.numerics.seeds import derive_seed
 
+INDEX_SHUFFLE_WORD = 498247692
+INDEX_SHUFFLE_ROUNDS = 4
+"""What `tf.random.experimental.index_shuffle` puts before a key, and its rounds."""
+
 
 @dataclass(frozen=True)
 class Positions:
@@ -51,9 +55,14 @@ class Positions:
         return self.batch // self.workers
 
     @property
+    def steps(self) -> int:
+        """Batches in all."""
+        return self.last_step - self.first_step
+
+    @property
     def count(self) -> int:
         """Examples this worker sees in all."""
-        return (self.last_step - self.first_step) * self.per_worker
+        return self.steps * self.per_worker
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -75,14 +84,21 @@ def order_seeds(seed: int, passes: tuple[int, int]) -> np.ndarray:
 
 
 def image_index(place: tf.Tensor, key: tf.Tensor, images: int) -> tf.Tensor:
-    """Index of the image that stands at `place` of a pass.
+    """Index of the image that stands at `place` of a pass, or of several.
 
     Args:
-        place: int64 scalar in [0, images).
-        key: int32 [2], of the pass.
+        place: int64 scalar in [0, images), or [B].
+        key: int32 [2], of the pass; [B, 2] for several places.
         images: number of training images.
 
     Returns:
-        int64 scalar in [0, images).
+        int64 in [0, images), of the shape of `place`.
     """
-    return tf.random.experimental.index_shuffle(place, key, tf.constant(images - 1, tf.int64))
+    last = tf.constant(images - 1, tf.int64)
+    if place.shape.rank == 0:
+        return tf.random.experimental.index_shuffle(place, key, last)
+    # The same operation; its wrapper cannot take several keys.
+    seed = tf.pad(key, [[0, 0], [1, 0]], constant_values=INDEX_SHUFFLE_WORD)
+    return tf.raw_ops.RandomIndexShuffle(
+        index=place, seed=seed, max_index=last, rounds=INDEX_SHUFFLE_ROUNDS
+    )

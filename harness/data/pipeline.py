@@ -1,60 +1,30 @@
 """Batches for training and evaluation: TensorFlow ops only, no state, deterministic order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import tensorflow as tf
 
 from harness.data.colour import colour_step, normalise_image
 from harness.data.dataset import Split
-from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
+from harness.data.draws import (
+    augmentation_key,
+    batch_uniforms,
+    colour_draws,
+    geometry_draws,
+    uniforms,
+)
+from harness.data.fitting import check_channels, check_training
+from harness.data.mapping import PREFETCHED_BATCHES, parallel
 from harness.data.order import Positions, image_index, order_seeds
-from harness.data.reading import decode_upright, read_checked
+from harness.data.padding import padded_step
 from harness.data.rendering import crop_planes
+from harness.data.resident import fits_in_memory, resident_images
 from harness.data.resizing import resize_short_side
-from harness.data.text_tensor import TextTensor
+from harness.data.split_tensors import SplitTensors
 from harness.data.xla import as_traced
-from harness.errors import RecipeError
-from harness.measure.machine import usable_cores
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
-
-PREFETCHED_BATCHES = 1
-"""Ready ahead of the consumer; one more is being coloured and one more filled meanwhile."""
-CALLS_PER_CORE = 2
-
-
-@dataclass(frozen=True)
-class SplitTensors:
-    """A split's columns as tensors that the graph gathers from."""
-
-    ids: TextTensor
-    paths: TextTensor
-    labels: tf.Tensor
-    farmhash64: tf.Tensor
-    heights: tf.Tensor
-    widths: tf.Tensor
-    orientations: tf.Tensor
-
-    @classmethod
-    def of(cls, split: Split) -> "SplitTensors":
-        """Copy a split into tensors."""
-        with tf.device("CPU:0"):
-            ids = TextTensor.of(split.ids)
-            return cls(
-                ids,
-                TextTensor.of(split.paths, (split.ids, ids)),
-                tf.constant(split.labels, tf.int32),
-                tf.constant(split.farmhash64, tf.uint64),
-                tf.constant(split.heights, tf.int32),
-                tf.constant(split.widths, tf.int32),
-                tf.constant(split.orientations, tf.int32),
-            )
-
-    def read(self, index: tf.Tensor) -> tf.Tensor:
-        """Checked bytes of an image."""
-        return read_checked(self.paths[index], self.ids[index], tf.gather(self.farmhash64, index))
 
 
 def training_batches(
@@ -68,6 +38,7 @@ def training_batches(
     first_step: int,
     last_step: int,
     shard: tuple[int, int] = (0, 1),
+    in_memory: bool = True,
 ) -> tf.data.Dataset:
     """Augmented batches of the steps [first_step, last_step).
 
@@ -81,76 +52,143 @@ def training_batches(
         first_step: first step, counting from 0.
         last_step: the step after the last.
         shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
+        in_memory: keep images that are neither stretched nor scaled in memory,
+            where they fit; the batches are the same.
 
     Returns:
-        Elements `{"image": float32 [b/n, S, S, 3], "label": int32 [b/n],
+        Elements `{"image": float32 [b/n, S, S, C], "label": int32 [b/n],
         "index": int64 [b/n]}`; index is the position in the split.
 
     Raises:
         UsageError: the batch cannot be shared equally.
-        RecipeError: the crop does not fit into the smallest scaled image.
+        RecipeError: the images have other channels, or a crop would not fit.
+        DataError: an image has not the size that padding needs, or one that is
+            kept in memory is missing, changed or does not decode.
     """
+    check_training(split, augmentation, normalisation, image_size)
     positions = Positions(len(split), batch, first_step, last_step, *shard)
-    load = training_example(split, positions, augmentation, image_size, seed)
-    colours = colour_step(augmentation, normalisation)
+    channels = normalisation.channel_count
+    if in_memory and keeps_training_images(split, augmentation, channels):
+        made = _resident_examples(split, positions, augmentation, channels, seed)
+    else:
+        load = training_example(split, positions, augmentation, image_size, seed, channels)
+        examples = parallel(tf.data.Dataset.range(positions.count), load)
+        made = examples.batch(positions.per_worker, drop_remainder=True)
+    finish = _finishing(augmentation, normalisation, image_size)
+    return made.map(as_traced(finish)).prefetch(PREFETCHED_BATCHES)
 
-    def finish(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = colours(element["image"], colour_draws(element.pop("draws"), augmentation))
-        return {**element, "image": image}
 
-    dataset = parallel(tf.data.Dataset.range(positions.count), load)
-    return (
-        dataset.batch(positions.per_worker, drop_remainder=True)
-        .map(as_traced(finish))
-        .prefetch(PREFETCHED_BATCHES)
-    )
+def keeps_training_images(split: Split, augmentation: Augmentation, channels: int) -> bool:
+    """Whether training takes its images from memory: read once, neither stretched nor scaled."""
+    return augmentation.padding is not None and fits_in_memory(split, channels)
 
 
 def training_example(
-    split: Split, positions: Positions, augmentation: Augmentation, image_size: int, seed: int
+    split: Split,
+    positions: Positions,
+    augmentation: Augmentation,
+    image_size: int,
+    seed: int,
+    channels: int = 3,
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """A function from this worker's nth example to its crop, label, index and draws.
+    """A function from this worker's nth example to its image, label, index and draws.
 
-    The image is float32 [S, 3, S] (x, channel, y) before the colour step; the
-    draws are the example's float64 [11].
+    The image is the crop before the colour step, float32 [S, C, S] (x, channel,
+    y); where padding is asked for, the stored image, uint8 [H, W, C]. The draws
+    are the example's float64 [11].
     """
     tensors = SplitTensors.of(split)
-    keys = tf.constant(order_seeds(seed, positions.passes))
-    first_pass, _ = positions.passes
+    identify = _identities(positions, seed)
     key = augmentation_key(seed)
-    crop = crop_function(augmentation, image_size)
+    crop = crop_function(augmentation, image_size, channels)
 
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
-        number = positions.global_number(nth)
-        pass_number, place = number // positions.images, number % positions.images
-        index = image_index(place, tf.gather(keys, pass_number - first_pass), positions.images)
+        pass_number, index = identify(nth)
         u = uniforms(key, pass_number, index)
-        size_stored = (tf.gather(tensors.heights, index), tf.gather(tensors.widths, index))
-        turn = tf.gather(tensors.orientations, index)
-        planes = crop(tensors.read(index), size_stored, turn, geometry_draws(u, augmentation))
+        if augmentation.padding is None:
+            size_stored = (tf.gather(tensors.heights, index), tf.gather(tensors.widths, index))
+            turn = tf.gather(tensors.orientations, index)
+            image = crop(tensors.read(index), size_stored, turn, geometry_draws(u, augmentation))
+        else:
+            image = tensors.decode(index, augmentation.decoder, channels)
+            side = augmentation.short_side[0]
+            image = tf.ensure_shape(image, [side, side, channels])
         label = tf.gather(tensors.labels, index)
-        return {"image": planes, "label": label, "index": index, "draws": u}
+        return {"image": image, "label": label, "index": index, "draws": u}
 
     return load
 
 
-def crop_function(augmentation: Augmentation, size: int) -> Callable[..., tf.Tensor]:
-    """How a training crop is made: (bytes, stored size, orientation, draws) to planes [x, 3, y].
+def _identities(
+    positions: Positions, seed: int
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function from this worker's nth example, or several, to pass and index of its image."""
+    keys = tf.constant(order_seeds(seed, positions.passes))
+    first_pass, _ = positions.passes
 
-    Raises:
-        RecipeError: a crop would not fit into the smallest scaled image.
-    """
-    smallest = augmentation.short_side[0]
-    if smallest < size:
-        raise RecipeError(
-            f"the short side can be {smallest}, less than the crop's {size}",
-            where="augmentation.short_side",
-            expected=f"a range that begins at {size} or above",
-            remedy="raise short_side or lower the model's image_size",
-        )
+    def identify(nth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        number = positions.global_number(nth)
+        pass_number, place = number // positions.images, number % positions.images
+        key = tf.gather(keys, pass_number - first_pass)
+        return pass_number, image_index(place, key, positions.images)
+
+    return identify
+
+
+def _resident_examples(
+    split: Split, positions: Positions, augmentation: Augmentation, channels: int, seed: int
+) -> tf.data.Dataset:
+    """What `training_example` gives, a whole batch by each operation, from images in memory."""
+    images = resident_images(split, augmentation.decoder, channels)
+    labels = tf.constant(split.labels, tf.int32)
+    identify = _identities(positions, seed)
+    key = augmentation_key(seed)
+
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        places = tf.range(positions.per_worker, dtype=tf.int64)
+        pass_number, index = identify(number * positions.per_worker + places)
+        return {
+            "image": tf.gather(images, index),
+            "label": tf.gather(labels, index),
+            "index": index,
+            "draws": batch_uniforms(key, pass_number, index),
+        }
+
+    return parallel(tf.data.Dataset.range(positions.steps), load, calls=1)
+
+
+def _finishing(
+    augmentation: Augmentation, normalisation: Normalisation, image_size: int
+) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """From a batch's images and draws to the network's input."""
+    if augmentation.padding is not None:
+        padded = padded_step(augmentation, normalisation, image_size)
+
+        def cut(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {**element, "image": padded(element["image"], element.pop("draws"))}
+
+        return cut
+    colours = colour_step(augmentation, normalisation)
+
+    def colour(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        draws = colour_draws(element.pop("draws"), augmentation)
+        return {**element, "image": colours(element["image"], draws)}
+
+    return colour
+
+
+def crop_function(
+    augmentation: Augmentation, size: int, channels: int = 3
+) -> Callable[..., tf.Tensor]:
+    """How a crop is made: (bytes, stored size, orientation, draws) to planes [x, C, y]."""
     once = augmentation.geometry == "one_resize" or augmentation.aspect is None
-    long_taps = 2 if once else 4
-    return partial(crop_planes, size=size, long_taps=long_taps, decoder=augmentation.decoder)
+    return partial(
+        crop_planes,
+        size=size,
+        long_taps=2 if once else 4,
+        decoder=augmentation.decoder,
+        channels=channels,
+    )
 
 
 def evaluation_batches(
@@ -160,6 +198,7 @@ def evaluation_batches(
     images_per_batch: int,
     limit: int | None = None,
     shard: tuple[int, int] = (0, 1),
+    in_memory: bool = True,
 ) -> tf.data.Dataset:
     """Every image once, in order; the last batch is padded and masked.
 
@@ -169,20 +208,30 @@ def evaluation_batches(
         images_per_batch: images b of each batch, over all workers.
         limit: only the first so many images.
         shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
+        in_memory: keep images that need no resizing in memory, where all are
+            evaluated and fit; the batches are the same.
 
     Returns:
-        Elements `{"image": float32 [b/n, crops, S, S, 3], "label": int32
+        Elements `{"image": float32 [b/n, crops, S, S, C], "label": int32
         [b/n], "index": int64 [b/n], "mask": bool [b/n]}`.
+
+    Raises:
+        RecipeError: the images have other channels.
+        DataError: an image that is kept in memory is missing, changed or does not decode.
     """
+    check_channels(split, protocol.normalisation)
     images = min(len(split), limit) if limit is not None else len(split)
     batches = -(-images // images_per_batch)
     positions = Positions(images, images_per_batch, 0, batches, *shard)
+    if in_memory and images == len(split) and keeps_evaluation_images(split, protocol):
+        return _resident_evaluation(split, protocol, positions)
     tensors = SplitTensors.of(split)
+    channels = protocol.normalisation.channel_count
 
     def load(nth: tf.Tensor) -> dict[str, tf.Tensor]:
         number = positions.global_number(nth)
         index = tf.minimum(number, images - 1)
-        image = decode_upright(tensors.read(index), tensors.orientations[index], protocol.decoder)
+        image = tensors.decode(index, protocol.decoder, channels)
         size = protocol.crop_size or 0
         image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
         # Normalised before it is cut: ten crops hold six times the image's pixels.
@@ -197,80 +246,68 @@ def evaluation_batches(
     return dataset.batch(positions.per_worker, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
 
 
+def keeps_evaluation_images(split: Split, protocol: Protocol) -> bool:
+    """Whether an evaluation takes its images from memory: resizing leaves them as they are."""
+    return (
+        fits_in_memory(split, protocol.normalisation.channel_count)
+        and protocol.short_sides[0] == min(split.heights[0], split.widths[0])
+        and protocol.short_sides[0] >= (protocol.crop_size or 0)
+    )
+
+
+def _resident_evaluation(split: Split, protocol: Protocol, positions: Positions) -> tf.data.Dataset:
+    """`evaluation_batches`, a whole batch by each operation, from images in memory."""
+    images = resident_images(split, protocol.decoder, protocol.normalisation.channel_count)
+    labels = tf.constant(split.labels, tf.int32)
+
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        places = tf.range(positions.per_worker, dtype=tf.int64)
+        place = positions.global_number(number * positions.per_worker + places)
+        index = tf.minimum(place, positions.images - 1)
+        levels = tf.cast(tf.gather(images, index), tf.float32)
+        return {
+            "image": cut_crops(normalise_image(levels, protocol.normalisation), protocol),
+            "label": tf.gather(labels, index),
+            "index": index,
+            "mask": place < positions.images,
+        }
+
+    batches = tf.data.Dataset.range(positions.steps)
+    return parallel(batches, load, calls=1).prefetch(PREFETCHED_BATCHES)
+
+
 def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
-    """The protocol's crops of a whole image, float32 [crops, size, size, 3] RGB."""
+    """The protocol's crops of a whole image, float32 [crops, size, size, C]."""
     size = protocol.crop_size or 0
     image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
     return cut_crops(image, protocol)
 
 
 def cut_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
-    """Cut the protocol's crops out of a resized image.
+    """Cut the protocol's crops out of a resized image, or of several.
 
     Center, or the corners and the center; then the same of the mirrored image.
 
     Args:
-        image: [height, width, 3].
+        image: [..., height, width, C].
         protocol: which crops.
 
     Returns:
-        [crops, size, size, 3].
+        [..., crops, size, size, C].
     """
     size = protocol.crop_size or 0
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    *lead, _, _, channels = image.shape
+    height, width = tf.shape(image)[-3], tf.shape(image)[-2]
     center = ((height - size) // 2, (width - size) // 2)
     if protocol.crops == "center":
         offsets = [center]
     else:
         bottom, right = height - size, width - size
         offsets = [(0, 0), (0, right), (bottom, 0), (bottom, right), center]
-    images = [image, tf.reverse(image, [1])] if protocol.mirror else [image]
+    images = [image, tf.reverse(image, [-2])] if protocol.mirror else [image]
     crops = [
-        tf.slice(picture, [top, left, 0], [size, size, 3])
+        tf.slice(picture, [*(0 for _ in lead), top, left, 0], [*lead, size, size, channels])
         for picture in images
         for top, left in offsets
     ]
-    return tf.stack(crops)
-
-
-def parallel(
-    dataset: tf.data.Dataset,
-    load: Callable[[tf.Tensor], dict[str, tf.Tensor]],
-    calls: int | None = None,
-) -> tf.data.Dataset:
-    """Map in order with a pinned number of calls at once: nothing is tuned while it runs.
-
-    Args:
-        dataset: what is mapped.
-        load: the function.
-        calls: how many at once; None takes `parallel_calls`.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.deterministic = True
-    # Each crop is written to its place in the batch at once, not kept until all are there.
-    options.experimental_optimization.map_and_batch_fusion = True
-    calls = calls or parallel_calls()
-    made = dataset.map(as_traced(load), num_parallel_calls=calls, deterministic=True)
-    return made.with_options(options)
-
-
-def input_settings() -> dict[str, int | bool]:
-    """What decides the pipeline's speed and changes no bit, as effective here; for the record."""
-    return {
-        "parallel_calls": parallel_calls(),
-        "parallel_calls_whole_images": whole_image_calls(),
-        "prefetched_batches": PREFETCHED_BATCHES,
-        "autotune": False,
-        "deterministic_order": True,
-    }
-
-
-def whole_image_calls() -> int:
-    """Batches of whole images being made at once: one per core, as each holds a batch's pixels."""
-    return usable_cores()
-
-
-def parallel_calls() -> int:
-    """Examples being made at once: two per usable core, so that one can wait for the disk."""
-    return CALLS_PER_CORE * usable_cores()
+    return tf.stack(crops, axis=-4)

@@ -26,18 +26,21 @@ def read_checked(path: tf.Tensor, image_id: tf.Tensor, farmhash64: tf.Tensor) ->
         return tf.identity(raw)
 
 
-def decode_upright(raw: tf.Tensor, orientation: tf.Tensor, decoder: str) -> tf.Tensor:
+def decode_upright(
+    raw: tf.Tensor, orientation: tf.Tensor, decoder: str, channels: int = 3
+) -> tf.Tensor:
     """Decode a whole JPEG or PNG and turn it as `cv2.imread` does.
 
     Args:
         raw: string scalar.
         orientation: EXIF orientation 1 to 8, integer scalar.
         decoder: a key of `DCT`.
+        channels: 3, or 1 for grey.
 
     Returns:
-        uint8 [height, width, 3], RGB.
+        uint8 [height, width, channels], RGB or grey.
     """
-    image = tf.io.decode_jpeg(raw, channels=3, dct_method=DCT[decoder])
+    image = tf.io.decode_jpeg(raw, channels=channels, dct_method=DCT[decoder])
     return tf.cond(orientation > 1, lambda: turn(image, orientation), lambda: image)
 
 

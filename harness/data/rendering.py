@@ -26,6 +26,7 @@ def crop_planes(
     size: int,
     long_taps: int,
     decoder: str,
+    channels: int = 3,
 ) -> tf.Tensor:
     """The random crop of one image.
 
@@ -37,20 +38,21 @@ def crop_planes(
         size: side S of the crop.
         long_taps: 4, or 2 for one resize alone.
         decoder: a key of `reading.DCT`.
+        channels: 3, or 1 for grey.
 
     Returns:
-        float32 [S, 3, S]: x, channel (red, green, blue), y; in [0, 255].
+        float32 [S, channels, S]: x, channel (red, green, blue), y; in [0, 255].
     """
     plan = _planner(size, long_taps)(*size_stored, orientation, draws)
-    window = decode_window(raw, plan.window, orientation, decoder)
-    rows = tf.reshape(window, [plan.window[2], plan.window[3] * 3])
-    missing = (plan.padded_width - plan.window[3]) * 3
+    window = decode_window(raw, plan.window, orientation, decoder, channels)
+    rows = tf.reshape(window, [plan.window[2], plan.window[3] * channels])
+    missing = (plan.padded_width - plan.window[3]) * channels
     rows = tf.cond(missing > 0, lambda: tf.pad(rows, [[0, 0], [0, missing]]), lambda: rows)
-    return tf.ensure_shape(_render(plan, rows, size, long_taps), [size, 3, size])
+    return tf.ensure_shape(_render(plan, rows, size, long_taps, channels), [size, channels, size])
 
 
 def decode_window(
-    raw: tf.Tensor, window: tf.Tensor, orientation: tf.Tensor, decoder: str
+    raw: tf.Tensor, window: tf.Tensor, orientation: tf.Tensor, decoder: str, channels: int
 ) -> tf.Tensor:
     """Decode only the window of an upright JPEG; decode others whole and cut it out.
 
@@ -59,25 +61,27 @@ def decode_window(
         window: int32 [4]: top, left, height, width in the upright image.
         orientation: EXIF orientation 1 to 8, int32 scalar.
         decoder: a key of `reading.DCT`.
+        channels: 3, or 1 for grey.
 
     Returns:
-        uint8 [height, width, 3], RGB.
+        uint8 [height, width, channels], RGB or grey.
     """
     upright_jpeg = tf.equal(tf.strings.substr(raw, 0, 2), b"\xff\xd8") & (orientation <= 1)
     return tf.cond(
         upright_jpeg,
-        lambda: tf.io.decode_and_crop_jpeg(raw, window, channels=3, dct_method=DCT[decoder]),
+        lambda: tf.io.decode_and_crop_jpeg(raw, window, channels=channels, dct_method=DCT[decoder]),
         lambda: tf.slice(
-            decode_upright(raw, orientation, decoder),
+            decode_upright(raw, orientation, decoder, channels),
             [window[0], window[1], 0],
-            [window[2], window[3], 3],
+            [window[2], window[3], channels],
         ),
     )
 
 
-def _render(plan: Plan, rows: tf.Tensor, size: int, long_taps: int) -> tf.Tensor:
+def _render(plan: Plan, rows: tf.Tensor, size: int, long_taps: int, channels: int) -> tf.Tensor:
     """Apply the taps: vertically on gathered rows, then horizontally on the transposed sum."""
-    wide, tall = _renderer(size, SHORT_TAPS, long_taps), _renderer(size, long_taps, SHORT_TAPS)
+    wide = _renderer(size, SHORT_TAPS, long_taps, channels)
+    tall = _renderer(size, long_taps, SHORT_TAPS, channels)
     short, long = plan.short, plan.long
     return tf.cond(
         plan.wide,
@@ -97,13 +101,18 @@ def _planner(size: int, long_taps: int) -> Callable[..., Plan]:
 
 
 @cache
-def _renderer(size: int, row_taps: int, column_taps: int) -> Callable[..., tf.Tensor]:
-    """A compiled function of (rows uint8 [row_taps, S, width * 3], weights, columns, weights)."""
+def _renderer(
+    size: int, row_taps: int, column_taps: int, channels: int
+) -> Callable[..., tf.Tensor]:
+    """A compiled function of (rows uint8 [row_taps, S, values], weights, columns, weights).
+
+    A row has width x channels values.
+    """
 
     def render(
         rows: tf.Tensor, row_weight: tf.Tensor, column: tf.Tensor, column_weight: tf.Tensor
     ) -> tf.Tensor:
-        width3 = tf.shape(rows)[2]
+        values = tf.shape(rows)[2]
         true_at_run_time = row_weight[0, 0] > -1.0
 
         def summed() -> tf.Tensor:
@@ -111,16 +120,17 @@ def _renderer(size: int, row_taps: int, column_taps: int) -> Callable[..., tf.Te
             return sum(levels[t] * row_weight[t][:, tf.newaxis] for t in range(row_taps))
 
         if row_taps == SHORT_TAPS:
-            planes = materialised(true_at_run_time, lambda: tf.transpose(summed()), [width3, size])
+            planes = materialised(true_at_run_time, lambda: tf.transpose(summed()), [values, size])
         else:
             # Fused with four taps, the strided read of a transpose is slow: two passes.
-            sums = materialised(true_at_run_time, summed, [size, width3])
-            planes = materialised(true_at_run_time, lambda: tf.transpose(sums), [width3, size])
+            sums = materialised(true_at_run_time, summed, [size, values])
+            planes = materialised(true_at_run_time, lambda: tf.transpose(sums), [values, size])
         crop = 0.0
         for t in range(column_taps):
-            channels = tf.reshape(column[t][:, tf.newaxis] * 3 + tf.range(3), [-1])
-            crop += tf.gather(planes, channels) * tf.repeat(column_weight[t], 3)[:, tf.newaxis]
-        return tf.reshape(crop, [size, 3, size])
+            places = tf.reshape(column[t][:, tf.newaxis] * channels + tf.range(channels), [-1])
+            weights = tf.repeat(column_weight[t], channels)[:, tf.newaxis]
+            crop += tf.gather(planes, places) * weights
+        return tf.reshape(crop, [size, channels, size])
 
     return compiled(render)
 

@@ -50,7 +50,7 @@ def evaluate(
     """Evaluate one protocol.
 
     Args:
-        model: From float32 [B, H, W, 3] to float32 logits [B, classes].
+        model: From float32 [B, H, W, C] to float32 logits [B, classes].
         split: The images.
         protocol: What the network is shown and how its answers are averaged.
         crops_per_batch: Crops that go through the network at once, over as many

@@ -1,4 +1,7 @@
-"""Single image files of any common format, as the network would see them in an evaluation."""
+"""Single image files of any common format, as the network would see them in an evaluation.
+
+A network of one channel sees a colour picture as the decoder greys it.
+"""
 
 import io
 import warnings
@@ -168,7 +171,10 @@ class Classifier:
             WeightsError: the network's probabilities do not sum to one.
         """
         image = decode_upright(
-            tf.constant(picture.raw), tf.constant(picture.orientation), self.protocol.decoder
+            tf.constant(picture.raw),
+            tf.constant(picture.orientation),
+            self.protocol.decoder,
+            self.protocol.normalisation.channel_count,
         )
         inputs = self._scales(image) if self._whole else self._crops(image)
         ((classes, probabilities, total),) = self._forward(inputs)

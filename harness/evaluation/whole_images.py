@@ -11,14 +11,10 @@ import tensorflow as tf
 
 from harness.data.colour import normalise_image
 from harness.data.dataset import Split
-from harness.data.pipeline import (
-    PREFETCHED_BATCHES,
-    SplitTensors,
-    parallel,
-    whole_image_calls,
-)
-from harness.data.reading import decode_upright
+from harness.data.fitting import check_channels
+from harness.data.mapping import PREFETCHED_BATCHES, parallel, whole_image_calls
 from harness.data.resizing import resize_short_side
+from harness.data.split_tensors import SplitTensors
 from harness.recipes.protocol import Protocol
 
 TRANSPOSED = 5
@@ -51,21 +47,27 @@ def whole_image_batches(
     """Every image once, at every scale of the protocol, size by size.
 
     Returns:
-        Elements `{"image": one float32 [b, H, W, 3] for each short side,
+        Elements `{"image": one float32 [b, H, W, C] for each short side,
         "label": int32 [b], "index": int64 [b], "mask": bool [b]}`; b varies.
+
+    Raises:
+        RecipeError: the images have other channels.
     """
+    check_channels(split, protocol.normalisation)
     positions = tf.ragged.constant(
         batches_by_size(split, images_per_batch, limit), dtype=tf.int64, ragged_rank=1
     )
     tensors = SplitTensors.of(split)
+    channels = protocol.normalisation.channel_count
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        image = decode_upright(tensors.read(index), tensors.orientations[index], protocol.decoder)
+        image = tensors.decode(index, protocol.decoder, channels)
         return tuple(_scaled(image, short_side, protocol) for short_side in protocol.short_sides)
 
     def batch(number: tf.Tensor) -> dict[str, Any]:
         index = positions[number]
-        scales = tuple(tf.TensorSpec([None, None, 3], tf.float32) for _ in protocol.short_sides)
+        scale = tf.TensorSpec([None, None, channels], tf.float32)
+        scales = tuple(scale for _ in protocol.short_sides)
         return {
             "image": tf.map_fn(load, index, fn_output_signature=scales),
             "label": tf.gather(tensors.labels, index),

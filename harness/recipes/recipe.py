@@ -87,9 +87,9 @@ class Augmentation(Identified):
     With `padding` the stored image, of one size for the whole data set, is neither
     stretched nor scaled: that many zero pixels are added on each side, a crop is
     drawn at any offset, the last included, and `aspect` is None; `short_side` is the
-    stored image's, as (side, side + 1). Else `short_side` is a half-open range of integers [low, high); hue is in
-    degrees; saturation and value are factor ranges; `pca_std` is the standard
-    deviation of the three normal draws.
+    stored image's, as (side, side + 1). Else `short_side` is a half-open range of
+    integers [low, high). Hue is in degrees; saturation and value are factor ranges;
+    `pca_std` is the standard deviation of the three normal draws.
     """
 
     aspect: tuple[float, float] | None
@@ -109,6 +109,12 @@ class Augmentation(Identified):
             bounds = getattr(self, name)
             if bounds is not None and not 0 < bounds[0] <= bounds[1]:
                 raise ValueError(f"{name} must be (low, high) with 0 < low <= high, got {bounds}")
+        low, high = self.short_side
+        if self.padding is not None and (self.aspect is not None or high > low + 1):
+            raise ValueError(
+                "with padding nothing is stretched or scaled: aspect is None and short_side is "
+                f"(side, side + 1), got {self.aspect} and {self.short_side}"
+            )
         return self
 
 

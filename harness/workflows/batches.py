@@ -1,15 +1,19 @@
 """The training batches of a recipe, on whatever devices it runs."""
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from typing import Any
 
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.pipeline import training_batches
+from harness.data.pipeline import keeps_training_images, training_batches
+from harness.data.resident import resident_images
 from harness.data.undecodable import naming_batches, training_images
 from harness.recipes.recipe import Recipe
 from harness.training.devices import Devices, Shard, replica_batches
+
+TOLD_EVERY_S = 2.0
 
 
 def recipe_batches(
@@ -45,3 +49,34 @@ def recipe_batches(
     return naming_batches(
         replica_batches(devices, make), split, images_of, recipe.augmentation.decoder
     )
+
+
+def read_ahead(
+    recipe: Recipe,
+    split: Split,
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.monotonic,
+) -> None:
+    """Read the images that training will take from memory, if it will.
+
+    Args:
+        recipe: Its augmentation decides.
+        split: The training images.
+        say: Told how far it is, every two seconds.
+        now: Monotonic clock in seconds.
+
+    Raises:
+        DataError: an image is missing, changed or does not decode; it is named.
+    """
+    channels = recipe.normalisation.channel_count
+    if not keeps_training_images(split, recipe.augmentation, channels):
+        return
+    next_s = now() + TOLD_EVERY_S
+
+    def told(done: int, images: int) -> None:
+        nonlocal next_s
+        if now() >= next_s:
+            say(f"reading the training images into memory: {done:,} of {images:,}")
+            next_s = now() + TOLD_EVERY_S
+
+    resident_images(split, recipe.augmentation.decoder, channels, told)

@@ -19,16 +19,10 @@ from harness.data.dataset import Split
 from harness.data.draws import COUNT, colour_draws, geometry_draws
 from harness.data.loose_files import loose_split
 from harness.data.manifest import DESCRIPTION
+from harness.data.mapping import PREFETCHED_BATCHES, parallel, parallel_calls
 from harness.data.opening import load
 from harness.data.order import Positions
-from harness.data.pipeline import (
-    PREFETCHED_BATCHES,
-    evaluation_batches,
-    parallel,
-    parallel_calls,
-    training_batches,
-    training_example,
-)
+from harness.data.pipeline import evaluation_batches, training_batches, training_example
 from harness.data.reading import DCT, read_checked, translate_error
 from harness.data.undecodable import (
     ImagesOf,

@@ -37,8 +37,11 @@ def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Ima
     """Images side by side, normalisation undone.
 
     Args:
-        images: float32 [n, size, size, 3], as the network sees them.
+        images: float32 [n, size, size, C], as the network sees them.
         normalisation: How they were made.
+
+    Returns:
+        A picture in colour, or a grey one where the images have one channel.
     """
     std, mean = (np.asarray(v, np.float32) for v in (normalisation.std, normalisation.mean))
     pixels = (images * std + mean) * normalisation.scale
@@ -47,8 +50,9 @@ def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Ima
     tiles = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     size = min(tiles.shape[1], LARGEST_TILE)
     rows = -(-len(tiles) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * size, rows * size), "white")
-    for place, tile in enumerate(tiles):
+    grey = normalisation.channel_count == 1
+    sheet = Image.new("L" if grey else "RGB", (COLUMNS * size, rows * size), "white")
+    for place, tile in enumerate(tiles[..., 0] if grey else tiles):
         small = Image.fromarray(tile).resize((size, size), Image.Resampling.BILINEAR)
         sheet.paste(small, (place % COLUMNS * size, place // COLUMNS * size))
     return sheet

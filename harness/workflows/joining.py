@@ -141,11 +141,14 @@ def _open_devices(request: RunRequest) -> "Devices":
 
 
 def _checked_data(request: RunRequest, say: Say) -> "DataSet":
-    """Look at machine and folder, then open the data."""
+    """Look at machine and folder, open the data, and see whether the recipe fits it."""
+    from harness.data.fitting import check_input
     from harness.workflows.before_run import check_before_run
 
     check_before_run(request, say)
-    return _data(request)
+    data = _data(request)
+    check_input(request.recipe, data.train, data.val)
+    return data
 
 
 def _data(request: RunRequest) -> "DataSet":

@@ -154,7 +154,7 @@ def _threads(request: RunRequest) -> Numerics:
 def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
     import tensorflow as tf
 
-    from harness.data.pipeline import input_settings
+    from harness.data.mapping import input_settings
     from harness.measure.environment import (
         capture_environment,
         effective_numerics,

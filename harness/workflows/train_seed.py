@@ -32,7 +32,7 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import build_step
-from harness.workflows.batches import recipe_batches
+from harness.workflows.batches import read_ahead, recipe_batches
 from harness.workflows.comparable import comparable_steps
 from harness.workflows.contact_sheet import CONTACT_SHEET, with_contact_sheet
 from harness.workflows.disk import disk_error
@@ -277,6 +277,8 @@ class SeedRun:
         step_function = build_step(
             self.state, self.recipe, devices.strategy, eager=self.request.eager
         )
+        if first < last:
+            read_ahead(self.recipe, self.data.train, self.say)
         batches = recipe_batches(
             self.recipe, self.data.train, devices, seed=self.seed, first=first, end=last
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.data import pipeline
+from harness.data import mapping
 from harness.data.dataset import DataSet, Split
 from harness.data.digits import write_digits
 from harness.data.opening import open_dataset
@@ -105,9 +105,9 @@ def test_an_image_is_augmented_anew_in_each_pass_and_by_each_seed(digits: DataSe
 
 def test_parallelism_changes_no_bit(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = batches(digits.train)
-    monkeypatch.setattr(pipeline, "parallel_calls", lambda: 1)
+    monkeypatch.setattr(mapping, "parallel_calls", lambda: 1)
     assert_equal(batches(digits.train), usual)
-    monkeypatch.setattr(pipeline, "parallel_calls", lambda: 7)
+    monkeypatch.setattr(mapping, "parallel_calls", lambda: 7)
     assert_equal(batches(digits.train), usual)
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from harness.recipes.protocol import APM5_NORMALISATION
 from harness.workflows.contact_sheet import contact_sheet, with_contact_sheet
+from tests.small_images import GREY
 
 
 def _normalised(rgb: np.ndarray) -> np.ndarray:
@@ -22,6 +23,15 @@ def test_pixels_come_back_in_their_places() -> None:
     np.testing.assert_array_equal(sheet[:16, :16], rgb[0])
     np.testing.assert_array_equal(sheet[:16, 112:], rgb[7])
     np.testing.assert_array_equal(sheet[16:, :16], rgb[8])
+
+
+def test_one_channel_stays_one_channel() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 1), np.uint8)
+    normalised = (levels.astype(np.float32) / 255 - np.float32(0.1307)) / np.float32(0.3081)
+    sheet = np.asarray(contact_sheet(normalised, GREY))
+    assert sheet.shape == (32, 128)
+    np.testing.assert_array_equal(sheet[:16, 112:], levels[7, ..., 0])
+    np.testing.assert_array_equal(sheet[16:, :16], levels[8, ..., 0])
 
 
 def test_batches_are_passed_on_and_the_picture_is_made_once(tmp_path: Path) -> None:
