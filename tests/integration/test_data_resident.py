@@ -44,7 +44,7 @@ def split(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def batches(split: Split, **changes: Any) -> list[dict[str, np.ndarray]]:
     settings: dict[str, Any] = {
         "augmentation": padded(SIDE),
-        "normalisation": NORMALISATION[split.channels],
+        "normalisation": NORMALISATION.get(split.channels),
         "image_size": SIDE,
         "seed": 7,
         "batch": 8,
@@ -155,9 +155,7 @@ def test_stretched_and_scaled_grey_images_are_a_colour_image_s_channel(tmp_path:
     )
     settings = {"augmentation": augmentation, "image_size": 32, "last_step": 2}
     one = batches(grey, **settings, normalisation=GREY.model_copy(update=levels))
-    all_ = batches(
-        replace(grey, channels=3), **settings, normalisation=COLOUR.model_copy(update=three)
-    )
+    all_ = batches(grey, **settings, normalisation=COLOUR.model_copy(update=three))
     for a, b in zip(one, all_, strict=True):
         assert a["image"].shape == (8, 32, 32, 1)
         np.testing.assert_allclose(a["image"], b["image"][..., :1], atol=1e-5)
@@ -182,8 +180,8 @@ def test_files_are_read_once_for_training_and_evaluation(fresh: Split) -> None:
 
 def test_kept_pixels_go_with_their_split(fresh: Split) -> None:
     copy = replace(fresh)
-    kept = weakref.ref(resident_images(copy, "jpeg_integer_accurate"))
-    assert kept() is resident_images(copy, "jpeg_integer_accurate")
+    kept = weakref.ref(resident_images(copy, "jpeg_integer_accurate", 1))
+    assert kept() is resident_images(copy, "jpeg_integer_accurate", 1)
     del copy
     gc.collect()
     assert kept() is None
@@ -227,26 +225,26 @@ def test_a_bad_image_is_named_when_the_run_begins(
 def test_what_fits_in_memory(fresh: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, turned = fresh.heights.copy(), fresh.orientations.copy()
     sizes[3], turned[4] = 13, 6
-    assert fits_in_memory(fresh)
-    assert not fits_in_memory(replace(fresh, heights=sizes))
-    assert not fits_in_memory(replace(fresh, widths=sizes))
-    assert not fits_in_memory(replace(fresh, orientations=turned))
+    assert fits_in_memory(fresh, 1)
+    assert not fits_in_memory(replace(fresh, heights=sizes), 1)
+    assert not fits_in_memory(replace(fresh, widths=sizes), 1)
+    assert not fits_in_memory(replace(fresh, orientations=turned), 1)
     monkeypatch.setattr(resident, "MOST_BYTES", IMAGES * SIDE * SIDE - 1)
-    assert not fits_in_memory(fresh)
+    assert not fits_in_memory(fresh, 1)
 
 
 def test_images_that_are_resized_stay_on_disk(fresh: Split) -> None:
-    assert not keeps_evaluation_images(fresh, center_crop(SIDE + 1, SIDE))
-    assert not keeps_evaluation_images(fresh, center_crop(SIDE, SIDE + 1))
-    assert not keeps_training_images(fresh, SMOKE.augmentation)
-    assert keeps_training_images(fresh, padded(SIDE))
+    assert not keeps_evaluation_images(fresh, center_crop(SIDE + 1, SIDE, GREY))
+    assert not keeps_evaluation_images(fresh, center_crop(SIDE, SIDE + 1, GREY))
+    assert not keeps_training_images(fresh, SMOKE.augmentation, 1)
+    assert keeps_training_images(fresh, padded(SIDE), 1)
 
 
 def test_whoever_waits_is_told_how_far_reading_is(
     fresh: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resident, "IMAGES_AT_ONCE", 5)
-    recipe = SMOKE.model_copy(update={"augmentation": padded(SIDE)})
+    recipe = SMOKE.model_copy(update={"augmentation": padded(SIDE), "normalisation": GREY})
     ticks = iter(range(100))
     told: list[str] = []
     read_ahead(recipe, fresh, told.append, now=lambda: float(next(ticks)))
@@ -261,19 +259,37 @@ def test_whoever_waits_is_told_how_far_reading_is(
 # What does not fit together
 
 
-@pytest.mark.parametrize("way", ["training", "evaluation", "whole images"])
-def test_other_channels_are_refused(split: Split, way: str) -> None:
-    wrong = NORMALISATION[4 - split.channels]
+@pytest.mark.parametrize("stored", [3, "mixed"])
+@pytest.mark.parametrize("way", ["training", "stretched", "evaluation", "whole images"])
+def test_one_channel_is_not_made_of_colour_images(fresh: Split, stored: Any, way: str) -> None:
+    colour = replace(fresh, channels=stored)
+    plain = padded(SIDE).model_copy(update={"padding": None})
     makers: dict[str, Callable[[], Any]] = {
-        "training": lambda: batches(split, normalisation=wrong),
-        "evaluation": lambda: evaluation_batches(split, whole(SIDE, wrong), images_per_batch=2),
-        "whole images": lambda: evaluate(
-            network(wrong.channel_count), split, multi_scale((12,), wrong)
-        ),
+        "training": lambda: batches(colour, normalisation=GREY),
+        "stretched": lambda: batches(colour, normalisation=GREY, augmentation=plain),
+        "evaluation": lambda: evaluation_batches(colour, whole(SIDE, GREY), images_per_batch=2),
+        "whole images": lambda: evaluate(network(1), colour, multi_scale((12,), GREY)),
     }
-    with pytest.raises(RecipeError, match="one channel") as caught:
+    with pytest.raises(RecipeError, match="the recipe takes images of one channel") as caught:
         makers[way]()
+    assert fresh.paths[0] in str(caught.value.where)
     assert caught.value.remedy
+
+
+def test_three_channels_are_not_made_of_grey_images_as_they_are_stored(fresh: Split) -> None:
+    with pytest.raises(RecipeError, match=r"three channels .* stored with one channel"):
+        batches(fresh, normalisation=COLOUR)
+
+
+def test_a_grey_image_is_read_as_three_equal_channels_where_images_are_scaled(
+    fresh: Split,
+) -> None:
+    """As every decoder does, and as the smoke's digits always were."""
+    plain = padded(SIDE).model_copy(update={"padding": None})
+    levels = COLOUR.model_copy(update={"mean": (0.5,) * 3, "std": (0.25,) * 3})
+    (batch, *_) = batches(fresh, normalisation=levels, augmentation=plain)
+    assert batch["image"].shape == (8, SIDE, SIDE, 3)
+    assert np.array_equal(batch["image"][..., 0], batch["image"][..., 2])
 
 
 @pytest.mark.parametrize("height", [True, False])
@@ -306,10 +322,10 @@ def test_padding_beside_scaling_is_no_recipe(wrong: dict[str, object]) -> None:
 def test_a_recipe_is_refused_before_anything_is_written(fresh: Split) -> None:
     recipe = grey_recipe()
     check_input(recipe, fresh, fresh)
-    with pytest.raises(RecipeError, match="one channel"):
-        check_input(recipe, fresh, replace(fresh, channels=3))
-    with pytest.raises(RecipeError, match="one channel"):
-        check_input(SMOKE, fresh, replace(fresh, channels=3))
+    for train, val in ((3, 1), (1, 3)):
+        with pytest.raises(RecipeError, match="one channel"):
+            check_input(recipe, replace(fresh, channels=train), replace(fresh, channels=val))
+    check_input(SMOKE, fresh, fresh)
 
 
 def grey_recipe(augmentation: Augmentation | None = None) -> Recipe:
