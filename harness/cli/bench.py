@@ -17,10 +17,11 @@ NOT_WITH_LAYERS = ("against", "rounds", "steps", "compute", "xla", "steps_per_ca
 
 
 class Benchmarks(LazyGroup):
-    """The benchmarks; those of the input and of scaling have modules of their own."""
+    """The benchmarks; those of the input, the loop and scaling have modules of their own."""
 
     lazy: ClassVar[dict[str, str]] = {
         "input": "harness.cli.bench_input:command",
+        "loop": "harness.cli.bench_loop:command",
         "scaling": "harness.cli.bench_scaling:command",
     }
 
