@@ -133,7 +133,7 @@ def _digest(path: Path) -> str:
 def _check_run(journal: Journal) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
     where = str(Path(*journal.path.parts[-3:]))
-    _check_digests(journal.path, where)
+    _check_digests(journal, where)
     files = prediction_files(journal.path.parent, journal)
     recounted = 0
     for event in journal.evaluations:
@@ -145,28 +145,27 @@ def _check_run(journal: Journal) -> int:
     return recounted
 
 
-def _check_digests(path: Path, where: str) -> None:
-    """Digests of recipe, numerics and protocols, from the text as it was written.
+def _check_digests(journal: Journal, where: str) -> None:
+    """Digests of recipe, protocols and numerics.
 
-    A newer version may have more fields, with which the same recipe has
-    another digest; what was written keeps its own.
+    Fields that are newer than a journal have no part in the digests of recipe and
+    protocol; those of the numerics have, so that its text is taken as it was written.
     """
+    started = journal.started
+    _equal(started.recipe.digest, started.recipe_digest, "the recipe's digest", where)
+    numerics = digest_of(_written_numerics(journal.path))
+    _equal(numerics, started.numerics_digest, "the numerics digest", where)
+    for event in journal.evaluations:
+        _equal(event.protocol.digest, event.protocol_digest, "a protocol's digest", where)
+
+
+def _written_numerics(path: Path) -> Any:
     with path.open("rb") as lines:
-        for line in lines:
-            if b'"event":"run_started"' in line[:96]:
-                raw = json.loads(line)
-                recipe = _without(raw["recipe"], "name", "notes", "numerics")
-                _equal(digest_of(recipe), raw["recipe_digest"], "the recipe's digest", where)
-                numerics = digest_of(raw["numerics"])
-                _equal(numerics, raw["numerics_digest"], "the numerics digest", where)
-            elif b'"event":"evaluation"' in line[:96] and line.endswith(b"\n"):
-                raw = json.loads(line)
-                protocol = digest_of(_without(raw["protocol"], "name"))
-                _equal(protocol, raw["protocol_digest"], "a protocol's digest", where)
-
-
-def _without(document: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key not in keys}
+        return next(
+            json.loads(line)["numerics"]
+            for line in lines
+            if b'"event":"run_started"' in line[:96]
+        )
 
 
 def _recount(file: Path, event: Evaluation, where: str) -> None:
