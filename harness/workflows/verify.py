@@ -36,7 +36,7 @@ class Verified:
         evaluations: Evaluations in the journals.
         recounted: Those whose predictions were counted again.
         cells: Table cells of the report that were computed again.
-        word: The judgement's, or None.
+        word: The judgement's, one for each target, or None.
         made_by: Version of the harness that made the bundle.
         notes: Certificates that do not count, with the reason.
     """
@@ -102,7 +102,8 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         recounted = sum(_check_run(journal) for journal in journals)
         notes = tuple(filter(None, (_check_certificate(journal) for journal in journals)))
         cells = _check_reported(index, runs, folder / BASELINES)
-    judgement = index.reported.get("judgement")
+    reported = index.reported.get("judgement")
+    judged = reported if isinstance(reported, list) else [reported] if reported else []
     return Verified(
         path=path,
         sha256=digest,
@@ -111,7 +112,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         evaluations=sum(len(journal.evaluations) for journal in journals),
         recounted=recounted,
         cells=cells,
-        word=judgement["word"] if judgement else None,
+        word=", ".join(one["word"] for one in judged) or None,
         made_by=index.harness_version,
         notes=notes,
     )
@@ -162,9 +163,7 @@ def _check_digests(journal: Journal, where: str) -> None:
 def _written_numerics(path: Path) -> Any:
     with path.open("rb") as lines:
         return next(
-            json.loads(line)["numerics"]
-            for line in lines
-            if b'"event":"run_started"' in line[:96]
+            json.loads(line)["numerics"] for line in lines if b'"event":"run_started"' in line[:96]
         )
 
 

@@ -121,5 +121,5 @@ def test_the_rate_of_other_work_is_refused(tmp_path: Path, run: Planted, said: s
 
 def test_the_rate_of_the_same_work_gives_hours(tmp_path: Path) -> None:
     (run,) = imagenet_runs(77.0)
-    found = plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
+    (found,) = plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
     assert [cost.images_per_s for cost in found.costs] == [pytest.approx(256.0)]
