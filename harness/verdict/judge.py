@@ -17,6 +17,7 @@ from harness.verdict.judgement import Choosing, Judgement, Judgements, SeedResul
 from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
 from harness.verdict.selection import SELECTION_WORDS, Counted, counted
+from harness.verdict.text import exact_percent
 from harness.verdict.threshold import judge_threshold
 
 
@@ -129,15 +130,10 @@ def describe(target: Target) -> str:
     protocol = f"{target.protocol.name}{best}"
     if isinstance(target, PublishedTarget):
         runs = "one run" if target.n == 1 else f"{target.n} runs"
-        return f"{_accuracy_text(100 * target.top1)} % top-1, {protocol}, {runs} ({where})"
+        return f"{exact_percent(target.top1)} top-1, {protocol}, {runs} ({where})"
     return (
         f"at least {100 * target.threshold:g} % top-1, {protocol}, for each declared seed ({where})"
     )
-
-
-def _accuracy_text(percent: float) -> str:
-    """Two decimals, or the third where a mean of runs has one."""
-    return f"{percent:.3f}".removesuffix("0")
 
 
 def _without_target(

@@ -82,6 +82,7 @@ def plan_study(
     seeds: int,
     train_images: int,
     rates: Sequence[tuple[float, str]],
+    rivals: Sequence[float] = (),
 ) -> StudyPlan:
     """Plan a study of `seeds` runs.
 
@@ -91,6 +92,7 @@ def plan_study(
         seeds: Runs.
         train_images: Images of the training split.
         rates: Pairs of images per second and where that rate is from.
+        rivals: Other published accuracies of the same recipe: what if they are right?
 
     Raises:
         UsageError: fewer than one seed, or a rate that is not positive.
@@ -100,8 +102,7 @@ def plan_study(
             f"{seeds} seeds at {', '.join(f'{rate:g}' for rate, _ in rates) or 'no'} images/s",
             expected="at least one seed and rates above 0",
         )
-    per_epoch = recipe.steps_in_epoch(train_images)
-    steps = sum(phase.length(per_epoch) for phase in recipe.phases)
+    steps = recipe.epochs * recipe.steps_in_epoch(train_images)
     images = steps * recipe.batch
     published = target if isinstance(target, PublishedTarget) else None
     enough = published is not None and seeds >= published.min_seeds
@@ -116,7 +117,7 @@ def plan_study(
         margin=published.margin if published else None,
         half_width=expected_half_width(design) if design else None,
         undecidable=undecidable_band(design, WANTED[0]) if design else None,
-        chances=tuple(_chance(published, seeds, size) for size in TRUE_DIFFERENCES)
+        chances=tuple(_chance(published, seeds, size) for size in _sizes(published, rivals))
         if published
         else (),
         pass_chances=_pass_chances(threshold, seeds) if threshold else (),
@@ -151,6 +152,11 @@ def published_rates(rows: Sequence[ThroughputRow], recipe: Recipe) -> tuple[tupl
         (row.images_per_s, f"{row.device}, {row.software} ({row.input} input), published")
         for row in sorted(fitting, key=lambda row: -row.images_per_s)
     )
+
+
+def _sizes(target: PublishedTarget, rivals: Sequence[float]) -> list[float]:
+    apart = {round(abs(top1 - target.top1), 6) for top1 in rivals}
+    return sorted({*TRUE_DIFFERENCES, *apart})
 
 
 def _chance(target: PublishedTarget, seeds: int, size: float) -> Chance:

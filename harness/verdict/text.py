@@ -64,6 +64,11 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
+def exact_percent(fraction: float) -> str:
+    """A published fraction as percent: two decimals, or the third where a mean of runs has one."""
+    return f"{f'{100 * fraction:.3f}'.removesuffix('0')} %"
+
+
 def points(fraction: float) -> str:
     """A difference of fractions as signed points with two decimals."""
     return f"{100 * fraction:+.2f}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.baselines.loading import load_baselines, load_target
-from harness.baselines.schema import Target
+from harness.baselines.schema import PublishedTarget, Target
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Recipe
@@ -45,8 +45,8 @@ def plan(
     """
     recipe = find_recipe(recipe_name)
     baselines = load_baselines()
+    of_recipe = first_own([t for t in baselines.targets if t.recipe == recipe.name], recipe.name)
     named = (_own(load_target(target), recipe),) if target else ()
-    targets = named or tuple(t for t in baselines.targets if t.recipe == recipe.name)
     rates = [(images_per_s, "given")] if images_per_s is not None else []
     if measured is not None:
         _refuse_other_work(read_summary(measured).started.recipe, recipe, measured)
@@ -60,8 +60,9 @@ def plan(
             or (one.data.train_images if one else None)
             or IMAGENET_TRAIN_IMAGES,
             rates=rates or published_rates(baselines.throughput, recipe),
+            rivals=[t.top1 for t in of_recipe if isinstance(t, PublishedTarget) and t != one],
         )
-        for one in first_own(targets, recipe.name) or (None,)
+        for one in named or of_recipe or (None,)
     )
 
 
