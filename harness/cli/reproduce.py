@@ -29,7 +29,7 @@ from harness.recipes.catalogue import find_recipe
 def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **options: Any) -> None:
     """Reproduce a published result and judge it.
 
-    TARGET is a name of `harness list targets`; without one it is
+    TARGET is a name of `harness list targets`, or a TOML file; without one it is
     apm5-resnet50-ten-crop, the 77.72 % of ResNet-50 on ImageNet. The seeds
     default to those that the target declares; without all of them the answer is
     inconclusive. It can be stopped at any time: the same command goes on. Exit
@@ -46,7 +46,8 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    aim = load_target(target or DEFAULT_TARGET)
+    named = target or DEFAULT_TARGET
+    aim = load_target(named)
     request = RunRequest(
         recipe=find_recipe(aim.recipe),
         settings=(),
@@ -56,6 +57,6 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
         imagenet_only=aim.data.kind == "imagenet",
         **request_fields(options),
     )
-    done = reproduce(request, aim, say)
+    done = reproduce(request, aim, named, say)
     click.echo(done.text(request.runs))
     raise SystemExit(done.exit_code)

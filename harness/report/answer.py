@@ -105,6 +105,8 @@ def _evidence(judgement: Judgement) -> Section:
         tables.append(_threshold(judgement.numbers))
     paragraphs = [f"Target: {judgement.target}: {judgement.target_text}."] * bool(judgement.target)
     paragraphs += [_flattery(judgement.choosing)] if judgement.choosing else []
+    if isinstance(judgement.numbers, PublishedNumbers) and judgement.numbers.stated_spread:
+        paragraphs.append(f"The published runs' spread: {judgement.numbers.stated_spread}.")
     paragraphs += [f"Note: {warning}." for warning in judgement.warnings]
     if judgement.left_out:
         names = listed(["/".join(path.split("/")[-2:]) for path in judgement.left_out])

@@ -74,8 +74,12 @@ class Choosing(Frozen):
     raised: float = Field(description="mean minus last_mean")
 
 
-class PublishedNumbers(Frozen):
-    """What is computed against a published accuracy; see `harness.verdict.published`."""
+class PublishedNumbers(Extended):
+    """What is computed against a published accuracy; see `harness.verdict.published`.
+
+    `stated_spread` says how a spread that the source states was read; None where the
+    spread is borrowed.
+    """
 
     kind: Literal["published"] = "published"
     runs: int
@@ -94,6 +98,7 @@ class PublishedNumbers(Frozen):
     difference_excludes_zero: bool
     mean_interval: Bounds
     mean_excludes_published: bool
+    stated_spread: str | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
 
 class ThresholdNumbers(Frozen):

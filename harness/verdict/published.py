@@ -9,7 +9,7 @@ d = our mean - published; sigma is the source's own where it states one. The
 from collections.abc import Sequence
 from statistics import fmean
 
-from harness.baselines.schema import PublishedTarget
+from harness.baselines.schema import PublishedTarget, StatedSpread
 from harness.record.summary import RunSummary
 from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
@@ -80,6 +80,9 @@ def _numbers(values: Sequence[float], target: PublishedTarget) -> PublishedNumbe
         difference_excludes_zero=0.0 not in reported,
         mean_interval=bounds(mean_interval),
         mean_excludes_published=target.top1 not in mean_interval,
+        stated_spread=f"{spread.origin}; {spread.assumption}"
+        if isinstance(target.spread, StatedSpread)
+        else None,
     )
 
 

@@ -171,7 +171,11 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
             f"{constant} {percent(numbers.published)} taken as a constant; no verdict",
         ),
     )
-    return [f"{name:19}  {value:20}  {remark}" for name, value, remark in rows]
+    stated = numbers.stated_spread
+    return [
+        *(f"{name:19}  {value:20}  {remark}" for name, value, remark in rows),
+        *([f"published spread     {stated}"] if stated else []),
+    ]
 
 
 def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:

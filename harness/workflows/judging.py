@@ -50,6 +50,7 @@ def judge_study(
     say: Say,
     *,
     tracking: bool = True,
+    target: str | Path | None = None,
 ) -> Judged:
     """Judge a study, write its page and put both in the tracker.
 
@@ -62,9 +63,10 @@ def judge_study(
         tracking_uri: MLflow's; None is SQLite within `runs`.
         say: Told what the tracker refuses.
         tracking: Whether there is a tracker at all.
+        target: One target, as `load_target` takes it; None takes all registered ones.
     """
     page = runs / "reports" / f"{study.name}.html"
-    judgements = _judge(find_runs([study]), data, page)
+    judgements = _judge(find_runs([study]), data, page, target)
     try:
         if tracking:
             _record(judgements, page, tracking_uri or default_tracking_uri(runs), study.name)
@@ -101,9 +103,11 @@ def verdict_words(judgements: Judgements) -> str:
     return "; ".join(f"{one.target}: {WORDS[one.word]}" for one in judgements.each)
 
 
-def _judge(folders: Sequence[Path], data: Path | None, page: Path) -> Judgements:
-    judgements = verdict(folders)
-    write_report(report(ReportRequest(tuple(folders), data=data)), page, None)
+def _judge(
+    folders: Sequence[Path], data: Path | None, page: Path, target: str | Path | None = None
+) -> Judgements:
+    judgements = verdict(folders, target=target)
+    write_report(report(ReportRequest(tuple(folders), target, data)), page, None)
     return judgements
 
 

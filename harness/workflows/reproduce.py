@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.baselines.loading import load_baselines
 from harness.baselines.schema import Target
 from harness.verdict.judgement import Judgement
 from harness.workflows.judging import Judged, judge_study
@@ -47,12 +48,13 @@ class Reproduction:
         return self.judged.text(runs)
 
 
-def reproduce(request: RunRequest, target: Target, say: Say) -> Reproduction:
+def reproduce(request: RunRequest, target: Target, named: str, say: Say) -> Reproduction:
     """Train every seed and judge the study against every target that speaks about it.
 
     Args:
         request: What to run.
         target: Whose answer decides the exit code.
+        named: How `load_target` finds it; where it is not registered it alone is judged.
         say: Messages for a person.
 
     Raises:
@@ -68,5 +70,6 @@ def reproduce(request: RunRequest, target: Target, say: Say) -> Reproduction:
         request.tracking_uri,
         say,
         tracking=request.tracking,
+        target=None if target.name in load_baselines().target_files else named,
     )
     return Reproduction(report, judged, target)

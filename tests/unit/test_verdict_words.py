@@ -337,6 +337,10 @@ def test_the_command_prints_text_or_one_document(tmp_path: Path) -> None:
 def test_targets_speak_of_what_the_recipes_measure() -> None:
     targets = {target.name: target for target in load_baselines().targets}
     for target in targets.values():
-        assert target.protocol == find_recipe(target.recipe).protocols()["ten_crop"]
+        recipe = find_recipe(target.recipe)
+        assert target.protocol == recipe.protocols()[target.protocol.name]
+        assert target.selection == recipe.selection
+        if target.selection == "best_epoch":
+            assert target.protocol == recipe.epoch_protocol
     assert load_target("target").protocol == ten_crop()
     assert load_target("target").protocol.differences(center_crop()) == ("crops", "mirror")
