@@ -120,13 +120,13 @@ def _target_file(which: str) -> Path:
     registered = load_baselines().target_files
     by_file = {file.stem: file for file in registered.values()}
     found = registered.get(which) or by_file.get(which)
-    if found is None and Path(which).suffix == ".toml":
+    if found is None and (Path(which).suffix == ".toml" or Path(which).is_file()):
         return Path(which)
     if found is None:
         near = difflib.get_close_matches(which, registered, n=3, cutoff=0.3)
         raise BaselineError(
             f"there is no target named {which!r}",
-            expected=f"one of {', '.join(registered)}, or a file ending in .toml",
+            expected=f"one of {', '.join(registered)}, or a TOML file",
             remedy=f"did you mean {' or '.join(near)}?" if near else "see `harness list targets`",
         )
     return found
