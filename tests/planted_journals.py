@@ -2,11 +2,13 @@
 
 import shutil
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from harness.baselines import load_target
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
@@ -42,6 +44,15 @@ DIGITS = DataIdentity(
     classes=tuple("0123456789"),
     class_order="folder",
 )
+FASHION = DataIdentity(
+    name="Fashion-MNIST",
+    kind="fashion_mnist",
+    root_digest="f" * 64,
+    train_images=60_000,
+    val_images=10_000,
+    classes=tuple("0123456789"),
+    class_order="folder",
+)
 NUMERICS = EffectiveNumerics(
     op_determinism=True,
     xla=False,
@@ -58,13 +69,19 @@ NUMERICS = EffectiveNumerics(
 
 @dataclass(frozen=True)
 class Planted:
-    """A run to plant; `correct` counts right images of the last step, by protocol name."""
+    """A run to plant.
+
+    `correct` counts right images of the last step, by protocol name; `by_epoch` those
+    under the epochs' protocol after each epoch before the last, None where none was made.
+    """
 
     seed: int
     recipe: Recipe = field(default_factory=lambda: find_recipe("apm5-resnet50"))
     data: DataIdentity = IMAGENET
     correct: dict[str, int] = field(default_factory=dict)
     protocols: tuple[Protocol, ...] = ()
+    by_epoch: tuple[int | None, ...] = ()
+    steps_per_epoch: int = 100
     steps: int = 300
     steps_total: int = 300
     status: Literal["completed", "diverged", "stopped"] | None = "completed"
@@ -96,11 +113,16 @@ def plant(folder: Path, run: Planted) -> Path:
 def events(run: Planted) -> list[AnyEvent]:
     """The journal of a planted run."""
     out: list[AnyEvent] = [started(run)]
-    out += [window(run, first) for first in range(0, run.steps, 100)]
+    for epoch, first in enumerate(range(0, run.steps, min(100, run.steps_per_epoch))):
+        out.append(window(run, first))
+        if epoch < len(run.by_epoch) and run.by_epoch[epoch] is not None:
+            out.append(epoch_evaluation(run, epoch))
     if run.status == "completed":
-        for protocol in run.protocols or run.recipe.final_protocols:
-            if protocol.name in run.correct:
-                out.append(evaluation(run, protocol))
+        out += [
+            evaluation(run, protocol)
+            for protocol in run.protocols or run.recipe.final_protocols
+            if protocol.name in run.correct
+        ]
     if run.status is not None:
         out.append(
             RunFinished(
@@ -126,7 +148,7 @@ def started(run: Planted) -> RunStarted:
         numerics=run.numerics,
         numerics_digest=run.numerics.digest,
         data=run.data,
-        steps_per_epoch=100,
+        steps_per_epoch=run.steps_per_epoch,
         steps_total=run.steps_total,
         harness_version="0.1.0",
         git_commit="c" * 40,
@@ -144,7 +166,7 @@ def mark(run: Planted, step: int) -> str:
 
 def window(run: Planted, first: int) -> Steps:
     """Up to 100 steps with a falling loss whose noise is the seed's own."""
-    step = np.arange(first, min(first + 100, run.steps))
+    step = np.arange(first, min(first + min(100, run.steps_per_epoch), run.steps))
     noise = np.random.default_rng((run.seed, first)).standard_normal(len(step))
     classes = len(run.data.classes)
     loss = np.log(classes) * np.exp(-step / 120) + 0.5 + 0.02 * noise + run.loss_shift
@@ -170,7 +192,7 @@ def evaluation(run: Planted, protocol: Protocol) -> Evaluation:
     return Evaluation(
         time_s=EPOCH_S + 8,
         step=run.steps,
-        epoch=run.steps / 100,
+        epoch=run.steps / run.steps_per_epoch,
         final=True,
         protocol=protocol,
         protocol_digest=protocol.digest,
@@ -185,6 +207,16 @@ def evaluation(run: Planted, protocol: Protocol) -> Evaluation:
     )
 
 
+def epoch_evaluation(run: Planted, epoch: int) -> Evaluation:
+    """The evaluation after an epoch, counted from 0, that is not the last."""
+    protocol, correct = run.recipe.epoch_protocol, run.by_epoch[epoch]
+    assert correct is not None
+    last = evaluation(replace(run, correct={protocol.name: correct}), protocol)
+    step = (epoch + 1) * run.steps_per_epoch
+    done = {"step": step, "epoch": float(epoch + 1), "final": False}
+    return last.model_copy(update={"time_s": EPOCH_S + step, **done})
+
+
 def imagenet_runs(*top1_percent: float) -> list[Planted]:
     """Completed runs of the target's recipe, seeds from 1, with these ten-crop accuracies."""
     return [
@@ -193,12 +225,50 @@ def imagenet_runs(*top1_percent: float) -> list[Planted]:
     ]
 
 
+FASHION_COUNTS = ((9310, 9515, 9480, 9500), (9290, 9490, 9523, 9511), (9300, 9488, 9529, 9504))
+"""Right images of 10,000 after each of four epochs: the best have 95.22 % on average."""
+
+
 def smoke_runs(*correct: int) -> list[Planted]:
     """Completed runs of the smoke on the digits, seeds from 1, with these right images of 355."""
     smoke = find_recipe("smoke")
     return [
         Planted(seed, recipe=smoke, data=DIGITS, correct={"ten_crop": right, "center_crop": right})
         for seed, right in enumerate(correct, start=1)
+    ]
+
+
+@cache
+def fashion_recipe() -> Recipe:
+    """The contested recipe's name, network and evaluation, on the smoke's training."""
+    smoke = find_recipe("smoke")
+    whole = load_target("zhong2020-fashion-resnet20").protocol
+    return smoke.model_copy(
+        update={
+            "name": "zhong2020-fashion-resnet20",
+            "model": smoke.model.model_copy(update={"name": "he2015-cifar-resnet20-b"}),
+            "selection": "best_epoch",
+            "epoch_protocol": whole,
+            "final_protocols": (whole,),
+        }
+    )
+
+
+def fashion_runs(*counts: tuple[int | None, ...]) -> list[Planted]:
+    """Completed runs of the contested recipe, seeds from 1: right images after each epoch."""
+    recipe = fashion_recipe()
+    return [
+        Planted(
+            seed,
+            recipe=recipe,
+            data=FASHION,
+            correct={recipe.epoch_protocol.name: last or 0},
+            by_epoch=tuple(epochs),
+            steps_per_epoch=10,
+            steps=10 * (len(epochs) + 1),
+            steps_total=10 * (len(epochs) + 1),
+        )
+        for seed, (*epochs, last) in enumerate(counts, start=1)
     ]
 
 
@@ -216,7 +286,10 @@ WORD_OF_EXAMPLE = {
     "smoke-reached": "reproduced",
     "smoke-missed": "not_reproduced",
     "smoke-on-other-data": "no_target",
+    "as-the-independent-reproduction": "not_reproduced",
+    "an-epoch-was-not-evaluated": "inconclusive",
 }
+"""The worst answer where several targets speak about a study."""
 
 
 def examples() -> dict[str, list[Planted]]:
@@ -238,8 +311,12 @@ def examples() -> dict[str, list[Planted]]:
         "smoke-on-other-data": [replace(run, data=fruit) for run in smoke_runs(300, 310)],
     }
     return {
-        name: [replace(run, steps=20, steps_total=20) for run in runs]
-        for name, runs in studies.items()
+        **{
+            name: [replace(run, steps=20, steps_total=20) for run in runs]
+            for name, runs in studies.items()
+        },
+        "as-the-independent-reproduction": fashion_runs(*FASHION_COUNTS),
+        "an-epoch-was-not-evaluated": fashion_runs(*FASHION_COUNTS[:2], (9300, None, 9529, 9500)),
     }
 
 

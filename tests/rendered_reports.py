@@ -41,8 +41,8 @@ def studies() -> list[Path]:
 
 def render(study: Path) -> Rendered:
     runs = find_runs(sorted((study / "runs").glob("*")))
-    judgement, why_not = judge_with(runs)
-    text = judgement.model_dump_json(indent=2) if judgement else why_not
+    judgements, why_not = judge_with(runs)
+    text = judgements.json() if judgements else why_not
     content = report(ReportRequest(runs, thumbnails=study / THUMBNAILS))
     return Rendered(html(content), markdown(content), text + "\n")
 

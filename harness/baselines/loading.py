@@ -1,7 +1,9 @@
 """Find, read and validate `baselines/*.toml`."""
 
+import difflib
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,16 @@ _BY_KIND: dict[str, type[Target | BaselineFile]] = {
 
 @dataclass(frozen=True)
 class Baselines:
-    """Everything published that a run can be held against, in the order of the files."""
+    """Everything published that a run can be held against, in the order of the files.
+
+    `target_files` has the file of each target by the target's name.
+    """
 
     targets: tuple[Target, ...]
     accuracy: tuple[AccuracyRow, ...]
     throughput: tuple[ThroughputRow, ...]
     convergence: tuple[ConvergenceRow, ...]
+    target_files: Mapping[str, Path]
 
     def accuracy_rows(
         self, *, protocol: str | None = None, model: str | None = None
@@ -71,24 +77,34 @@ def load_baselines(folder: Path | None = None) -> Baselines:
             remedy="install the project again, or run from a complete checkout",
         )
     contents = [_read(file) for file in files]
+    targets = {
+        file: content
+        for file, content in zip(files, contents, strict=True)
+        if not isinstance(content, BaselineFile)
+    }
     rows = [content for content in contents if isinstance(content, BaselineFile)]
     baselines = Baselines(
-        targets=tuple(c for c in contents if not isinstance(c, BaselineFile)),
+        targets=tuple(targets.values()),
         accuracy=tuple(row for content in rows for row in content.accuracy),
         throughput=tuple(row for content in rows for row in content.throughput),
         convergence=tuple(row for content in rows for row in content.convergence),
+        target_files={target.name: file for file, target in targets.items()},
     )
     _refuse_doubles(baselines, folder)
     return baselines
 
 
 def load_target(which: str | Path) -> Target:
-    """Read one target: a file by its path, or a registered one by the file's name, as `smoke`.
+    """Read one target.
+
+    Args:
+        which: A file by its path; or, as text, a registered target's name, its file's
+            name such as `smoke`, or else a path.
 
     Raises:
         BaselineError: it cannot be read, is wrong, or is no target.
     """
-    path = which if isinstance(which, Path) else baselines_folder() / f"{which}.toml"
+    path = which if isinstance(which, Path) else _target_file(which)
     content = _read(path)
     if isinstance(content, BaselineFile):
         raise BaselineError(
@@ -98,6 +114,22 @@ def load_target(which: str | Path) -> Target:
             remedy="name a file like baselines/target.toml",
         )
     return content
+
+
+def _target_file(which: str) -> Path:
+    registered = load_baselines().target_files
+    by_file = {file.stem: file for file in registered.values()}
+    found = registered.get(which) or by_file.get(which)
+    if found is None and (Path(which).suffix == ".toml" or Path(which).is_file()):
+        return Path(which)
+    if found is None:
+        near = difflib.get_close_matches(which, registered, n=3, cutoff=0.3)
+        raise BaselineError(
+            f"there is no target named {which!r}",
+            expected=f"one of {', '.join(registered)}, or a TOML file",
+            remedy=f"did you mean {' or '.join(near)}?" if near else "see `harness list targets`",
+        )
+    return found
 
 
 def _read(path: Path) -> Target | BaselineFile:

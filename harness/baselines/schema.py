@@ -1,10 +1,12 @@
 """What a baseline or target file may say. Accuracies are fractions in [0, 1]."""
 
+from math import sqrt
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from harness.recipes.protocol import Crops, Normalisation, Protocol
+from harness.recipes.recipe import Selection
 from harness.recipes.values import Frozen
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
@@ -71,6 +73,18 @@ class PublishedProtocol(Frozen):
         return getattr(self, name) is not None
 
 
+Divisor = Literal["n", "n-1", "unstated"]
+"""What a published standard deviation divides the sum of squares by."""
+
+
+def sample_deviation(value: float, n: int, divisor: Divisor) -> float:
+    """A published standard deviation of n runs as that of a sample (divisor n - 1).
+
+    Of an unstated divisor the wider reading is taken: n.
+    """
+    return value if divisor == "n-1" else value * sqrt(n / (n - 1))
+
+
 class Spread(Frozen):
     """How far published runs lay apart; `low` and `high` are their extremes.
 
@@ -80,6 +94,7 @@ class Spread(Frozen):
 
     value: float = Field(gt=0, lt=1)
     kind: Literal["standard_deviation"]
+    divisor: Divisor = "n-1"
     low: Accuracy | None = None
     high: Accuracy | None = None
 
@@ -90,7 +105,11 @@ class AccuracyRow(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     model: Words = Field(description="as the source names it")
     network: Network
+    data: Words = Field(default="imagenet", description="kind of data, as a run's identity has it")
     protocol: PublishedProtocol
+    selection: Selection | None = Field(
+        default=None, description="which epoch's accuracy it is; None where not stated"
+    )
     top1: Accuracy
     top5: Accuracy | None = None
     measured: bool = Field(default=True, description="false: a goal that a rule sets")
@@ -167,10 +186,19 @@ class DataBinding(Frozen):
 
 
 class TargetSpread(Frozen):
-    """The seed-to-seed spread assumed for the target's runs, with its origin."""
+    """The seed-to-seed spread taken for one of the target's runs, with its origin."""
 
     standard_deviation: float = Field(gt=0, lt=1)
     df: int = Field(ge=1)
+    origin: Words
+    assumption: Words
+
+
+class StatedSpread(Frozen):
+    """The spread that the source itself states for the target's runs, as it prints it."""
+
+    published: float = Field(gt=0, lt=1)
+    divisor: Divisor
     origin: Words
     assumption: Words
 
@@ -192,6 +220,7 @@ class PublishedTarget(Frozen):
     recipe: Words
     data: DataBinding
     protocol: Protocol
+    selection: Selection = "last"
     top1: Accuracy
     n: int = Field(ge=1)
     alpha: float = Field(gt=0, lt=0.5)
@@ -199,11 +228,26 @@ class PublishedTarget(Frozen):
     min_seeds: int = Field(ge=2)
     declared_seeds: tuple[int, ...] = Field(min_length=1)
     reasons: PublishedReasons
-    spread: TargetSpread
+    spread: TargetSpread | StatedSpread
     source: Source
+
+    @property
+    def run_spread(self) -> TargetSpread:
+        """The spread of one published run: the stated one with n - 1 degrees of freedom, if any."""
+        spread = self.spread
+        if isinstance(spread, TargetSpread):
+            return spread
+        return TargetSpread(
+            standard_deviation=sample_deviation(spread.published, self.n, spread.divisor),
+            df=self.n - 1,
+            origin=spread.origin,
+            assumption=spread.assumption,
+        )
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> "PublishedTarget":
+        if isinstance(self.spread, StatedSpread) and self.n == 1:
+            raise ValueError("a stated spread with n = 1: one run has none")
         _check_seeds(self.declared_seeds)
         if len(self.declared_seeds) < self.min_seeds:
             raise ValueError(
@@ -228,6 +272,7 @@ class ThresholdTarget(Frozen):
     recipe: Words
     data: DataBinding
     protocol: Protocol
+    selection: Selection = "last"
     threshold: Accuracy
     confidence: float = Field(gt=0, lt=1, description="of the printed binomial bound")
     declared_seeds: tuple[int, ...] = Field(min_length=1)

@@ -9,9 +9,11 @@ import click
 
 from harness.cli.options import json_option, runs_option
 
+WHAT = ("recipes", "models", "targets", "baselines", "protocols", "runs")
+
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["recipes", "models", "baselines", "protocols", "runs"]))
+@click.argument("what", type=click.Choice(WHAT))
 @click.option(
     "--classes", type=click.IntRange(min=2), default=1_000, show_default=True,
     help="Number of classes that the models' parameters are counted for.",
@@ -20,7 +22,7 @@ from harness.cli.options import json_option, runs_option
 @runs_option
 @json_option
 def command(what: str, classes: int, protocol: str | None, runs: Path, as_json: bool) -> None:
-    """Print what there is: recipes, models, baselines, protocols or runs."""
+    """Print what there is: recipes, models, targets, baselines, protocols or runs."""
     from harness.workflows.listing import (
         Listing,
         list_baselines,
@@ -28,11 +30,13 @@ def command(what: str, classes: int, protocol: str | None, runs: Path, as_json: 
         list_protocols,
         list_recipes,
         list_runs,
+        list_targets,
     )
 
     tables: dict[str, Callable[[], Listing]] = {
         "recipes": list_recipes,
         "models": partial(list_models, classes),
+        "targets": list_targets,
         "baselines": partial(list_baselines, protocol),
         "protocols": list_protocols,
         "runs": partial(list_runs, runs),

@@ -37,6 +37,12 @@ tracking_option = click.option(
     envvar="MLFLOW_TRACKING_URI",
     help="MLflow tracking server or database. Default: SQLite in the runs folder.",
 )
+target_option = click.option(
+    "--target",
+    metavar="NAME|FILE",
+    help="One target, by name (`harness list targets`) or as a TOML file. Default: every one in "
+    "baselines/ that speaks about these runs.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )

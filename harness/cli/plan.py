@@ -24,6 +24,11 @@ from harness.cli.options import json_option
 @click.option(
     "--train-images", type=click.IntRange(min=1), help="Default: those of the recipe's target."
 )
+@click.option(
+    "--target",
+    metavar="NAME|FILE",
+    help="One target, by name or as a TOML file. Default: every one of the recipe.",
+)
 @json_option
 def command(
     recipe: str,
@@ -31,9 +36,15 @@ def command(
     images_per_s: float | None,
     measured: Path | None,
     train_images: int | None,
+    target: str | None,
     as_json: bool,
 ) -> None:
-    """Say what a study of RECIPE could answer, and its hours, before it is run."""
+    """Say what a study of RECIPE could answer, and its hours, before it is run.
+
+    With several targets each has its table; --json then prints a list.
+    """
+    import json
+
     from harness.verdict.planning import plan_text
     from harness.workflows.plan import plan
 
@@ -43,5 +54,8 @@ def command(
         images_per_s=images_per_s,
         measured=measured,
         train_images=train_images,
+        target=target,
     )
-    click.echo(found.model_dump_json(indent=2) if as_json else plan_text(found))
+    documents = [one.model_dump(mode="json") for one in found]
+    document = documents[0] if len(documents) == 1 else documents
+    click.echo(json.dumps(document, indent=2) if as_json else plan_text(found))

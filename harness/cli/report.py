@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import target_option
+
 
 @click.command("report")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -16,11 +18,7 @@ import click
 @click.option(
     "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown to write as well."
 )
-@click.option(
-    "--target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A target file. Default: the one in baselines/ that speaks about these runs.",
-)
+@target_option
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -35,7 +33,7 @@ def command(
     runs: tuple[Path, ...],
     out: Path,
     markdown: Path | None,
-    target: Path | None,
+    target: str | None,
     data: Path | None,
     contact_sheet: Path | None,
 ) -> None:
@@ -49,5 +47,6 @@ def command(
 
     content = report(ReportRequest(runs, target, data, contact_sheet))
     write_report(content, out, markdown)
-    click.echo(f"{content.word or 'not judged'}: {content.sentence}", err=True)
+    for one in content.headlines:
+        click.echo(f"{one.word or 'not judged'}: {one.sentence}", err=True)
     click.echo(str(out))

@@ -1,61 +1,62 @@
 """`harness reproduce`."""
 
+import os
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from harness.cli.options import declared_seed_option, max_hours_option, runs_option, tracking_option
+from harness.cli.options import declared_seed_option
+from harness.cli.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 
 
 @click.command("reproduce")
-@runs_option
-@declared_seed_option
+@click.argument("target", required=False, metavar="[TARGET]")
 @click.option(
+    "--data",
     "--imagenet",
-    envvar="IMAGENET_DIR",
+    "data",
     type=click.Path(path_type=Path),
-    help="ImageNet: a folder made by `harness prepare`, or train/ and val/. Default: IMAGENET_DIR.",
+    help="The target's data: a folder made by `harness prepare`, one with train/ and val/, or the "
+    "files as they are published, which are prepared first. Default: the folder that IMAGENET_DIR "
+    "or FASHION_MNIST_DIR names, or where the system's package puts it.",
 )
-@max_hours_option
-@tracking_option
-def command(
-    runs: Path,
-    seeds: tuple[int, ...],
-    imagenet: Path | None,
-    max_hours: float,
-    tracking_uri: str | None,
-) -> None:
-    """Reproduce the published 77.72 % of ResNet-50 (ten crops) and judge the result.
+@declared_seed_option
+@run_options
+def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **options: Any) -> None:
+    """Reproduce a published result and judge it.
 
-    The seeds default to those declared in baselines/target.toml; without all
-    of them the answer is inconclusive. Exit codes: 0 reproduced or exceeds,
-    1 not reproduced, 2 wrong input or a machine that cannot do it in time,
-    3 inconclusive, 4 diverged, 75 interrupted (give the same command again).
+    TARGET is a name of `harness list targets`, or a TOML file; without one it is
+    apm5-resnet50-ten-crop, the 77.72 % of ResNet-50 on ImageNet. The seeds
+    default to those that the target declares; without all of them the answer is
+    inconclusive. It can be stopped at any time: the same command goes on. Exit
+    codes: 0 reproduced or exceeds, or stopped by --steps; 1 not reproduced; 2
+    wrong input or a machine that cannot do it in time; 3 inconclusive; 4
+    diverged; 75 interrupted (give the same command again). Other targets of the
+    recipe are judged too; the named one decides the code.
     """
-    from harness.workflows.judging import judge_study
-    from harness.workflows.reproduce import check_imagenet, target
+    from harness.baselines.loading import load_target
+    from harness.workflows.reproduce import DEFAULT_TARGET, reproduce
+    from harness.workflows.reproduction_data import reproduction_data
     from harness.workflows.request import RunRequest
-    from harness.workflows.run import run
-
-    aim = target()
-    request = RunRequest(
-        recipe=find_recipe(aim.recipe),
-        settings=(),
-        data=check_imagenet(imagenet),
-        seeds=seeds or aim.declared_seeds,
-        runs=runs,
-        max_hours=max_hours,
-        tracking_uri=tracking_uri,
-        command=("harness", *sys.argv[1:]),
-        imagenet_only=True,
-    )
 
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    report = run(request, say)
-    judged = judge_study(report.study, runs, request.data, tracking_uri, say)
-    click.echo(judged.text(runs))
-    raise SystemExit(judged.judgement.exit_code)
+    named = target or DEFAULT_TARGET
+    aim = load_target(named)
+    request = RunRequest(
+        recipe=find_recipe(aim.recipe),
+        settings=(),
+        data=reproduction_data(aim, data, options["runs"], os.environ, say),
+        seeds=seeds or aim.declared_seeds,
+        command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
+        imagenet_only=aim.data.kind == "imagenet",
+        **request_fields(options),
+    )
+    done = reproduce(request, aim, named, say)
+    click.echo(done.text(request.runs))
+    raise SystemExit(done.exit_code)

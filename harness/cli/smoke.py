@@ -25,14 +25,14 @@ def command(
     Exit codes as for `harness verdict`; 1 also when the repetition differs in
     a single bit.
     """
-    from harness.baselines.loading import baselines_folder, load_target
+    from harness.baselines.loading import load_target
     from harness.workflows.smoke import smoke
 
     # A study holds the runs of one data set.
     runs = runs / "imagenet-smoke" if imagenet else runs
-    chosen = seeds or load_target(baselines_folder() / "smoke.toml").declared_seeds
+    chosen = seeds or load_target("smoke").declared_seeds
     result = smoke(
         runs, chosen, imagenet, tracking_uri, say=lambda text: click.echo(text, err=True)
     )
     click.echo(result.text(runs))
-    raise SystemExit(result.judged.judgement.exit_code)
+    raise SystemExit(result.judged.judgements.exit_code)

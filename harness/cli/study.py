@@ -93,6 +93,6 @@ def command(
     if report.exit_code or steps:
         click.echo(json.dumps(report.document(), indent=2) if as_json else str(report.folder))
         raise SystemExit(report.exit_code)
-    judgement = verdict([report.folder])
-    click.echo(judgement.model_dump_json(indent=2) if as_json else judgement_text(judgement))
-    raise SystemExit(judgement.exit_code)
+    judgements = verdict([report.folder])
+    click.echo(judgements.json() if as_json else judgement_text(judgements))
+    raise SystemExit(judgements.exit_code)

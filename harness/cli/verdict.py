@@ -4,17 +4,13 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import json_option, target_option
 from harness.errors import UsageError
 
 
 @click.command("verdict")
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A target file. Default: the one in baselines/ that speaks about these runs.",
-)
+@target_option
 @click.option(
     "--baseline",
     help="For a folder of `harness evaluate`: the published row to hold it against, by name.",
@@ -42,7 +38,7 @@ from harness.errors import UsageError
 @json_option
 def command(
     paths: tuple[Path, ...],
-    target: Path | None,
+    target: str | None,
     baseline: str | None,
     draw: Path | None,
     throughput: bool,
@@ -50,14 +46,16 @@ def command(
     mlperf: bool,
     as_json: bool,
 ) -> None:
-    """Say whether RUN... reproduced their target.
+    """Say whether RUN... reproduced each target that speaks about them.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
     every run in it; with --baseline, a folder that `harness evaluate` wrote.
     Exit codes: 0 reproduced, exceeds, or no target for this data; 1 not
     reproduced; 2 wrong input, such as a --target about other runs; 3
-    inconclusive. With --throughput: 1 slower than an earlier run, 3 cannot
-    tell. With --mlperf: 1 when either reading of the rule fails.
+    inconclusive. Of several targets the worst answer decides, 1 before 3
+    before 0; --target NAME asks about one alone. With --throughput: 1 slower
+    than an earlier run, 3 cannot tell. With --mlperf: 1 when either reading of
+    the rule fails.
     """
     modes = (throughput, mlperf, baseline is not None, target is not None)
     alone = throughput or baseline is not None
@@ -76,13 +74,12 @@ def command(
     raise SystemExit(code)
 
 
-def _accuracy(paths: tuple[Path, ...], target: Path | None) -> tuple[str, str, int]:
+def _accuracy(paths: tuple[Path, ...], target: str | None) -> tuple[str, str, int]:
     from harness.verdict.text import judgement_text
     from harness.workflows.verdict import verdict
 
-    judgement = verdict(paths, target=target)
-    document = judgement.model_dump_json(indent=2)
-    return judgement_text(judgement), document, judgement.exit_code
+    judgements = verdict(paths, target=target)
+    return judgement_text(judgements), judgements.json(), judgements.exit_code
 
 
 def _throughput(run: Path, earlier: tuple[Path, ...]) -> tuple[str, str, int]:
@@ -110,7 +107,7 @@ def _convergence(paths: tuple[Path, ...]) -> tuple[str, str, int]:
 def _options_clash() -> UsageError:
     return UsageError(
         "the options do not go together",
-        expected="RUN... [--target FILE], or RUN --throughput [--earlier RUN], "
+        expected="RUN... [--target NAME], or RUN --throughput [--earlier RUN], "
         "or RUN... --mlperf, or FOLDER --baseline NAME [--draw FILE]",
         remedy="see `harness verdict --help`",
     )

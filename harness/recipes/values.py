@@ -42,16 +42,30 @@ class Identified(Frozen):
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> Any:
         document = handler(self)
-        if info.context != _IDENTITY:
-            return document
-        for name, field in type(self).model_fields.items():
-            if field.json_schema_extra == ADDED_LATER and getattr(self, name) == field.default:
-                document.pop(name, None)
-        return document
+        return document if info.context != _IDENTITY else _without_defaults(self, document)
 
     def identity(self, *, exclude: set[str] | None = None) -> Any:
         """JSON-like data that decides the digest, `exclude` left out at the top level."""
         return self.model_dump(mode="json", exclude=exclude, context=_IDENTITY)
+
+
+class Extended(Frozen):
+    """A document whose form outlives new fields.
+
+    A field marked `ADDED_LATER` is written only where it differs from its default, so
+    that what could be said before is written as it was then.
+    """
+
+    @model_serializer(mode="wrap")
+    def _later_fields_where_they_matter(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return _without_defaults(self, handler(self))
+
+
+def _without_defaults(value: Frozen, document: Any) -> Any:
+    for name, field in type(value).model_fields.items():
+        if field.json_schema_extra == ADDED_LATER and getattr(value, name) == field.default:
+            document.pop(name, None)
+    return document
 
 
 def canonical_json(value: Any) -> str:

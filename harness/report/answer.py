@@ -1,21 +1,25 @@
-"""A judgement as the opening of a report: one sentence, its reasons, its numbers, its picture."""
+"""Judgements as the opening of a report: a sentence, its reasons, its numbers, its picture."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
-from harness.report.content import Drawing, Section, Table
+from harness.report.content import Drawing, Headline, Section, Table
 from harness.report.drawing import INK, MUTED, SERIES, Size, axes, draw
 from harness.report.wording import MISSING, amount, count, listed, number, percent, plural, points
 from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,
     Bounds,
+    Choosing,
     Judgement,
+    Judgements,
     PublishedNumbers,
     SeedResult,
     ThresholdNumbers,
 )
+from harness.verdict.selection import SELECTION_WORDS
 
 ROWS_DRAWN = 20
 
@@ -31,20 +35,24 @@ class Difference:
     decides: bool
 
 
-def word_of(judgement: Judgement) -> str:
-    """The answer in words, such as `not reproduced`."""
-    return WORDS[judgement.word]
+def headlines(judgements: Judgements) -> tuple[Headline, ...]:
+    """Each answer with its evidence in one sentence; of several targets each is named."""
+    several = len(judgements.each) > 1
+    return tuple(
+        Headline(WORDS[one.word], _sentence(one, several=several), one.reasons)
+        for one in judgements.each
+    )
 
 
-def sentence_of(judgement: Judgement) -> str:
-    """The answer and its evidence in one sentence."""
+def _sentence(judgement: Judgement, *, several: bool) -> str:
     runs = plural(len(judgement.seeds), "run")
     subject = f"{runs} of {judgement.recipe} on {judgement.data}"
+    subject += f" against {judgement.target}" if several else ""
     numbers = judgement.numbers
     if isinstance(numbers, PublishedNumbers):
         interval = numbers.equivalence_interval
         return (
-            f"{subject}: mean top-1 {percent(numbers.mean)} ({judgement.protocol}) against the "
+            f"{subject}: mean top-1 {percent(numbers.mean)} ({_what(judgement)}) against the "
             f"published {percent(numbers.published)}, difference {points(numbers.difference)}, "
             f"{100 * interval.confidence:g} % interval {_span(interval)}, margin "
             f"{amount(numbers.margin)}."
@@ -52,7 +60,7 @@ def sentence_of(judgement: Judgement) -> str:
     if isinstance(numbers, ThresholdNumbers):
         return (
             f"{subject}: the lowest seed has top-1 {percent(numbers.lowest)} "
-            f"({judgement.protocol}), the threshold is {percent(numbers.threshold)}."
+            f"({_what(judgement)}), the threshold is {percent(numbers.threshold)}."
         )
     reached = [s.top1_accuracy for s in judgement.seeds if s.top1_accuracy is not None]
     if not reached:
@@ -63,14 +71,42 @@ def sentence_of(judgement: Judgement) -> str:
     return f"{subject}: top-1 {listed([percent(value) for value in reached])}{rest}."
 
 
-def evidence(judgement: Judgement) -> Section:
-    """The runs that were judged and what was computed from them."""
+def _what(judgement: Judgement) -> str:
+    """Protocol that the accuracies are of and, where an epoch was chosen, what that did."""
+    choosing = judgement.choosing
+    if choosing is None:
+        return str(judgement.protocol)
+    return (
+        f"{judgement.protocol}, best of {plural(choosing.evaluations, 'epoch')}; the last epoch's "
+        f"is {percent(choosing.last_mean)}"
+    )
+
+
+def evidence(judgements: Judgements) -> list[Section]:
+    """For each target the runs that were judged and what was computed from them."""
+    first, *others = judgements.each
+    if not others:
+        return [_evidence(first)]
+    return [
+        replace(
+            _evidence(one),
+            name="evidence" if i == 1 else f"evidence-{i}",
+            title=f"Evidence: {one.target}",
+        )
+        for i, one in enumerate(judgements.each, start=1)
+    ]
+
+
+def _evidence(judgement: Judgement) -> Section:
     tables = [_seeds(judgement)]
     if isinstance(judgement.numbers, PublishedNumbers):
         tables.append(_published(judgement.numbers))
     if isinstance(judgement.numbers, ThresholdNumbers):
         tables.append(_threshold(judgement.numbers))
     paragraphs = [f"Target: {judgement.target}: {judgement.target_text}."] * bool(judgement.target)
+    paragraphs += [_flattery(judgement.choosing)] if judgement.choosing else []
+    if isinstance(judgement.numbers, PublishedNumbers) and judgement.numbers.stated_spread:
+        paragraphs.append(f"The published runs' spread: {judgement.numbers.stated_spread}.")
     paragraphs += [f"Note: {warning}." for warning in judgement.warnings]
     if judgement.left_out:
         names = listed(["/".join(path.split("/")[-2:]) for path in judgement.left_out])
@@ -78,20 +114,25 @@ def evidence(judgement: Judgement) -> Section:
     return Section("evidence", "Evidence", tuple(paragraphs), tables=tuple(tables))
 
 
-def differences(judgement: Judgement) -> Section:
-    """Target and other published accuracies as a forest plot of differences with intervals."""
-    rows = _differences(judgement)
+def _flattery(choosing: Choosing) -> str:
+    """What choosing the epoch did; in one sentence, that it flatters."""
+    return (
+        "Choosing the epoch on the test set flatters: the best of "
+        f"{count(choosing.evaluations)} evaluations has a mean top-1 of "
+        f"{percent(choosing.mean)} over {plural(choosing.runs, 'run')}, the last epoch one of "
+        f"{percent(choosing.last_mean)}, so choosing raised it by {amount(choosing.raised)}."
+    )
+
+
+def differences(judgements: Judgements) -> Section:
+    """Targets and other published accuracies as a forest plot of differences with intervals."""
+    rows = [row for one in judgements.each for row in _decisive(one)]
+    deciding = "only the filled row decides" if len(rows) <= 1 else "each filled row decides alone"
+    rows += [row for one in judgements.each for row in _informing(one)]
     title = "Differences from published accuracies"
     if not rows:
-        why = (
-            "The target is a threshold: there is no difference from a published accuracy to show."
-            if isinstance(judgement.numbers, ThresholdNumbers)
-            else "No published accuracy was compared: "
-            + (judgement.reasons[0] if judgement.reasons else "nothing shares the protocol")
-            + "."
-        )
-        return Section("differences", title, (why,))
-    paragraphs = ["Ours minus published, in percentage points; only the filled row decides."]
+        return Section("differences", title, (_no_differences(judgements.each[0]),))
+    paragraphs = [f"Ours minus published, in percentage points; {deciding}."]
     if len(rows) > ROWS_DRAWN:
         left = len(rows) - ROWS_DRAWN
         paragraphs.append(f"The first {ROWS_DRAWN} are drawn; {left} more are in the table.")
@@ -111,10 +152,20 @@ def differences(judgement: Judgement) -> Section:
         frozenset({1, 2}),
         folded=len(rows) > ROWS_DRAWN,
     )
-    margin = judgement.numbers.margin if isinstance(judgement.numbers, PublishedNumbers) else None
-    drawings = (_forest(rows[:ROWS_DRAWN], margin),)
-    tables = (table, *_sources(judgement.baselines))
-    return Section("differences", title, tuple(paragraphs), drawings, tables)
+    numbers = [one.numbers for one in judgements.each]
+    margins = {one.margin for one in numbers if isinstance(one, PublishedNumbers)}
+    drawings = (_forest(rows[:ROWS_DRAWN], margins.pop() if len(margins) == 1 else None),)
+    baselines = tuple(row for one in judgements.each for row in one.baselines)
+    return Section("differences", title, tuple(paragraphs), drawings, (table, *_sources(baselines)))
+
+
+def _no_differences(judgement: Judgement) -> str:
+    if isinstance(judgement.numbers, ThresholdNumbers):
+        return (
+            "The target is a threshold: there is no difference from a published accuracy to show."
+        )
+    why = judgement.reasons[0] if judgement.reasons else "nothing shares the protocol"
+    return f"No published accuracy was compared: {why}."
 
 
 def _sources(baselines: tuple[BaselineDifference, ...]) -> tuple[Table, ...]:
@@ -137,28 +188,26 @@ def _sources(baselines: tuple[BaselineDifference, ...]) -> tuple[Table, ...]:
     return (Table("The published accuracies", columns, rows, numeric, folded=True),)
 
 
-def _differences(judgement: Judgement) -> list[Difference]:
-    rows = []
+def _decisive(judgement: Judgement) -> Iterator[Difference]:
     numbers = judgement.numbers
     if isinstance(numbers, PublishedNumbers):
         interval = numbers.equivalence_interval
-        rows.append(
-            Difference(
-                f"target: {judgement.target}", numbers.difference, interval.low, interval.high,
-                decides=True,
-            )
+        yield Difference(
+            f"target: {judgement.target}", numbers.difference, interval.low, interval.high,
+            decides=True,
         )  # fmt: skip
-    rows += [
-        Difference(
-            f"{one.name}, {one.model}",
+
+
+def _informing(judgement: Judgement) -> Iterator[Difference]:
+    for one in judgement.baselines:
+        epoch = f", {SELECTION_WORDS[one.selection]}" if one.selection else ""
+        yield Difference(
+            f"{one.name}, {one.model}{epoch}",
             one.difference,
             one.interval.low if one.interval else None,
             one.interval.high if one.interval else None,
             decides=False,
         )
-        for one in judgement.baselines
-    ]
-    return rows
 
 
 def _forest(rows: list[Difference], margin: float | None) -> Drawing:
@@ -200,17 +249,33 @@ def _forest(rows: list[Difference], margin: float | None) -> Drawing:
 
 def _seeds(judgement: Judgement) -> Table:
     with_bound = isinstance(judgement.numbers, ThresholdNumbers)
-    bound = ("exact lower bound of top-1",) if with_bound else ()
+    chosen = judgement.selection != "last"
     columns = (
         *("seed", "declared", "status", "protocol", "images", "correct", "top-1", "top-5"),
-        *bound,
+        *(("epoch", "chosen from", "last epoch", "raised by") if chosen else ()),
+        *(("exact lower bound of top-1",) if with_bound else ()),
     )
-    rows = [_seed_row(seed, with_bound=with_bound) for seed in judgement.seeds]
+    rows = [
+        (
+            *_seed_row(seed),
+            *(_chosen_cells(seed) if chosen else ()),
+            *((percent(seed.lower_bound),) if with_bound else ()),
+        )
+        for seed in judgement.seeds
+    ]
     return Table("The judged runs", columns, tuple(rows), frozenset({0, *range(4, len(columns))}))
 
 
-def _seed_row(seed: SeedResult, *, with_bound: bool) -> tuple[str, ...]:
-    row = (
+def _chosen_cells(seed: SeedResult) -> tuple[str, ...]:
+    best, last = seed.top1_accuracy, seed.last_top1_accuracy
+    if best is None or last is None or seed.epoch is None or seed.chosen_from is None:
+        return (MISSING,) * 4
+    chosen_from = plural(seed.chosen_from, "evaluation")
+    return (f"{seed.epoch:.4g}", chosen_from, percent(last), points(best - last))
+
+
+def _seed_row(seed: SeedResult) -> tuple[str, ...]:
+    return (
         str(seed.seed),
         "yes" if seed.declared else "no",
         seed.status,
@@ -220,7 +285,6 @@ def _seed_row(seed: SeedResult, *, with_bound: bool) -> tuple[str, ...]:
         percent(seed.top1_accuracy),
         percent(seed.top5_accuracy),
     )
-    return (*row, percent(seed.lower_bound)) if with_bound else row
 
 
 def _span(bounds: Bounds) -> str:

@@ -1,4 +1,4 @@
-"""From records of runs and a judgement to a report's content."""
+"""From records of runs and judgements to a report's content."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
 from harness.report import answer, circumstances
 from harness.report.accuracy import Mistakes
-from harness.report.content import Picture, Report, Section
+from harness.report.content import Headline, Picture, Report, Section
 from harness.report.learning import learning
 from harness.report.run_record import RunRecord
 from harness.report.timing import timing
 from harness.report.wording import listed
-from harness.verdict.judgement import Judgement
+from harness.verdict.judgement import Judgements
 
 NO_PICTURES = "No pictures are shown: the data folder was not given (`harness report --data DIR`)."
 NO_CONTACT_SHEET = (
@@ -23,10 +23,10 @@ NO_CONTACT_SHEET = (
 
 @dataclass(frozen=True)
 class Extras:
-    """What may be beside the journals and the judgement.
+    """What may be beside the journals and the judgements.
 
     Attributes:
-        judgement: None when the runs cannot be judged together.
+        judgements: None when the runs cannot be judged together.
         not_judged: Why there is no judgement.
         certificates: Those that were found, by name of run.
         mistakes: Those that prediction files show.
@@ -35,7 +35,7 @@ class Extras:
         no_pictures: Why there are none.
     """
 
-    judgement: Judgement | None = None
+    judgements: Judgements | None = None
     not_judged: str = "no verdict was asked for"
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     mistakes: Mistakes = field(default_factory=Mistakes)
@@ -65,12 +65,10 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         circumstances.repeat(runs),
         circumstances.files(runs),
     ]
-    judgement = extras.judgement
+    headlines = answer.headlines(extras.judgements) if extras.judgements else ()
     return Report(
         title=_title(runs),
-        word=answer.word_of(judgement) if judgement else None,
-        sentence=answer.sentence_of(judgement) if judgement else f"{extras.not_judged}.",
-        reasons=judgement.reasons if judgement else (),
+        headlines=headlines or (Headline(None, f"{extras.not_judged}."),),
         sections=tuple(sections),
     )
 
@@ -82,6 +80,6 @@ def _title(runs: Sequence[RunRecord]) -> str:
 
 
 def _judged(extras: Extras) -> list[Section]:
-    if extras.judgement is None:
+    if extras.judgements is None:
         return []
-    return [answer.evidence(extras.judgement), answer.differences(extras.judgement)]
+    return [*answer.evidence(extras.judgements), answer.differences(extras.judgements)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.report import accuracy as accuracies
 from harness.report import circumstances
-from harness.report.content import Report, Section, Table
+from harness.report.content import Headline, Report, Section, Table
 from harness.report.learning import learning
 from harness.report.run_record import RunRecord
 from harness.report.timing import timing
@@ -48,9 +48,11 @@ def build_comparison(of: Comparable) -> Report:
     names = [run.name for run in of.runs] or ["first", "second"]
     return Report(
         title=f"{names[0]} and {names[1]}: differences",
-        word="compared" if of.paired else "not compared",
-        sentence=_sentence(of.paired) if of.paired else of.why_not,
-        reasons=(of.paired.caveat,) if of.paired else (),
+        headlines=(
+            Headline("compared", _sentence(of.paired), (of.paired.caveat,))
+            if of.paired
+            else Headline("not compared", of.why_not),
+        ),
         sections=tuple(sections),
     )
 

@@ -66,19 +66,30 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Headline:
+    """An answer at the head of a report.
+
+    Attributes:
+        word: The answer in one word, such as `reproduced`; None when nothing was judged.
+        sentence: The answer in one sentence with its evidence.
+        reasons: What it rests on, a sentence each.
+    """
+
+    word: str | None
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """A whole report.
 
     Attributes:
         title: Heading of the page.
-        word: The answer in one word, such as `reproduced`; None when nothing was judged.
-        sentence: The answer in one sentence with its evidence.
-        reasons: What it rests on, a sentence each.
+        headlines: At least one; one for each target where there are several.
         sections: In order.
     """
 
     title: str
-    word: str | None
-    sentence: str
-    reasons: tuple[str, ...]
+    headlines: tuple[Headline, ...]
     sections: tuple[Section, ...] = field(default=())

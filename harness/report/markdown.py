@@ -9,9 +9,10 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
 def markdown(report: Report) -> str:
     """Render a report. The same report gives the same bytes."""
-    lines = [f"# {escaped(report.title)}", ""]
-    lines += [f"**{escaped(report.word or 'not judged')}**: {escaped(report.sentence)}", ""]
-    lines += [f"- {escaped(reason)}" for reason in report.reasons]
+    lines = [f"# {escaped(report.title)}"]
+    for one in report.headlines:
+        lines += ["", f"**{escaped(one.word or 'not judged')}**: {escaped(one.sentence)}", ""]
+        lines += [f"- {escaped(reason)}" for reason in one.reasons]
     for section in report.sections:
         lines += ["", *_section(section)]
     return "\n".join(lines) + "\n"

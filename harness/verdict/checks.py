@@ -13,8 +13,17 @@ import numpy as np
 from harness.baselines.schema import DataBinding, PublishedTarget, Target
 from harness.errors import UsageError
 from harness.recipes.protocol import Protocol
-from harness.record.schema import DataIdentity, Evaluation, Interrupted
+from harness.record.schema import DataIdentity, Interrupted
 from harness.record.summary import RunSummary
+from harness.verdict.selection import SELECTION_WORDS, counted, gaps
+
+IMAGES = {
+    "imagenet": (1_281_167, 50_000),
+    "fashion_mnist": (60_000, 10_000),
+    "cifar10": (50_000, 10_000),
+    "cifar100": (50_000, 10_000),
+}
+"""Training and validation images of the data that published accuracies are about, by kind."""
 
 
 def refuse_mixture(runs: Sequence[RunSummary]) -> None:
@@ -45,19 +54,9 @@ def binding_differences(binding: DataBinding, data: DataIdentity) -> tuple[str, 
     )
 
 
-def full_imagenet(data: DataIdentity) -> bool:
-    """Whether all images of ILSVRC 2012 are there, which published accuracies are about."""
-    return (data.kind, data.train_images, data.val_images) == ("imagenet", 1_281_167, 50_000)
-
-
-def final_evaluation(run: RunSummary, protocol: Protocol) -> Evaluation | None:
-    """The evaluation of the recipe's last step under this protocol; the last one if repeated."""
-    found = [
-        e
-        for e in run.evaluations
-        if e.final and e.step == run.started.steps_total and e.protocol_digest == protocol.digest
-    ]
-    return found[-1] if found else None
+def is_whole(data: DataIdentity, kind: str = "imagenet") -> bool:
+    """Whether these are all images of a kind of data, which published accuracies are about."""
+    return data.kind == kind and (data.train_images, data.val_images) == IMAGES.get(kind)
 
 
 def status_of(run: RunSummary) -> str:
@@ -73,7 +72,17 @@ def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
     """Everything that makes the judgement inconclusive before any test, in words."""
     return tuple(
         reason
-        for check in (_too_few, _doubled, _missing, _other_protocol, _data, _settings, _ended_early)
+        for check in (
+            _too_few,
+            _doubled,
+            _missing,
+            _other_selection,
+            _other_protocol,
+            _missing_epochs,
+            _data,
+            _settings,
+            _ended_early,
+        )
         for reason in check(runs, target)
     )
 
@@ -140,17 +149,42 @@ def _missing(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
         yield f"declared {_seeds(missing)} missing"
 
 
+def _other_selection(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    ours = runs[0].started.recipe.selection
+    if ours != target.selection:
+        yield (
+            f"the recipe's accuracy is that of the {SELECTION_WORDS[ours]}, the target's that of "
+            f"the {SELECTION_WORDS[target.selection]}: they are not compared"
+        )
+
+
+def _missing_epochs(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    if target.selection != "best_epoch":
+        return
+    epochs = runs[0].started.recipe.epoch_protocol
+    if epochs.digest != target.protocol.digest:
+        yield (
+            "the recipe evaluates its epochs under another protocol than the target's, differs in: "
+            f"{', '.join(target.protocol.differences(epochs))}"
+        )
+        return
+    for run in runs:
+        if run.completed:
+            for gap in gaps(run, target.protocol):
+                yield f"seed {run.started.seed}: {gap}"
+
+
 def _other_protocol(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
     for run in runs:
         if not run.completed:
             continue
-        evaluation = final_evaluation(run, target.protocol)
-        if evaluation is None:
+        found = counted(run, target.protocol, "last")
+        if found is None:
             yield f"seed {run.started.seed}: {_nearest(run, target.protocol)}"
-        elif not evaluation.complete:
+        elif not found.last.complete:
             yield (
-                f"seed {run.started.seed}: {evaluation.images:,} of "
-                f"{evaluation.images_in_split:,} images evaluated"
+                f"seed {run.started.seed}: {found.last.images:,} of "
+                f"{found.last.images_in_split:,} images evaluated"
             )
 
 

@@ -1,21 +1,23 @@
-"""From the runs of one study and the targets to one judgement."""
+"""From the runs of one study and the targets to judgements, one for each target that applies."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from harness.baselines.schema import AccuracyRow, PublishedTarget, Target, ThresholdTarget
-from harness.record.schema import Evaluation, Resumed
+from harness.record.schema import Resumed
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
 from harness.verdict.checks import (
     binding_differences,
     copies,
-    final_evaluation,
     refuse_mixture,
     status_of,
 )
-from harness.verdict.judgement import Judgement, SeedResult
+from harness.verdict.judgement import Choosing, Judgement, Judgements, SeedResult
 from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
+from harness.verdict.selection import SELECTION_WORDS, Counted, counted
+from harness.verdict.text import exact_percent
 from harness.verdict.threshold import judge_threshold
 
 
@@ -25,14 +27,14 @@ def judge(
     *,
     rows: Sequence[AccuracyRow] = (),
     left_out: Sequence[str] = (),
-) -> Judgement:
-    """Judge the runs of one study against the target that speaks about them.
+) -> Judgements:
+    """Judge the runs of one study against every target that speaks about them.
 
     Args:
         runs: Every run that counts, of one recipe.
-        targets: Candidates; the one of the runs' recipe and data is used.
-        rows: Published accuracies from which differences are shown, unless a
-            seed is there twice: it would count twice.
+        targets: Candidates; those of the runs' recipe and data are used.
+        rows: Published accuracies from which differences are shown beside the first
+            target, unless a seed is there twice: it would count twice.
         left_out: Runs of the study that were not named, to be listed.
 
     Raises:
@@ -40,48 +42,72 @@ def judge(
     """
     refuse_mixture(runs)
     ordered = sorted(runs, key=lambda run: run.started.seed)
-    target = choose_target(ordered, targets)
-    if target is None:
-        return _without_target(ordered, targets, left_out)
-    answer = (
-        judge_published(ordered, target)
-        if isinstance(target, PublishedTarget)
-        else judge_threshold(ordered, target)
+    found = choose_targets(ordered, targets)
+    if not found:
+        return Judgements((_without_target(ordered, targets, left_out),))
+    first, *others = found
+    return Judgements(
+        (
+            _judged(ordered, first, rows, left_out),
+            *(_judged(ordered, target, (), left_out) for target in others),
+        )
     )
-    started = ordered[0].started
+
+
+def _judged(
+    runs: Sequence[RunSummary],
+    target: Target,
+    rows: Sequence[AccuracyRow],
+    left_out: Sequence[str],
+) -> Judgement:
+    answer = (
+        judge_published(runs, target)
+        if isinstance(target, PublishedTarget)
+        else judge_threshold(runs, target)
+    )
+    started = runs[0].started
     return Judgement(
         word=answer.word,
         reasons=answer.reasons,
-        warnings=(*answer.warnings, *_warnings(ordered, target)),
+        warnings=(*answer.warnings, *_warnings(runs, target)),
         target=target.name,
         target_text=describe(target),
         recipe=started.recipe.name,
         recipe_digest=started.recipe_digest,
         protocol=target.protocol.name,
         protocol_digest=target.protocol.digest,
-        data=_data_text(ordered),
-        seeds=tuple(_seed_result(run, target) for run in ordered),
+        data=_data_text(runs),
+        seeds=tuple(_seed_result(run, target) for run in runs),
         left_out=tuple(left_out),
         numbers=answer.numbers,
         baselines=(
-            differences_from(ordered, rows, target.spread)
-            if isinstance(target, PublishedTarget) and not any(copies(ordered))
+            differences_from(runs, rows, target.run_spread)
+            if isinstance(target, PublishedTarget) and not any(copies(runs))
             else ()
         ),
+        selection=started.recipe.selection,
+        choosing=_choosing(runs, target),
     )
 
 
-def choose_target(runs: Sequence[RunSummary], targets: Sequence[Target]) -> Target | None:
-    """The target of the runs' recipe whose kind of data is that of a run; None without one.
+def choose_targets(runs: Sequence[RunSummary], targets: Sequence[Target]) -> tuple[Target, ...]:
+    """The targets of the runs' recipe whose kind of data is that of a run.
 
-    One run on the target's data is enough: with others beside it the answer is
-    inconclusive, not silence.
+    One run on a target's data is enough: with others beside it the answer is
+    inconclusive, not silence. Their order is that of `first_own`.
     """
     recipe = runs[0].started.recipe.name
-    for target in targets:
-        if target.recipe == recipe and any(speaks_about(target, run) for run in runs):
-            return target
-    return None
+    found = [
+        target
+        for target in targets
+        if target.recipe == recipe and any(speaks_about(target, run) for run in runs)
+    ]
+    return first_own(found, recipe)
+
+
+def first_own(targets: Sequence[Target], recipe: str) -> tuple[Target, ...]:
+    """A target named as its recipe first, the others in the order of their files."""
+    return tuple(sorted(targets, key=lambda target: target.name != recipe))
 
 
 def speaks_about(target: Target, run: RunSummary) -> bool:
@@ -100,12 +126,13 @@ def describe(target: Target) -> str:
     where = ", ".join(
         part for part in (target.source.title, target.source.commit or target.source.table) if part
     )
+    best = f", {SELECTION_WORDS[target.selection]}" if target.selection != "last" else ""
+    protocol = f"{target.protocol.name}{best}"
     if isinstance(target, PublishedTarget):
         runs = "one run" if target.n == 1 else f"{target.n} runs"
-        return f"{100 * target.top1:.2f} % top-1, {target.protocol.name}, {runs} ({where})"
+        return f"{exact_percent(target.top1)} top-1, {protocol}, {runs} ({where})"
     return (
-        f"at least {100 * target.threshold:g} % top-1, {target.protocol.name}, "
-        f"for each declared seed ({where})"
+        f"at least {100 * target.threshold:g} % top-1, {protocol}, for each declared seed ({where})"
     )
 
 
@@ -132,11 +159,14 @@ def _without_target(
         data=_data_text(runs),
         seeds=tuple(_seed_result(run, None) for run in runs),
         left_out=tuple(left_out),
+        selection=started.recipe.selection,
+        choosing=_choosing(runs, None),
     )
 
 
 def _seed_result(run: RunSummary, target: Target | None) -> SeedResult:
-    evaluation = final_evaluation(run, target.protocol) if target else _last_evaluation(run)
+    chosen = _counted(run, target)
+    evaluation = chosen.evaluation if chosen else None
     bound = None
     if isinstance(target, ThresholdTarget) and evaluation is not None:
         bound = proportion_lower_bound(
@@ -154,13 +184,43 @@ def _seed_result(run: RunSummary, target: Target | None) -> SeedResult:
             "top1_accuracy": evaluation.top1_accuracy if evaluation else None,
             "top5_accuracy": evaluation.top5_accuracy if evaluation else None,
             "lower_bound": bound,
+            **(_choice(chosen) if chosen and run.started.recipe.selection != "last" else {}),
         }
     )
 
 
-def _last_evaluation(run: RunSummary) -> Evaluation | None:
+def _counted(run: RunSummary, target: Target | None) -> Counted | None:
+    recipe = run.started.recipe
+    if target is not None:
+        return counted(run, target.protocol, recipe.selection)
+    if recipe.selection != "last":
+        return counted(run, recipe.epoch_protocol, recipe.selection)
     final = [e for e in run.evaluations if e.final] or list(run.evaluations)
-    return final[-1] if final else None
+    return Counted(final[-1], final[-1], 1) if final else None
+
+
+def _choice(chosen: Counted) -> dict[str, float]:
+    return {
+        "epoch": chosen.evaluation.epoch,
+        "chosen_from": chosen.chosen_from,
+        "last_top1_accuracy": chosen.last.top1_accuracy,
+    }
+
+
+def _choosing(runs: Sequence[RunSummary], target: Target | None) -> Choosing | None:
+    """What choosing did over the completed runs; None where nothing was chosen."""
+    found = [one for run in runs if run.completed and (one := _counted(run, target))]
+    if runs[0].started.recipe.selection == "last" or not found:
+        return None
+    mean = fmean(one.evaluation.top1_accuracy for one in found)
+    last_mean = fmean(one.last.top1_accuracy for one in found)
+    return Choosing(
+        runs=len(found),
+        evaluations=min(one.chosen_from for one in found),
+        mean=mean,
+        last_mean=last_mean,
+        raised=mean - last_mean,
+    )
 
 
 def _warnings(runs: Sequence[RunSummary], target: Target | None) -> tuple[str, ...]:

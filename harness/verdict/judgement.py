@@ -1,8 +1,12 @@
 """The values of a judgement. Accuracies and differences are fractions; percent is for output."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from harness.recipes.values import Frozen
+from pydantic import Field, TypeAdapter
+
+from harness.recipes.recipe import Selection
+from harness.recipes.values import ADDED_LATER, Extended, Frozen
 
 Word = Literal["reproduced", "not_reproduced", "exceeds", "inconclusive", "no_target"]
 WORDS: dict[Word, str] = {
@@ -19,6 +23,13 @@ EXIT_CODES: dict[Word, int] = {
     "not_reproduced": 1,
     "inconclusive": 3,
 }
+_WORST_FIRST: tuple[Word, ...] = (
+    "not_reproduced",
+    "inconclusive",
+    "exceeds",
+    "reproduced",
+    "no_target",
+)
 
 
 class Bounds(Frozen):
@@ -29,11 +40,13 @@ class Bounds(Frozen):
     confidence: float
 
 
-class SeedResult(Frozen):
+class SeedResult(Extended):
     """One run as the judgement sees it.
 
-    `top1_accuracy` is that of the recipe's last step under the judged protocol;
-    None where there is none. `lower_bound` is set by thresholds only.
+    `top1_accuracy` is that of the evaluation that counts under the judged protocol;
+    None where there is none. `lower_bound` is set by thresholds only. Where the best
+    epoch counts, `epoch` is that one, `chosen_from` the number of evaluations and
+    `last_top1_accuracy` what the last of them gave.
     """
 
     seed: int
@@ -46,10 +59,27 @@ class SeedResult(Frozen):
     top1_accuracy: float | None
     top5_accuracy: float | None
     lower_bound: float | None = None
+    epoch: float | None = Field(default=None, json_schema_extra=ADDED_LATER)
+    chosen_from: int | None = Field(default=None, json_schema_extra=ADDED_LATER)
+    last_top1_accuracy: float | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
 
-class PublishedNumbers(Frozen):
-    """What is computed against a published accuracy; see `harness.verdict.published`."""
+class Choosing(Frozen):
+    """What choosing the epoch by the evaluated images did to the mean of the runs."""
+
+    runs: int
+    evaluations: int = Field(description="that each was chosen from; the fewest if they differ")
+    mean: float
+    last_mean: float
+    raised: float = Field(description="mean minus last_mean")
+
+
+class PublishedNumbers(Extended):
+    """What is computed against a published accuracy; see `harness.verdict.published`.
+
+    `stated_spread` says how a spread that the source states was read; None where the
+    spread is borrowed.
+    """
 
     kind: Literal["published"] = "published"
     runs: int
@@ -68,6 +98,7 @@ class PublishedNumbers(Frozen):
     difference_excludes_zero: bool
     mean_interval: Bounds
     mean_excludes_published: bool
+    stated_spread: str | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
 
 class ThresholdNumbers(Frozen):
@@ -89,8 +120,11 @@ class Answer(Frozen):
     numbers: PublishedNumbers | ThresholdNumbers | None = None
 
 
-class BaselineDifference(Frozen):
-    """Ours minus a published accuracy of the same protocol; carries no verdict word."""
+class BaselineDifference(Extended):
+    """Ours minus a published accuracy of the same protocol; carries no verdict word.
+
+    `selection` is the row's, under which ours was taken too; None where not stated.
+    """
 
     name: str
     model: str
@@ -102,9 +136,10 @@ class BaselineDifference(Frozen):
     assumption: str
     source: str
     unstated: tuple[str, ...]
+    selection: Selection | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
 
-class Judgement(Frozen):
+class Judgement(Extended):
     """The answer to: was the target reproduced?
 
     Attributes:
@@ -121,7 +156,10 @@ class Judgement(Frozen):
         seeds: One row for each run.
         left_out: Runs of the same study that were not named.
         numbers: What was computed, None where nothing could be.
-        baselines: Differences from other published accuracies.
+        baselines: Differences from other published accuracies; with several
+            targets the first one's judgement has them.
+        selection: Which epoch counts.
+        choosing: What choosing did, where the best epoch counts.
     """
 
     word: Word
@@ -138,8 +176,48 @@ class Judgement(Frozen):
     left_out: tuple[str, ...] = ()
     numbers: PublishedNumbers | ThresholdNumbers | None = None
     baselines: tuple[BaselineDifference, ...] = ()
+    selection: Selection = Field(default="last", json_schema_extra=ADDED_LATER)
+    choosing: Choosing | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
     @property
     def exit_code(self) -> int:
         """0 reproduced, exceeds or no target; 1 not reproduced; 3 inconclusive."""
         return EXIT_CODES[self.word]
+
+
+_MANY: TypeAdapter[tuple[Judgement, ...]] = TypeAdapter(tuple[Judgement, ...])
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """All answers about one study: one for each target that speaks about it.
+
+    Where none does, the one answer is that there is no target.
+    """
+
+    each: tuple[Judgement, ...]
+
+    @property
+    def worst(self) -> Judgement:
+        """Not reproduced before inconclusive before all others; of equals the first."""
+        return min(self.each, key=lambda judgement: _WORST_FIRST.index(judgement.word))
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst answer."""
+        return self.worst.exit_code
+
+    def against(self, target: str) -> Judgement:
+        """The answer about the target of this name; the worst one where that was not judged."""
+        return next((one for one in self.each if one.target == target), self.worst)
+
+    def document(self) -> Any:
+        """As JSON-like data: the one judgement, or a list of several."""
+        documents = [one.model_dump(mode="json") for one in self.each]
+        return documents[0] if len(documents) == 1 else documents
+
+    def json(self) -> str:
+        """`document` as indented text."""
+        if len(self.each) == 1:
+            return self.each[0].model_dump_json(indent=2)
+        return _MANY.dump_json(self.each, indent=2).decode()

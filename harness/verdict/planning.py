@@ -1,6 +1,6 @@
 """What a planned study can answer, and what it costs, before three days of GPU time are spent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scipy import stats
 
@@ -22,6 +22,7 @@ TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005)
 WANTED = (0.80, 0.95)
 TRUE_ACCURACIES = (0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99)
 SECONDS_PER_HOUR = 3600
+HOURS = "hours are for training steps alone, without evaluations and checkpoints"
 
 
 class Chance(Frozen):
@@ -81,6 +82,7 @@ def plan_study(
     seeds: int,
     train_images: int,
     rates: Sequence[tuple[float, str]],
+    rivals: Sequence[float] = (),
 ) -> StudyPlan:
     """Plan a study of `seeds` runs.
 
@@ -90,6 +92,7 @@ def plan_study(
         seeds: Runs.
         train_images: Images of the training split.
         rates: Pairs of images per second and where that rate is from.
+        rivals: Other published accuracies of the same recipe: what if they are right?
 
     Raises:
         UsageError: fewer than one seed, or a rate that is not positive.
@@ -114,7 +117,7 @@ def plan_study(
         margin=published.margin if published else None,
         half_width=expected_half_width(design) if design else None,
         undecidable=undecidable_band(design, WANTED[0]) if design else None,
-        chances=tuple(_chance(published, seeds, size) for size in TRUE_DIFFERENCES)
+        chances=tuple(_chance(published, seeds, size) for size in _sizes(published, rivals))
         if published
         else (),
         pass_chances=_pass_chances(threshold, seeds) if threshold else (),
@@ -125,12 +128,13 @@ def plan_study(
 
 def design_of(target: PublishedTarget, seeds: int) -> Design:
     """The comparison that a target prescribes, our spread taken as the target's."""
+    spread = target.run_spread
     return Design(
         runs=seeds,
-        spread=target.spread.standard_deviation,
+        spread=spread.standard_deviation,
         published_runs=target.n,
-        published_spread=target.spread.standard_deviation,
-        published_df=target.spread.df,
+        published_spread=spread.standard_deviation,
+        published_df=spread.df,
         margin=target.margin,
         alpha=target.alpha,
     )
@@ -148,6 +152,11 @@ def published_rates(rows: Sequence[ThroughputRow], recipe: Recipe) -> tuple[tupl
         (row.images_per_s, f"{row.device}, {row.software} ({row.input} input), published")
         for row in sorted(fitting, key=lambda row: -row.images_per_s)
     )
+
+
+def _sizes(target: PublishedTarget, rivals: Sequence[float]) -> list[float]:
+    apart = {round(abs(top1 - target.top1), 6) for top1 in rivals}
+    return sorted({*TRUE_DIFFERENCES, *apart})
 
 
 def _chance(target: PublishedTarget, seeds: int, size: float) -> Chance:
@@ -188,34 +197,45 @@ def _cost(images: int, seeds: int, rate: float, origin: str) -> Cost:
 
 def _assumptions(target: PublishedTarget | None) -> tuple[str, ...]:
     if target is None:
-        return ("hours are for training steps alone, without evaluations and checkpoints",)
-    spread = 100 * target.spread.standard_deviation
+        return (HOURS,)
+    spread = target.run_spread
+    size = 100 * spread.standard_deviation
     return (
-        f"seed-to-seed spread of our runs {spread:.3f} points, as of the target's",
-        f"that spread: {target.spread.origin}",
-        target.spread.assumption,
+        f"seed-to-seed spread of our runs {size:.3f} points, as of the target's",
+        f"that spread: {spread.origin}",
+        spread.assumption,
         "differences of both signs have the same chances, not reproduced and exceeds exchanged",
-        "hours are for training steps alone, without evaluations and checkpoints",
+        HOURS,
     )
 
 
-def plan_text(plan: StudyPlan) -> str:
-    """A plan for a terminal."""
-    lines = [f"plan: {plan.recipe}, {plan.seeds} seed{'' if plan.seeds == 1 else 's'}"]
-    lines += [f"target: {plan.target or 'none is registered for this recipe'}", ""]
+def plan_text(plans: Sequence[StudyPlan]) -> str:
+    """The plans of one study, one for each target, for a terminal; the cost is printed once."""
+    first = plans[0]
+    lines = [f"plan: {first.recipe}, {first.seeds} seed{'' if first.seeds == 1 else 's'}"]
+    for plan in plans:
+        lines += [*_target_lines(plan)]
+        if len(plans) > 1:
+            lines += [*_assumption_lines(plan.assumptions[:-1]), ""]
+    lines += _cost_lines(first)
+    lines += ["", *_assumption_lines(first.assumptions if len(plans) == 1 else (HOURS,))]
+    return "\n".join(lines)
+
+
+def _assumption_lines(assumptions: Sequence[str]) -> list[str]:
+    return ["assumptions:", *(f"  {text}" for text in assumptions)]
+
+
+def _target_lines(plan: StudyPlan) -> Iterator[str]:
+    yield from (f"target: {plan.target or 'none is registered for this recipe'}", "")
     if plan.chances:
-        lines += [*_chance_lines(plan), ""]
+        yield from (*_chance_lines(plan), "")
     if plan.chances and plan.half_width is None:
-        lines += ["fewer seeds than the target asks for: the answer would be inconclusive", ""]
+        yield from ("fewer seeds than the target asks for: the answer would be inconclusive", "")
     if plan.pass_chances:
         rows = [(f"{100 * c.true_accuracy:.1f} %", f"{c.passes:.3f}") for c in plan.pass_chances]
-        lines += [
-            *table(("true accuracy", "chance that every seed reaches the threshold"), rows),
-            "",
-        ]
-    lines += _cost_lines(plan)
-    lines += ["", "assumptions:", *(f"  {text}" for text in plan.assumptions)]
-    return "\n".join(lines)
+        yield from table(("true accuracy", "chance that every seed reaches the threshold"), rows)
+        yield ""
 
 
 def _chance_lines(plan: StudyPlan) -> list[str]:

@@ -2,19 +2,21 @@
 
 The published figure is the mean of few runs, usually one, so its own seed
 spread belongs to the question: Var(d) = s^2 / n + sigma^2 / n_published for
-d = our mean - published. The 1 - 2 alpha interval [L, U] of d decides.
+d = our mean - published; sigma is the source's own where it states one. The
+1 - 2 alpha interval [L, U] of d decides.
 """
 
 from collections.abc import Sequence
 from statistics import fmean
 
-from harness.baselines.schema import PublishedTarget
+from harness.baselines.schema import PublishedTarget, StatedSpread
 from harness.record.summary import RunSummary
 from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
 from harness.statistics.intervals import Interval, mean_estimate
-from harness.verdict.checks import final_evaluation, obstacles, status_of
+from harness.verdict.checks import obstacles, status_of
 from harness.verdict.judgement import Answer, Bounds, PublishedNumbers, Word
+from harness.verdict.selection import counted
 
 REPORTED_CONFIDENCE = 0.95
 
@@ -45,19 +47,19 @@ def judge_published(runs: Sequence[RunSummary], target: PublishedTarget) -> Answ
 
 
 def accuracies(runs: Sequence[RunSummary], target: PublishedTarget) -> tuple[float, ...]:
-    """Top-1 of each completed run's last step under the target's protocol, in [0, 1]."""
-    evaluations = (final_evaluation(run, target.protocol) for run in runs if run.completed)
-    return tuple(e.top1_accuracy for e in evaluations if e is not None)
+    """Top-1 that counts of each completed run, by the target's protocol and selection."""
+    found = (counted(run, target.protocol, target.selection) for run in runs if run.completed)
+    return tuple(one.evaluation.top1_accuracy for one in found if one is not None)
 
 
 def _numbers(values: Sequence[float], target: PublishedTarget) -> PublishedNumbers:
-    ours = mean_estimate(values)
+    ours, spread = mean_estimate(values), target.run_spread
     d = difference_from_published(
         ours,
         target.top1,
         published_runs=target.n,
-        spread=target.spread.standard_deviation,
-        spread_df=target.spread.df,
+        spread=spread.standard_deviation,
+        spread_df=spread.df,
     )
     reported = d.interval(REPORTED_CONFIDENCE)
     mean_interval = ours.interval(REPORTED_CONFIDENCE)
@@ -67,7 +69,7 @@ def _numbers(values: Sequence[float], target: PublishedTarget) -> PublishedNumbe
         spread=ours.standard_error * len(values) ** 0.5,
         published=target.top1,
         published_runs=target.n,
-        published_spread=target.spread.standard_deviation,
+        published_spread=spread.standard_deviation,
         difference=d.value,
         standard_error=d.standard_error,
         df=d.df,
@@ -78,6 +80,9 @@ def _numbers(values: Sequence[float], target: PublishedTarget) -> PublishedNumbe
         difference_excludes_zero=0.0 not in reported,
         mean_interval=bounds(mean_interval),
         mean_excludes_published=target.top1 not in mean_interval,
+        stated_spread=f"{spread.origin}; {spread.assumption}"
+        if isinstance(target.spread, StatedSpread)
+        else None,
     )
 
 

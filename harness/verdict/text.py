@@ -6,29 +6,44 @@ from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,
     Bounds,
+    Choosing,
     Judgement,
+    Judgements,
     PublishedNumbers,
+    SeedResult,
     ThresholdNumbers,
 )
+from harness.verdict.selection import SELECTION_WORDS
 
 
-def judgement_text(judgement: Judgement) -> str:
-    """Verdict, reasons, the table of runs, and what was computed."""
-    lines = [f"verdict: {WORDS[judgement.word].upper()}"]
-    lines += [f"  {reason}" for reason in judgement.reasons]
-    lines += ["", f"recipe    {judgement.recipe}-{judgement.recipe_digest[:8]}"]
-    lines += [f"data      {judgement.data}"]
-    if judgement.target is not None:
-        lines += [f"target    {judgement.target}: {judgement.target_text}"]
-    lines += ["", *_runs_table(judgement)]
-    if isinstance(judgement.numbers, PublishedNumbers):
-        lines += ["", *_published_lines(judgement.numbers)]
-    if isinstance(judgement.numbers, ThresholdNumbers):
-        lines += ["", *_threshold_lines(judgement.numbers)]
-    if judgement.baselines:
-        lines += ["", *_baseline_lines(judgement.baselines, judgement.protocol)]
-    lines += _listed("runs of the study left out by hand", judgement.left_out)
-    lines += _listed("warnings", judgement.warnings)
+def judgement_text(judgements: Judgements) -> str:
+    """Verdicts, reasons, the table of runs, and what was computed.
+
+    What is the same for several targets is printed once.
+    """
+    each = judgements.each
+    first = each[0]
+    several = len(each) > 1
+    lines: list[str] = []
+    for one in each:
+        against = f" against {one.target}" if several else ""
+        lines += [f"verdict{against}: {WORDS[one.word].upper()}"]
+        lines += [f"  {reason}" for reason in one.reasons]
+    lines += ["", f"recipe    {first.recipe}-{first.recipe_digest[:8]}"]
+    lines += [f"data      {first.data}"]
+    lines += [f"target    {one.target}: {one.target_text}" for one in each if one.target]
+    for i, one in enumerate(each):
+        title = [f"against {one.target}"] if several else []
+        if all(one.seeds != other.seeds for other in each[:i]):
+            lines += ["", *_runs_table(one)]
+            lines += [*(["", *_choosing_lines(one.choosing)] if one.choosing else [])]
+        if one.numbers is not None:
+            lines += ["", *title, *_number_lines(one.numbers)]
+    if first.baselines:
+        lines += ["", *_baseline_lines(first.baselines, first.protocol)]
+    lines += _listed("runs of the study left out by hand", first.left_out)
+    warnings = dict.fromkeys(warning for one in each for warning in one.warnings)
+    lines += _listed("warnings", tuple(warnings))
     return "\n".join(lines)
 
 
@@ -49,6 +64,11 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
+def exact_percent(fraction: float) -> str:
+    """A published fraction as percent: two decimals, or the third where a mean of runs has one."""
+    return f"{f'{100 * fraction:.3f}'.removesuffix('0')} %"
+
+
 def points(fraction: float) -> str:
     """A difference of fractions as signed points with two decimals."""
     return f"{100 * fraction:+.2f}"
@@ -61,7 +81,12 @@ def span(bounds: Bounds) -> str:
 
 def _runs_table(judgement: Judgement) -> list[str]:
     with_bound = isinstance(judgement.numbers, ThresholdNumbers)
-    header = ("seed", "status", "protocol", "images", "top-1", "top-5")
+    chosen = judgement.selection != "last"
+    header = (
+        *("seed", "status", "protocol", "images", "top-1", "top-5"),
+        *(("epoch", "chosen from", "last epoch", "raised by") if chosen else ()),
+        *(("exact bound",) if with_bound else ()),
+    )
     rows: list[tuple[str, ...]] = []
     for seed in judgement.seeds:
         declared = "" if seed.declared or judgement.target is None else " (not declared)"
@@ -72,9 +97,36 @@ def _runs_table(judgement: Judgement) -> list[str]:
             "-" if seed.images is None else f"{seed.images:,}",
             percent(seed.top1_accuracy),
             percent(seed.top5_accuracy),
+            *(_chosen_cells(seed) if chosen else ()),
+            *((percent(seed.lower_bound),) if with_bound else ()),
         )
-        rows.append((*row, percent(seed.lower_bound)) if with_bound else row)
-    return table((*header, "exact bound") if with_bound else header, rows)
+        rows.append(row)
+    return table(header, rows)
+
+
+def _chosen_cells(seed: SeedResult) -> tuple[str, ...]:
+    best, last = seed.top1_accuracy, seed.last_top1_accuracy
+    if best is None or last is None or seed.epoch is None:
+        return ("-",) * 4
+    return (f"{seed.epoch:.4g}", str(seed.chosen_from), percent(last), points(best - last))
+
+
+def _choosing_lines(choosing: Choosing) -> Iterator[str]:
+    yield (
+        f"best epoch           {percent(choosing.mean)}   mean of {_count(choosing.runs, 'run')}, "
+        f"each the greatest of {choosing.evaluations} evaluations on the test images"
+    )
+    yield (
+        f"last epoch           {percent(choosing.last_mean)}   choosing raised the mean by "
+        f"{100 * choosing.raised:.2f} points: it flatters"
+    )
+
+
+def _number_lines(numbers: PublishedNumbers | ThresholdNumbers) -> Iterator[str]:
+    if isinstance(numbers, PublishedNumbers):
+        yield from _published_lines(numbers)
+    else:
+        yield from _threshold_lines(numbers)
 
 
 def _published_lines(numbers: PublishedNumbers) -> list[str]:
@@ -119,7 +171,11 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
             f"{constant} {percent(numbers.published)} taken as a constant; no verdict",
         ),
     )
-    return [f"{name:19}  {value:20}  {remark}" for name, value, remark in rows]
+    stated = numbers.stated_spread
+    return [
+        *(f"{name:19}  {value:20}  {remark}" for name, value, remark in rows),
+        *([f"published spread     {stated}"] if stated else []),
+    ]
 
 
 def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:
@@ -141,7 +197,7 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
     shown = [row for row in rows if row.protocol == protocol]
     cells = [
         (
-            f"{row.name} ({row.model})",
+            f"{row.name} ({', '.join([row.model, *_selection(row)])})",
             percent(row.published),
             str(row.published_runs or "-"),
             points(row.difference),
@@ -152,6 +208,15 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
     more = len(rows) - len(shown)
     rest = f"; {more} more under the runs' other protocols: --json" if more else ""
     return [*table(header, cells), f"  differences in points, no verdict word{rest}"]
+
+
+def _selection(row: BaselineDifference) -> Iterator[str]:
+    if row.selection is not None:
+        yield SELECTION_WORDS[row.selection]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(title: str, items: tuple[str, ...]) -> list[str]:

@@ -8,10 +8,12 @@ can tell about others; it decides nothing.
 from collections.abc import Sequence
 
 from harness.baselines.schema import ThresholdTarget
+from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
-from harness.verdict.checks import final_evaluation, obstacles, status_of
+from harness.verdict.checks import obstacles, status_of
 from harness.verdict.judgement import Answer, ThresholdNumbers
+from harness.verdict.selection import counted
 
 
 def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answer:
@@ -26,11 +28,10 @@ def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answ
         return Answer(word="not_reproduced", reasons=(reason,))
     numbers = _numbers(declared, target)
     below = [
-        f"seed {run.started.seed} reaches {100 * evaluation.top1_accuracy:.2f} %, "
+        f"seed {seed} reaches {100 * evaluation.top1_accuracy:.2f} %, "
         f"the threshold is {100 * target.threshold:.2f} %"
-        for run in declared
-        if (evaluation := final_evaluation(run, target.protocol)) is not None
-        and evaluation.top1_accuracy < target.threshold
+        for seed, evaluation in _evaluations(declared, target).items()
+        if evaluation.top1_accuracy < target.threshold
     ]
     if below:
         return Answer(word="not_reproduced", reasons=tuple(below), numbers=numbers)
@@ -41,9 +42,14 @@ def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answ
     return Answer(word="reproduced", reasons=(reached,), numbers=numbers)
 
 
+def _evaluations(runs: Sequence[RunSummary], target: ThresholdTarget) -> dict[int, Evaluation]:
+    """By seed, the evaluation that counts."""
+    found = {run.started.seed: counted(run, target.protocol, target.selection) for run in runs}
+    return {seed: one.evaluation for seed, one in found.items() if one is not None}
+
+
 def _numbers(runs: Sequence[RunSummary], target: ThresholdTarget) -> ThresholdNumbers:
-    evaluations = [e for run in runs if (e := final_evaluation(run, target.protocol)) is not None]
-    lowest = min(evaluations, key=lambda e: e.top1_accuracy)
+    lowest = min(_evaluations(runs, target).values(), key=lambda e: e.top1_accuracy)
     return ThresholdNumbers(
         threshold=target.threshold,
         confidence=target.confidence,

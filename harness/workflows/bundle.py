@@ -76,27 +76,30 @@ def member_name(folder: Path, file: Path) -> str:
 
 
 def reported_numbers(folders: Sequence[Path], baselines: Path) -> dict[str, Any]:
-    """Everything that is computed from runs: the judgement and each table of the report.
+    """Everything that is computed from runs: the judgements and each table of the report.
 
     Args:
         folders: Run folders.
         baselines: Folder of baseline files.
     """
-    judgement, why_not = judge_with(folders, baselines)
+    judgements, why_not = judge_with(folders, baselines)
     content = report(ReportRequest(tuple(folders), baselines=baselines))
     return {
-        "judgement": judgement.model_dump(mode="json") if judgement else None,
+        "judgement": judgements.document() if judgements else None,
         "not_judged": why_not,
         "report": _tables(content),
     }
 
 
 def _tables(content: Report) -> dict[str, Any]:
+    first, *others = [
+        {"word": one.word, "sentence": one.sentence, "reasons": list(one.reasons)}
+        for one in content.headlines
+    ]
     return {
         "title": content.title,
-        "word": content.word,
-        "sentence": content.sentence,
-        "reasons": list(content.reasons),
+        **first,
+        **({"other_targets": others} if others else {}),
         "tables": [
             {
                 "section": section.title,

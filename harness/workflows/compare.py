@@ -58,12 +58,12 @@ class Differences:
 
     def text(self) -> str:
         """For a person."""
-        return comparison_text(self.paired) if self.paired else self.page.sentence
+        return comparison_text(self.paired) if self.paired else self.page.headlines[0].sentence
 
     def document(self) -> dict[str, Any]:
         """The comparison as plain JSON values, or why there is none."""
         if self.paired is None:
-            return {"not_compared": self.page.sentence}
+            return {"not_compared": self.page.headlines[0].sentence}
         return self.paired.model_dump(mode="json")
 
 

@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.recipes.values import Frozen
 from harness.record.run_folders import find_runs
 from harness.record.summary import RunSummary, read_summary
-from harness.verdict.checks import copies, full_imagenet, refuse_mixture
+from harness.verdict.checks import copies, is_whole, refuse_mixture
 from harness.verdict.convergence import (
     QUALITY,
     SUBMISSION_RUNS,
@@ -59,7 +59,7 @@ def _refuse_unfit(runs: Sequence[RunSummary]) -> None:
     """The reference is about different runs on ImageNet, evaluated with the center crop."""
     found = list(copies(runs))
     for run in runs:
-        if not full_imagenet(run.started.data):
+        if not is_whole(run.started.data):
             found.append(f"seed {run.started.seed}: the data is {run.started.data.name}")
         elif not any(counts_for_quality(e) for e in run.evaluations):
             found.append(f"seed {run.started.seed}: no evaluation of all images by center crop")

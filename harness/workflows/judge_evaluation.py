@@ -67,6 +67,12 @@ def judge_evaluation_folder(
 
 def _row(name: str) -> AccuracyRow:
     rows = {row.name: row for row in load_baselines().accuracy}
+    if name in rows and rows[name].data != "imagenet":
+        raise UsageError(
+            f"{name} is about {rows[name].data}",
+            expected="a row about ImageNet: only its imported weights are judged here",
+            remedy="judge training runs with `harness verdict RUN...`",
+        )
     if name in rows and rows[name].measured:
         return rows[name]
     if name in rows:

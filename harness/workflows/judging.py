@@ -1,7 +1,7 @@
 """A trained study to its answer: verdict, page, and both beside the runs in MLflow."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from harness.record.mlflow_mirror import (
 )
 from harness.record.run_folders import data_of, find_runs
 from harness.record.summary import read_summary
-from harness.verdict.judgement import WORDS, Judgement, PublishedNumbers
+from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers
 from harness.verdict.text import judgement_text
 from harness.workflows.report import ReportRequest, report, write_report
 from harness.workflows.verdict import verdict
@@ -25,16 +25,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """A study's answer and where to look."""
+    """A study's answers and where to look."""
 
-    judgement: Judgement
+    judgements: Judgements
     report: Path
 
     def text(self, runs: Path) -> str:
-        """The answer for a person, with the commands that show more."""
+        """The answers for a person, with the commands that show more."""
         return "\n".join(
             [
-                judgement_text(self.judgement).rstrip(),
+                judgement_text(self.judgements).rstrip(),
                 "",
                 f"report:  {self.report}",
                 f"MLflow:  harness ui --runs {runs}   (or: tox -e ui)",
@@ -42,7 +42,16 @@ class Judged:
         )
 
 
-def judge_study(study: Path, runs: Path, data: Path, tracking_uri: str | None, say: Say) -> Judged:
+def judge_study(
+    study: Path,
+    runs: Path,
+    data: Path,
+    tracking_uri: str | None,
+    say: Say,
+    *,
+    tracking: bool = True,
+    target: str | Path | None = None,
+) -> Judged:
     """Judge a study, write its page and put both in the tracker.
 
     A tracker that refuses is told and changes nothing about the answer.
@@ -53,19 +62,22 @@ def judge_study(study: Path, runs: Path, data: Path, tracking_uri: str | None, s
         data: The runs' data folder, for pictures.
         tracking_uri: MLflow's; None is SQLite within `runs`.
         say: Told what the tracker refuses.
+        tracking: Whether there is a tracker at all.
+        target: One target, as `load_target` takes it; None takes all registered ones.
     """
     page = runs / "reports" / f"{study.name}.html"
-    judgement = _judge(find_runs([study]), data, page)
+    judgements = _judge(find_runs([study]), data, page, target)
     try:
-        _record(judgement, page, tracking_uri or default_tracking_uri(runs), study.name)
+        if tracking:
+            _record(judgements, page, tracking_uri or default_tracking_uri(runs), study.name)
     except HarnessError as error:
         say(f"MLflow: the verdict was not recorded\n{error}")
-    return Judged(judgement, page)
+    return Judged(judgements, page)
 
 
 def record_judgement(
     folders: Sequence[Path], *, tracking_uri: str, study: str, experiment: str
-) -> Judgement:
+) -> Judgements:
     """Judge runs that are in the tracker and put verdict and page beside them.
 
     Args:
@@ -79,15 +91,24 @@ def record_judgement(
     """
     with tempfile.TemporaryDirectory() as place:
         page = Path(place) / f"{folders[0].parent.name}.html"
-        judgement = _judge(folders, _data_of(folders[0]), page)
-        _record(judgement, page, tracking_uri, study, experiment)
-    return judgement
+        judgements = _judge(folders, _data_of(folders[0]), page)
+        _record(judgements, page, tracking_uri, study, experiment)
+    return judgements
 
 
-def _judge(folders: Sequence[Path], data: Path | None, page: Path) -> Judgement:
-    judgement = verdict(folders)
-    write_report(report(ReportRequest(tuple(folders), data=data)), page, None)
-    return judgement
+def verdict_words(judgements: Judgements) -> str:
+    """The answer in words, such as `reproduced`; of several targets each with its name."""
+    if len(judgements.each) == 1:
+        return WORDS[judgements.each[0].word]
+    return "; ".join(f"{one.target}: {WORDS[one.word]}" for one in judgements.each)
+
+
+def _judge(
+    folders: Sequence[Path], data: Path | None, page: Path, target: str | Path | None = None
+) -> Judgements:
+    judgements = verdict(folders, target=target)
+    write_report(report(ReportRequest(tuple(folders), target, data)), page, None)
+    return judgements
 
 
 def _data_of(folder: Path) -> Path | None:
@@ -97,19 +118,19 @@ def _data_of(folder: Path) -> Path | None:
 
 
 def _record(
-    judgement: Judgement,
+    judgements: Judgements,
     page: Path,
     tracking_uri: str,
     study: str,
     experiment: str = EXPERIMENT,
 ) -> None:
-    for result in _study_results(judgement, page):
+    for result in _study_results(judgements, page):
         record_study(result, tracking_uri=tracking_uri, study=study, experiment=experiment)
 
 
-def _study_results(judgement: Judgement, page: Path) -> list[StudyResult]:
+def _study_results(judgements: Judgements, page: Path) -> list[StudyResult]:
     """One for each data set of the runs: each has a parent run of its own."""
-    journals = [read_journal(Path(seed.run)) for seed in judgement.seeds]
+    journals = [read_journal(Path(seed.run)) for seed in judgements.each[0].seeds]
     roots = dict.fromkeys(one.started.data.root_digest for one in journals)
     return [
         StudyResult(
@@ -117,9 +138,9 @@ def _study_results(judgement: Judgement, page: Path) -> list[StudyResult]:
             run_ids=tuple(
                 one.started.run_id for one in journals if one.started.data.root_digest == root
             ),
-            verdict=WORDS[judgement.word],
-            reasons=judgement.reasons,
-            metrics=_metrics(judgement),
+            verdict=verdict_words(judgements),
+            reasons=tuple(_reasons(judgements)),
+            metrics=_metrics(judgements),
             files=(page,),
             time_s=max(one.events[-1].time_s for one in journals),
         )
@@ -127,15 +148,34 @@ def _study_results(judgement: Judgement, page: Path) -> list[StudyResult]:
     ]
 
 
-def _metrics(judgement: Judgement) -> dict[str, float]:
-    top1 = [s.top1_accuracy for s in judgement.seeds if s.top1_accuracy is not None]
-    metrics = {"study/runs": float(len(judgement.seeds))}
+def _reasons(judgements: Judgements) -> Iterator[str]:
+    several = len(judgements.each) > 1
+    for one in judgements.each:
+        yield from (f"{one.target}: {reason}" if several else reason for reason in one.reasons)
+
+
+def _metrics(judgements: Judgements) -> dict[str, float]:
+    first = judgements.each[0]
+    top1 = [s.top1_accuracy for s in first.seeds if s.top1_accuracy is not None]
+    metrics = {"study/runs": float(len(first.seeds))}
     if top1:
         metrics["study/mean_top1_accuracy"] = sum(top1) / len(top1)
         metrics["study/lowest_top1_accuracy"] = min(top1)
-    if isinstance(judgement.numbers, PublishedNumbers):
-        interval = judgement.numbers.equivalence_interval
-        metrics["study/difference"] = judgement.numbers.difference
-        metrics["study/difference_low"] = interval.low
-        metrics["study/difference_high"] = interval.high
+    if first.choosing is not None:
+        metrics["study/mean_best_epoch_top1_accuracy"] = first.choosing.mean
+        metrics["study/mean_last_epoch_top1_accuracy"] = first.choosing.last_mean
+    for one in judgements.each:
+        place = "study" if len(judgements.each) == 1 else f"study/{one.target}"
+        metrics |= _differences(one, place)
     return metrics
+
+
+def _differences(judgement: Judgement, place: str) -> dict[str, float]:
+    numbers = judgement.numbers
+    if not isinstance(numbers, PublishedNumbers):
+        return {}
+    return {
+        f"{place}/difference": numbers.difference,
+        f"{place}/difference_low": numbers.equivalence_interval.low,
+        f"{place}/difference_high": numbers.equivalence_interval.high,
+    }

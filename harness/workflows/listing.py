@@ -1,10 +1,11 @@
-"""`harness list`: what recipes, models, baselines, protocols and runs there are."""
+"""`harness list`: what recipes, models, targets, baselines, protocols and runs there are."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.baselines import load_baselines
+from harness.baselines.schema import Target, ThresholdTarget
 from harness.errors import HarnessError, UsageError
 from harness.models.catalogue import describe, names
 from harness.recipes.catalogue import RECIPES
@@ -12,6 +13,7 @@ from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Protocol
 from harness.recipes.protocol_catalogue import PROTOCOLS
 from harness.record.journal import FILE_NAME, Journal, read_journal
+from harness.verdict.text import exact_percent
 
 CLASS_ORDER_NOTE = (
     "Class order is no field: weights and data carry theirs, and results are in WordNet order."
@@ -98,12 +100,14 @@ def list_baselines(protocol: str | None = None) -> Listing:
             remedy="name one of these, or leave --protocol out",
         )
     return Listing(
-        ("baseline", "model", "protocol", "top-1", "n", "source"),
+        ("baseline", "model", "data", "protocol", "selection", "top-1", "n", "source"),
         tuple(
             (
                 row.name,
                 row.model,
+                row.data,
                 row.protocol.name,
+                row.selection or "?",
                 f"{100 * row.top1:.2f} %",
                 "?" if row.n is None else str(row.n),
                 row.source.title,
@@ -126,6 +130,39 @@ def list_protocols() -> Listing:
         [{**p.model_dump(mode="json"), "digest": p.digest} for p in protocols],
         CLASS_ORDER_NOTE,
     )
+
+
+def list_targets() -> Listing:
+    """Every registered target: what it says, how it is judged, and its file."""
+    baselines = load_baselines()
+    return Listing(
+        ("target", "recipe", "top-1", "n", "selection", "margin", "declared seeds", "file"),
+        tuple(
+            (
+                target.name,
+                target.recipe,
+                *_aim(target),
+                ", ".join(map(str, target.declared_seeds)),
+                baselines.target_files[target.name].name,
+            )
+            for target in baselines.targets
+        ),
+        [
+            {
+                **target.model_dump(mode="json"),
+                "file": baselines.target_files[target.name].name,
+            }
+            for target in baselines.targets
+        ],
+    )
+
+
+def _aim(target: Target) -> tuple[str, str, str, str]:
+    """Accuracy, number of runs, selection and margin."""
+    if isinstance(target, ThresholdTarget):
+        return f"at least {100 * target.threshold:g} %", "-", target.selection, "-"
+    margin = f"{100 * target.margin:.2f} points"
+    return exact_percent(target.top1), str(target.n), target.selection, margin
 
 
 def list_runs(runs: Path) -> Listing:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.baselines.loading import load_baselines
+from harness.baselines.loading import load_baselines, load_target
+from harness.baselines.schema import PublishedTarget, Target
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Recipe
 from harness.record.columns import COMPILED, read_columns
 from harness.record.summary import read_summary
+from harness.verdict.judge import first_own
 from harness.verdict.planning import StudyPlan, plan_study, published_rates
 
 IMAGENET_TRAIN_IMAGES = 1_281_167
@@ -22,8 +24,9 @@ def plan(
     images_per_s: float | None = None,
     measured: Path | None = None,
     train_images: int | None = None,
-) -> StudyPlan:
-    """Plan a study.
+    target: str | None = None,
+) -> tuple[StudyPlan, ...]:
+    """Plan a study against each target of its recipe; one plan where there is none.
 
     Args:
         recipe_name: A recipe of the catalogue.
@@ -31,28 +34,46 @@ def plan(
         images_per_s: A known training rate.
         measured: A run's folder whose rate is taken.
         train_images: Training images; default the target's, else ImageNet's.
+        target: One target, as `load_target` takes it, instead of all of the recipe's.
 
     Raises:
         RecipeError: no such recipe.
+        BaselineError: no such target.
         RecordError: `measured` has no steps.
-        UsageError: seeds or rates out of range, or `measured` is a run of
-            another network, image size, batch or arithmetic.
+        UsageError: seeds or rates out of range, a target of another recipe, or
+            `measured` is a run of another network, image size, batch or arithmetic.
     """
     recipe = find_recipe(recipe_name)
     baselines = load_baselines()
-    target = next((t for t in baselines.targets if t.recipe == recipe.name), None)
-    known = target.data.train_images if target else None
+    of_recipe = first_own([t for t in baselines.targets if t.recipe == recipe.name], recipe.name)
+    named = (_own(load_target(target), recipe),) if target else ()
     rates = [(images_per_s, "given")] if images_per_s is not None else []
     if measured is not None:
         _refuse_other_work(read_summary(measured).started.recipe, recipe, measured)
         rates.append((measured_rate(measured), f"measured in {measured}"))
-    return plan_study(
-        recipe,
-        target,
-        seeds=seeds,
-        train_images=train_images or known or IMAGENET_TRAIN_IMAGES,
-        rates=rates or published_rates(baselines.throughput, recipe),
+    return tuple(
+        plan_study(
+            recipe,
+            one,
+            seeds=seeds,
+            train_images=train_images
+            or (one.data.train_images if one else None)
+            or IMAGENET_TRAIN_IMAGES,
+            rates=rates or published_rates(baselines.throughput, recipe),
+            rivals=[t.top1 for t in of_recipe if isinstance(t, PublishedTarget) and t != one],
+        )
+        for one in named or of_recipe or (None,)
     )
+
+
+def _own(target: Target, recipe: Recipe) -> Target:
+    if target.recipe != recipe.name:
+        raise UsageError(
+            f"the target {target.name} is about the recipe {target.recipe}, not {recipe.name}",
+            expected="a target of the planned recipe",
+            remedy="see `harness list targets`",
+        )
+    return target
 
 
 def _refuse_other_work(ran: Recipe, planned: Recipe, run: Path) -> None:

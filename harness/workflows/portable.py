@@ -1,22 +1,23 @@
 """What was computed from runs, without the place where they lie on this machine."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.verdict.judgement import Judgement
+from harness.verdict.judgement import Judgement, Judgements
 
 
-def portable(judgement: Judgement, folders: Iterable[Path]) -> Judgement:
-    """The judgement with each run named `<study>/<seed>` in all of its texts.
+def portable(judgements: Judgements, folders: Sequence[Path]) -> Judgements:
+    """The judgements with each run named `<study>/<seed>` in all of their texts.
 
     Args:
-        judgement: As judged.
+        judgements: As judged.
         folders: The runs' folders, as they were judged.
     """
-    document = _replaced(judgement.model_dump(mode="json"), _places(folders))
-    return Judgement.model_validate_json(json.dumps(document))
+    places = _places(folders)
+    documents = [_replaced(one.model_dump(mode="json"), places) for one in judgements.each]
+    return Judgements(tuple(Judgement.model_validate_json(json.dumps(one)) for one in documents))
 
 
 def portable_text(text: str, folders: Iterable[Path]) -> str:

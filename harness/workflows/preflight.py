@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from harness.errors import MachineError
@@ -19,8 +20,17 @@ from harness.workflows.workload import Counts, Workload, workload
 
 GIB = 1 << 30
 TIMED_STEPS = 3
+TIMED_S = 1.0
+"""A small network's step is timed for so long at least, and at most `MOST_STEPS` times."""
+MOST_STEPS = 20
 SLOWEST_SHARE_OF_PEAK = 0.02
 """A step slower than this share of the matrix product's rate has not been seen."""
+SHORT_HOURS = 0.1
+"""A job whose bound is below this is begun without timing a step."""
+FAR_BEYOND = 10
+"""Where even the bound is so many times the limit, no measured step could come below it."""
+PROCESSOR_FLOPS = 1e17
+"""A seed of fewer operations needs no GPU: two days at 500 GFLOP/s."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Preflight:
     Attributes:
         seeds: Seeds of the job.
         bound_hours: Per seed, counted operations at the measured peak rate: no
-            program is faster.
+            program is faster, and that of a network of few channels much slower.
         step_time_s: Of a real step, where it was timed.
         hours: Per seed, from the timed step, else the bound.
         disk_needed_bytes: For all seeds.
@@ -80,6 +90,7 @@ class Preflight:
         each, whole = duration(max(self.hours)), duration(self.hours_in_all)
         lines = [
             f"time        {kind} {each} a seed, {whole} in all for {count}",
+            "stop        at any time with Ctrl-C or SIGTERM: the same command goes on from there",
             f"disk        {needed:.1f} GiB needed, {free:.1f} GiB free",
             f"machine     {self.gemm_flops_per_s / 1e9:,.0f} GFLOP/s in a matrix product",
         ]
@@ -121,7 +132,6 @@ def preflight(
 
     classes = recipe.model.classes or len(data.classes)
     asked = probes or machine_probes(recipe, classes)
-    findings = _check_gpus(asked)
     size = describe(recipe.model.name, classes)
     forward = forward_multiply_adds(recipe.model, classes)
     done = steps_done or {}
@@ -138,13 +148,14 @@ def preflight(
         )
         for seed in seeds
     ]
+    findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
     rate = asked.gemm_flops_per_s()
     bounds = tuple(load.flops / rate / 3600 for load in loads)
-    _check_hours(max(bounds), max_hours, recipe, rate, "at least")
+    if max(bounds) > FAR_BEYOND * max_hours:
+        _check_hours(max(bounds), max_hours, recipe, rate, "at least")
     step_time_s, hours = _timed(loads, bounds, max_hours, asked, recipe)
-    if step_time_s is not None:
-        _check_hours(max(hours), max_hours, recipe, rate, "about")
+    _check_hours(max(hours), max_hours, recipe, rate, "about")
     return Preflight(
         seeds=seeds,
         bound_hours=bounds,
@@ -157,11 +168,14 @@ def preflight(
     )
 
 
-def _check_gpus(probes: Probes) -> tuple[str, ...]:
+def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
     present, seen = probes.system_gpus(), probes.visible_gpus()
-    if present and not seen:
+    unseen = f"this system has a GPU ({present[0]}) that TensorFlow does not see" if present else ""
+    if unseen and not seen and flops < PROCESSOR_FLOPS:
+        return (f"{unseen}: everything runs on the processor, which is enough for this recipe",)
+    if unseen and not seen:
         raise MachineError(
-            f"this system has a GPU ({present[0]}) that TensorFlow does not see",
+            unseen,
             expected="CUDA libraries in this environment, or no GPU in sight",
             remedy="install them with `pip install -r requirements-gpu.lock`; to train on the "
             'processor all the same, set CUDA_VISIBLE_DEVICES=""',
@@ -212,8 +226,11 @@ def _timed(
     probes: Probes,
     recipe: Recipe,
 ) -> tuple[float | None, tuple[float, ...]]:
-    """Hours from a real step; not timed where even a slow step is far within the limit."""
-    if max(bounds) < max_hours * SLOWEST_SHARE_OF_PEAK:
+    """Hours from a real step, which may be much slower than the bound.
+
+    It is not timed where the job is short and even a slow step far within the limit.
+    """
+    if max(bounds) < min(SHORT_HOURS, max_hours * SLOWEST_SHARE_OF_PEAK):
         return None, bounds
     step_time_s = probes.step_time_s()
     # A crop forward is a third of an image forward and backward.
@@ -298,9 +315,11 @@ def time_real_step(
     def run() -> Any:
         return step(image, label, rate).loss.numpy()
 
-    times = []
+    times: list[float] = []
     try:
-        for _ in range(2 + TIMED_STEPS):
+        for _ in range(2):
+            run()
+        while len(times) < TIMED_STEPS or (sum(times) < TIMED_S and len(times) < MOST_STEPS):
             begun = now()
             run()
             times.append(now() - begun)
@@ -310,4 +329,4 @@ def time_real_step(
             expected=f"memory for one training step of {recipe.name}",
             remedy="use a larger device; a smaller --set batch=N is another recipe",
         ) from error
-    return sorted(times[2:])[TIMED_STEPS // 2]
+    return median(times)

@@ -21,7 +21,7 @@ from harness.report.markdown import markdown
 from harness.report.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
-from harness.verdict.judgement import Judgement
+from harness.verdict.judgement import Judgements
 from harness.workflows.contact_sheet import CONTACT_SHEET
 from harness.workflows.portable import portable, portable_text
 from harness.workflows.thumbnails import Pictures, kept_pictures, pictures_of
@@ -34,7 +34,7 @@ class ReportRequest:
 
     Attributes:
         paths: Runs or studies; see `find_runs`.
-        target: A target file; None takes those in `baselines/`.
+        target: One target by name or file; None takes those in `baselines/`.
         data: The runs' data folder, for pictures; None leaves them out.
         contact_sheet: A PNG or JPEG of augmented training images; None takes the
             one that the first run kept.
@@ -43,7 +43,7 @@ class ReportRequest:
     """
 
     paths: tuple[Path, ...]
-    target: Path | None = None
+    target: str | Path | None = None
     data: Path | None = None
     contact_sheet: Path | None = None
     baselines: Path | None = None
@@ -62,13 +62,13 @@ def report(request: ReportRequest) -> Report:
     """
     folders = find_runs(request.paths)
     records = run_records(folders)
-    judgement, why_not = judge_with(folders, request.baselines, request.target)
+    judgements, why_not = judge_with(folders, request.baselines, request.target)
     found = _mistakes(folders, records)
     pictures, no_pictures = _pictures(request, found)
     return build(
         records,
         Extras(
-            judgement=judgement,
+            judgements=judgements,
             not_judged=why_not,
             certificates=_certificates(folders, records),
             mistakes=found,
@@ -152,27 +152,29 @@ def _sha256(path: Path) -> str:
 
 
 def judge_with(
-    folders: Sequence[Path], baselines: Path | None = None, target: Path | None = None
-) -> tuple[Judgement | None, str]:
-    """The judgement of runs, or why they cannot be judged together; runs by study and seed.
+    folders: Sequence[Path], baselines: Path | None = None, target: str | Path | None = None
+) -> tuple[Judgements | None, str]:
+    """The judgements of runs, or why they cannot be judged together; runs by study and seed.
 
     Args:
         folders: Run folders.
         baselines: Folder of targets and baselines; None takes the harness' own
             and also looks for runs of the study that were not named.
-        target: A target file that takes the place of those in the folder.
+        target: One target, which takes the place of those in the folder.
 
     Raises:
         BaselineError: a baseline file is wrong.
     """
     try:
-        judgement = _judge(folders, baselines, target)
+        judgements = _judge(folders, baselines, target)
     except UsageError as error:
         return None, portable_text(f"These runs were not judged together: {error.found}", folders)
-    return portable(judgement, folders), ""
+    return portable(judgements, folders), ""
 
 
-def _judge(folders: Sequence[Path], baselines: Path | None, target: Path | None) -> Judgement:
+def _judge(
+    folders: Sequence[Path], baselines: Path | None, target: str | Path | None
+) -> Judgements:
     if baselines is None:
         return verdict(folders, target=target)
     known = load_baselines(baselines)

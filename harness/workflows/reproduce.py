@@ -1,40 +1,75 @@
-"""`harness reproduce`: the published result on ImageNet, from preflight to verdict."""
+"""`harness reproduce`: a registered target, from its data and the preflight to the verdict."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness.baselines.loading import baselines_folder, load_target
-from harness.baselines.schema import PublishedTarget
-from harness.errors import BaselineError, UsageError
-from harness.workflows.data_shape import GET_IMAGENET
+from harness.baselines.loading import load_baselines
+from harness.baselines.schema import Target
+from harness.verdict.judgement import Judgement
+from harness.workflows.judging import Judged, judge_study
+from harness.workflows.request import RunRequest
+from harness.workflows.run import RunReport, run
+
+DEFAULT_TARGET = "apm5-resnet50-ten-crop"
+Say = Callable[[str], None]
 
 
-def target() -> PublishedTarget:
-    """The pre-registered target of `baselines/target.toml`."""
-    path = baselines_folder() / "target.toml"
-    found = load_target(path)
-    if not isinstance(found, PublishedTarget):
-        raise BaselineError(
-            f"the target is of kind {found.kind}",
-            where=str(path),
-            expected="kind published",
-            remedy="restore the file",
-        )
-    return found
+@dataclass(frozen=True)
+class Reproduction:
+    """What a reproduction came to.
+
+    Attributes:
+        report: Every seed.
+        judged: The answers; None where `--steps` ended the runs before there could be any.
+        target: Whose answer decides.
+    """
+
+    report: RunReport
+    judged: Judged | None
+    target: Target
+
+    @property
+    def exit_code(self) -> int:
+        """That of the named target's answer; 0 where the runs were stopped as asked."""
+        return self._answer.exit_code if self._answer else 0
+
+    @property
+    def _answer(self) -> Judgement | None:
+        return self.judged.judgements.against(self.target.name) if self.judged else None
+
+    def text(self, runs: Path) -> str:
+        """For a person."""
+        if self.judged is None:
+            return (
+                f"{self.report.text()}\n\n"
+                "stopped at --steps, so nothing is judged; the same command without it goes on"
+            )
+        return self.judged.text(runs)
 
 
-def check_imagenet(imagenet: Path | None) -> Path:
-    """The data folder, or a `UsageError` that says how to get ImageNet."""
-    if imagenet is None:
-        raise UsageError(
-            "IMAGENET_DIR is not set",
-            expected="the folder of ImageNet (ILSVRC2012), prepared or as train/ and val/",
-            remedy=GET_IMAGENET,
-        )
-    if not imagenet.is_dir():
-        raise UsageError(
-            "IMAGENET_DIR names no folder",
-            where=str(imagenet),
-            expected="the folder of ImageNet (ILSVRC2012), prepared or as train/ and val/",
-            remedy=GET_IMAGENET,
-        )
-    return imagenet
+def reproduce(request: RunRequest, target: Target, named: str, say: Say) -> Reproduction:
+    """Train every seed and judge the study against every target that speaks about it.
+
+    Args:
+        request: What to run.
+        target: Whose answer decides the exit code.
+        named: How `load_target` finds it; where it is not registered it alone is judged.
+        say: Messages for a person.
+
+    Raises:
+        HarnessError: as `run` and `judge_study` do.
+    """
+    report = run(request, say)
+    if any(seed.status == "stopped at --steps" for seed in report.seeds):
+        return Reproduction(report, None, target)
+    judged = judge_study(
+        report.study,
+        request.runs,
+        request.data,
+        request.tracking_uri,
+        say,
+        tracking=request.tracking,
+        target=None if target.name in load_baselines().target_files else named,
+    )
+    return Reproduction(report, judged, target)

@@ -6,9 +6,6 @@ two steps at its own image size. Every part is a process of its own.
 """
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,9 @@ from typing import Any
 
 from harness.errors import DifferenceFoundError
 from harness.record.journal import read_journal
+from harness.workflows.child_process import run_harness
 from harness.workflows.judging import Judged, judge_study
+from harness.workflows.reproduction_data import embedded_digits
 from harness.workflows.request import check_seeds
 from harness.workflows.subset import imagenet_subset
 
@@ -64,7 +63,7 @@ def smoke(
     """
     check_seeds(seeds)
     say("1 of 5  data")
-    data = _digits(runs) if imagenet is None else imagenet_subset(imagenet, runs)
+    data = embedded_digits(runs) if imagenet is None else imagenet_subset(imagenet, runs)
     say(f"2 of 5  train and evaluate seed {', '.join(map(str, seeds))}")
     tracking = ("--tracking-uri", tracking_uri) if tracking_uri else ()
     study = Path(_train(runs, data, seeds, *tracking)["study"])
@@ -76,13 +75,6 @@ def smoke(
     _full_network(runs, data, seeds[0])
     say("5 of 5  verdict and report")
     return SmokeResult(judge_study(study, runs, data, tracking_uri, say), steps)
-
-
-def _digits(runs: Path) -> Path:
-    folder = runs / "datasets" / "digits"
-    code = "import sys; from pathlib import Path; from harness.data.digits import write_digits; "
-    _python("-c", code + "write_digits(Path(sys.argv[1]))", str(folder))
-    return folder
 
 
 def _train(runs: Path, data: Path, seeds: tuple[int, ...], *options: str) -> dict[str, Any]:
@@ -101,28 +93,8 @@ def _full_network(runs: Path, data: Path, seed: int) -> None:
 
 def _run_command(recipe: str, runs: Path, data: Path, *options: str) -> dict[str, Any]:
     words = ("run", recipe, "--data", str(data), "--runs", str(runs), *options, "--json")
-    document: dict[str, Any] = json.loads(_harness(*words))
+    document: dict[str, Any] = json.loads(run_harness(*words))
     return document
-
-
-def _harness(*words: str) -> str:
-    return _python("-m", "harness", *words)
-
-
-def _python(*words: str) -> str:
-    """Run Python in a process of its own; its messages pass through, and so does its failure.
-
-    Ctrl-C reaches that process too, which writes its checkpoint; this one waits for it.
-    """
-    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        output, _ = child.communicate()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if child.returncode:
-        raise SystemExit(child.returncode)
-    return output
 
 
 def compare_bits(first: Path, second: Path) -> int:

@@ -13,8 +13,7 @@ from harness.record.mlflow_mirror import (
     sync_run,
 )
 from harness.record.run_folders import find_runs, runs_of_study
-from harness.verdict.judgement import WORDS
-from harness.workflows.judging import record_judgement
+from harness.workflows.judging import record_judgement, verdict_words
 from harness.workflows.run_folder import RunFolder, locked
 
 
@@ -92,7 +91,7 @@ def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str
     if waiting:
         return f"no verdict yet: {', '.join(waiting)} not ended or not named"
     try:
-        judgement = record_judgement(
+        judgements = record_judgement(
             [one.run for one in synced],
             tracking_uri=tracking_uri,
             study=study,
@@ -100,7 +99,7 @@ def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str
         )
     except HarnessError as error:
         return f"no verdict was recorded\n{error}"
-    return f"verdict {WORDS[judgement.word]}"
+    return f"verdict {verdict_words(judgements)}"
 
 
 def _is_running(run: Path) -> bool:

@@ -1,4 +1,4 @@
-"""`harness verdict`: runs on disk to a judgement."""
+"""`harness verdict`: runs on disk to judgements."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,17 @@ from harness.record.run_folders import find_runs, runs_of_study
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import binding_differences
 from harness.verdict.judge import judge
-from harness.verdict.judgement import Judgement
+from harness.verdict.judgement import Judgements
 
 
-def verdict(paths: Sequence[Path], *, target: Path | None = None) -> Judgement:
+def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judgements:
     """Judge the runs that paths mean.
 
     Args:
         paths: Run folders, journals, or study folders, which stand for every
             run in them.
-        target: A target file; without it those in `baselines/`.
+        target: One target, as `load_target` takes it; without it every one in
+            `baselines/` that speaks about the runs.
 
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
@@ -31,15 +32,15 @@ def verdict(paths: Sequence[Path], *, target: Path | None = None) -> Judgement:
     baselines = load_baselines()
     named = load_target(target) if target else None
     runs = [read_summary(folder) for folder in folders]
-    judgement = judge(
+    judgements = judge(
         runs,
         (named,) if named else baselines.targets,
         rows=baselines.accuracy,
         left_out=_left_out(runs),
     )
-    if named is not None and judgement.target is None:
+    if named is not None and judgements.each[0].target is None:
         raise _does_not_fit(named, runs[0], str(target))
-    return judgement
+    return judgements
 
 
 def _does_not_fit(target: Target, run: RunSummary, where: str) -> UsageError:
@@ -53,7 +54,7 @@ def _does_not_fit(target: Target, run: RunSummary, where: str) -> UsageError:
         f"the target {target.name} does not speak about these runs: {why}",
         where=where,
         expected="a target of the runs' recipe and data",
-        remedy="name the fitting file, or leave --target out to take a registered one",
+        remedy="name a fitting one, or leave --target out to take all registered ones",
     )
 
 

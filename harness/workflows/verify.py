@@ -36,7 +36,7 @@ class Verified:
         evaluations: Evaluations in the journals.
         recounted: Those whose predictions were counted again.
         cells: Table cells of the report that were computed again.
-        word: The judgement's, or None.
+        word: The judgement's, one for each target, or None.
         made_by: Version of the harness that made the bundle.
         notes: Certificates that do not count, with the reason.
     """
@@ -102,7 +102,8 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         recounted = sum(_check_run(journal) for journal in journals)
         notes = tuple(filter(None, (_check_certificate(journal) for journal in journals)))
         cells = _check_reported(index, runs, folder / BASELINES)
-    judgement = index.reported.get("judgement")
+    reported = index.reported.get("judgement")
+    judged = reported if isinstance(reported, list) else [reported] if reported else []
     return Verified(
         path=path,
         sha256=digest,
@@ -111,7 +112,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         evaluations=sum(len(journal.evaluations) for journal in journals),
         recounted=recounted,
         cells=cells,
-        word=judgement["word"] if judgement else None,
+        word=", ".join(one["word"] for one in judged) or None,
         made_by=index.harness_version,
         notes=notes,
     )
@@ -133,7 +134,7 @@ def _digest(path: Path) -> str:
 def _check_run(journal: Journal) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
     where = str(Path(*journal.path.parts[-3:]))
-    _check_digests(journal.path, where)
+    _check_digests(journal, where)
     files = prediction_files(journal.path.parent, journal)
     recounted = 0
     for event in journal.evaluations:
@@ -145,28 +146,25 @@ def _check_run(journal: Journal) -> int:
     return recounted
 
 
-def _check_digests(path: Path, where: str) -> None:
-    """Digests of recipe, numerics and protocols, from the text as it was written.
+def _check_digests(journal: Journal, where: str) -> None:
+    """Digests of recipe, protocols and numerics.
 
-    A newer version may have more fields, with which the same recipe has
-    another digest; what was written keeps its own.
+    Fields that are newer than a journal have no part in the digests of recipe and
+    protocol; those of the numerics have, so that its text is taken as it was written.
     """
+    started = journal.started
+    _equal(started.recipe.digest, started.recipe_digest, "the recipe's digest", where)
+    numerics = digest_of(_written_numerics(journal.path))
+    _equal(numerics, started.numerics_digest, "the numerics digest", where)
+    for event in journal.evaluations:
+        _equal(event.protocol.digest, event.protocol_digest, "a protocol's digest", where)
+
+
+def _written_numerics(path: Path) -> Any:
     with path.open("rb") as lines:
-        for line in lines:
-            if b'"event":"run_started"' in line[:96]:
-                raw = json.loads(line)
-                recipe = _without(raw["recipe"], "name", "notes", "numerics")
-                _equal(digest_of(recipe), raw["recipe_digest"], "the recipe's digest", where)
-                numerics = digest_of(raw["numerics"])
-                _equal(numerics, raw["numerics_digest"], "the numerics digest", where)
-            elif b'"event":"evaluation"' in line[:96] and line.endswith(b"\n"):
-                raw = json.loads(line)
-                protocol = digest_of(_without(raw["protocol"], "name"))
-                _equal(protocol, raw["protocol_digest"], "a protocol's digest", where)
-
-
-def _without(document: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key not in keys}
+        return next(
+            json.loads(line)["numerics"] for line in lines if b'"event":"run_started"' in line[:96]
+        )
 
 
 def _recount(file: Path, event: Evaluation, where: str) -> None:

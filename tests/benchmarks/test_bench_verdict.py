@@ -63,7 +63,7 @@ def _body(first: int, generator: np.random.Generator) -> str:
 
 
 def test_verdict_over_long_runs(benchmark: BenchmarkFixture, long_study: Path) -> None:
-    judgement = benchmark(lambda: verdict([long_study]))
+    (judgement,) = benchmark(lambda: verdict([long_study])).each
     assert judgement.word == "reproduced"
 
 

@@ -227,8 +227,8 @@ def test_runs_of_two_recipes_are_shown_but_not_judged(tmp_path: Path) -> None:
     write_run(tmp_path / "a" / "seed-1", SampleRun())
     write_run(tmp_path / "b" / "seed-1", SampleRun(recipe=RECIPES["apm5-resnet50"]))
     content = report(ReportRequest((tmp_path / "a", tmp_path / "b")))
-    assert content.word is None
-    assert "not judged together" in content.sentence
+    assert content.headlines[0].word is None
+    assert "not judged together" in content.headlines[0].sentence
     assert "must not be pooled" in str(content.sections)
     read(html(content))
 
@@ -336,7 +336,7 @@ def test_predictions_of_another_run_are_not_shown_as_this_ones(tmp_path: Path) -
 def test_a_seed_without_evaluation_is_named_in_the_answer(tmp_path: Path) -> None:
     write_run(tmp_path / "s" / "seed-1", SampleRun(seed=1))
     write_run(tmp_path / "s" / "seed-2", SampleRun(seed=2, evaluates=False))
-    sentence = report(ReportRequest((tmp_path / "s",))).sentence
+    sentence = report(ReportRequest((tmp_path / "s",))).headlines[0].sentence
     assert "top-1 98.00 %; seed 2 has no evaluation" in sentence
 
 

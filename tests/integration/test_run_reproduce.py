@@ -1,4 +1,4 @@
-"""`harness reproduce` as a user starts it: what ends it before anything is trained."""
+"""`harness reproduce` as a user starts it, and the data that it finds."""
 
 import subprocess
 import sys

@@ -1,6 +1,7 @@
 """The committed baseline files, and what the loader refuses."""
 
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
@@ -122,9 +123,42 @@ def test_the_published_rows_are_those_of_the_sources() -> None:
     assert rows["nvidia-mxnet-90-fp32"].n == 8
     assert rows["nvidia-pytorch-90-8-a100-80-gb-amp"].spread is None
     assert rows["groupnorm-resnet50-gn"].values == (0.76, 0.76, 0.759)
+    assert rows["zhong2020-cifar100-resnet32-random-erasing"].top1 == pytest.approx(1 - 0.2718)
+    assert rows["he2015-cifar10-resnet110"].n == 5
     points = {row.batch: row.epochs for row in load_baselines().convergence}
     assert len(points) == 10
     assert len(points[67840]) == 28
+
+
+def test_rows_of_runs_agree_with_their_mean_and_spread() -> None:
+    rows = {row.name: row for row in load_baselines().accuracy}
+    for epoch in ("best", "last"):
+        row = rows[f"chenbill-fashion-resnet20-{epoch}-epoch"]
+        assert row.values is not None
+        assert row.spread is not None
+        assert row.top1 == pytest.approx(fmean(row.values), abs=1e-6)
+        assert row.spread.value == pytest.approx(stdev(row.values), abs=5e-6)
+
+
+def test_a_stated_spread_needs_runs(tmp_path: Path) -> None:
+    name = "target-zhong2020-fashion-resnet20.toml"
+    text = (Path(__file__).parents[2] / "baselines" / name).read_text()
+    (tmp_path / name).write_text(text.replace("\nn = 5\n", "\nn = 1\n"))
+    with pytest.raises(BaselineError, match="one run has none"):
+        load_target(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "which", ["zhong2020-fashion-resnet20", "target-zhong2020-fashion-resnet20"]
+)
+def test_a_target_is_found_by_its_name_or_its_files(which: str) -> None:
+    assert load_target(which).top1 == 0.9561
+
+
+def test_an_unknown_target_offers_the_nearest() -> None:
+    with pytest.raises(BaselineError, match="no target named 'zhong2020-fashion'") as caught:
+        load_target("zhong2020-fashion")
+    assert "zhong2020-fashion-resnet20" in str(caught.value)
 
 
 def test_rows_are_filtered_by_protocol_and_model() -> None:

@@ -15,10 +15,11 @@ from harness import cli
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = (
-    "smoke", "reproduce-resnet50", "lint", "type", "bench", "faults", "soak", "ui",
+    "smoke", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
+    "faults", "soak", "ui",
 )  # fmt: skip
-PASSED = ("IMAGENET_DIR", "CUDA_*", "NVIDIA_*", "LD_LIBRARY_PATH", "TF_*", "XLA_*", "MLFLOW_*",
-          "SLURM_*")  # fmt: skip
+PASSED = ("IMAGENET_DIR", "FASHION_MNIST_DIR", "CUDA_*", "NVIDIA_*", "LD_LIBRARY_PATH", "TF_*",
+          "XLA_*", "MLFLOW_*", "SLURM_*")  # fmt: skip
 
 
 def tox() -> configparser.ConfigParser:

@@ -48,6 +48,18 @@ def test_recipes_and_baselines_are_listed_whole() -> None:
     assert "77.72 %" in listed("baselines")
 
 
+def test_targets_are_listed_with_what_decides() -> None:
+    table = {line.split()[0]: line for line in listed("targets").splitlines()}
+    line = table["zhong2020-fashion-resnet20"]
+    for shown in ("95.61 %", "best_epoch", "0.25 points", "1, 2, 3", "target-zhong2020-fashion-"):
+        assert shown in line
+    assert "at least 97 %" in table["smoke-digits-ten-crop"]
+    assert "95.216 %" in table["chenbill-fashion-resnet20"]
+    entries = {entry["name"]: entry for entry in json.loads(listed("targets", "--json"))}
+    assert set(entries) == set(table) - {"target"}
+    assert entries["apm5-resnet50-ten-crop"]["file"] == "target.toml"
+
+
 def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
     assert "no runs" in listed("runs", "--runs", str(tmp_path))
     with JournalWriter(tmp_path / "study" / "seed-1" / "journal.jsonl") as journal:
@@ -63,7 +75,7 @@ def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
 def test_lists_need_no_tensorflow() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from harness.cli.listing import command\n"
-        "for what in ('recipes', 'models', 'baselines', 'protocols', 'runs'):\n"
+        "for what in ('recipes', 'models', 'targets', 'baselines', 'protocols', 'runs'):\n"
         "    assert CliRunner().invoke(command, [what]).exit_code == 0\n"
         "sys.exit('tensorflow' in sys.modules)"
     )

@@ -13,8 +13,9 @@ from harness.baselines.schema import PublishedTarget
 from harness.cli.plan import command
 from harness.errors import StatisticsError, UsageError
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band
+from harness.verdict.planning import plan_text
 from harness.workflows.plan import measured_rate, plan
-from tests.planted_journals import Planted, imagenet_runs, plant, smoke_runs
+from tests.planted_journals import Planted, fashion_runs, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
 
 TARGET = Design(
@@ -95,6 +96,24 @@ def test_the_plan_of_the_target() -> None:
     assert titan["hours_per_seed"] == pytest.approx(51 * 10_009 * 128 / 256 / 3600)
 
 
+def test_a_recipe_with_two_targets_is_planned_against_both(tmp_path: Path) -> None:
+    """Among the differences is that of the other figure: what if it is the right one?"""
+    (run,) = fashion_runs((9500,))
+    found = plan("zhong2020-fashion-resnet20", 3, measured=plant(tmp_path, run))
+    assert [one.target for one in found] == [
+        "zhong2020-fashion-resnet20", "chenbill-fashion-resnet20",
+    ]  # fmt: skip
+    for one in found:
+        assert -0.00394 in [chance.true_difference for chance in one.chances]
+    text = plan_text(found)
+    assert text.count("target: ") == 2
+    assert text.count("hours per seed") == 1
+    (alone,) = plan("zhong2020-fashion-resnet20", 3, target="chenbill-fashion-resnet20")
+    assert alone.chances == found[1].chances
+    with pytest.raises(UsageError, match="is about the recipe smoke"):
+        plan("zhong2020-fashion-resnet20", 3, target="smoke")
+
+
 def test_too_few_seeds_are_inconclusive_before_they_run() -> None:
     result = CliRunner().invoke(command, ["apm5-resnet50", "--seeds", "2"])
     assert result.exit_code == 0
@@ -121,5 +140,5 @@ def test_the_rate_of_other_work_is_refused(tmp_path: Path, run: Planted, said: s
 
 def test_the_rate_of_the_same_work_gives_hours(tmp_path: Path) -> None:
     (run,) = imagenet_runs(77.0)
-    found = plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
+    (found,) = plan("apm5-resnet50", 3, measured=plant(tmp_path, run))
     assert [cost.images_per_s for cost in found.costs] == [pytest.approx(256.0)]

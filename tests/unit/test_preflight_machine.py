@@ -7,9 +7,10 @@ import pytest
 
 from harness.errors import MachineError
 from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Constant, Phase
 from harness.recipes.smoke import SMOKE
 from harness.record.schema import DataIdentity
-from harness.workflows.preflight import Probes, duration, preflight
+from harness.workflows.preflight import Preflight, Probes, duration, preflight
 from harness.workflows.workload import Workload, workload
 
 TERA = 1e12
@@ -95,6 +96,47 @@ def test_a_small_job_is_not_held_up_by_timing_a_step() -> None:
     found = preflight(SMOKE, data, (1,), runs=Path("runs"), probes=machine(step_time_s=never))
     assert found.step_time_s is None
     assert "at least" in found.text()
+
+
+def small(flops_per_s: float, step_time_s: float, **options: object) -> Preflight:
+    """300 epochs of a small recipe on two cores."""
+    recipe = SMOKE.model_copy(
+        update={"batch": 128, "phases": (Phase(epochs=300, rate=Constant(rate=0.1)),)}
+    )
+    data = imagenet(train=60_000, val=10_000, classes=10)
+    probes = machine(
+        system_gpus=options.pop("gpus", tuple),
+        visible_gpus=lambda: 0,
+        gemm_flops_per_s=lambda: flops_per_s,
+        step_time_s=lambda: step_time_s,
+    )
+    return preflight(recipe, data, (1, 2, 3), runs=Path("runs"), probes=probes, **options)
+
+
+def test_the_hours_of_a_small_network_are_those_of_a_real_step() -> None:
+    found = small(500e9, 0.25)
+    assert found.bound_hours[0] < 2.4, "far below the limit, and yet timed"
+    training = 300 * 468 * 0.25 / 3600
+    evaluations = (299 + 10) * 10_000 * 0.25 / 128 / 3 / 3600
+    assert found.hours[0] == pytest.approx(training + evaluations, rel=0.02)
+    assert found.hours[0] > 3 * found.bound_hours[0]
+    assert "about" in found.text()
+    assert "the same command goes on" in found.text()
+
+
+def test_a_real_step_is_timed_before_a_machine_is_refused_unless_it_is_hopeless() -> None:
+    """The matrix product's rate may be measured too low; ten times too low it is not."""
+    near = small(2e9, 0.1, max_hours=100)
+    assert 100 < near.bound_hours[0] < 1000
+    assert near.hours[0] < 100
+    with pytest.raises(MachineError, match="at least"):
+        small(0.1e9, 0.1, max_hours=100)
+
+
+def test_a_small_recipe_does_without_the_gpu() -> None:
+    found = small(500e9, 0.1, gpus=lambda: ("A card",))
+    assert "A card" in found.text()
+    assert "the processor, which is enough for this recipe" in found.text()
 
 
 def test_what_is_done_already_does_not_count() -> None:

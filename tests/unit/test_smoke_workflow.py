@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DataError, DifferenceFoundError, UsageError
+from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
 from harness.workflows.data_shape import check_imagenet_shape, data_shape
 from harness.workflows.prepare import prepare
-from harness.workflows.reproduce import check_imagenet, target
 from harness.workflows.smoke import compare_bits
 from harness.workflows.subset import (
     SUBSET_CLASSES,
@@ -124,23 +123,9 @@ def test_two_empty_runs_are_no_proof(tmp_path: Path) -> None:
         compare_bits(_run(tmp_path / "a", []), _run(tmp_path / "b", []))
 
 
-def test_the_reproduction_says_how_to_get_imagenet(tmp_path: Path) -> None:
-    for missing in (None, tmp_path / "nowhere"):
-        with pytest.raises(UsageError, match=r"ILSVRC2012_img_train\.tar"):
-            check_imagenet(missing)
-    assert check_imagenet(tmp_path) == tmp_path
-
-
 def test_a_folder_of_other_images_is_no_imagenet(tmp_path: Path) -> None:
     folder = _imagenet(tmp_path / "imagenet")
     shape = data_shape(folder)
     assert (shape.train_images, shape.val_images, len(shape.classes)) == (670, 200, 10)
     with pytest.raises(DataError, match=r"670 training and 200 validation images in 10 classes"):
         check_imagenet_shape(shape, folder, "get it")
-
-
-def test_the_target_is_pre_registered() -> None:
-    aim = target()
-    assert aim.top1 == 0.7772
-    assert aim.declared_seeds == (1, 2, 3)
-    assert aim.protocol.crops == "ten"

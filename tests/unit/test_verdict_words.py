@@ -20,7 +20,7 @@ from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import Resumed
 from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
-from harness.verdict.judgement import Judgement
+from harness.verdict.judgement import Judgement, Judgements
 from harness.verdict.text import judgement_text
 from harness.workflows.verdict import verdict
 from tests.planted_journals import (
@@ -38,8 +38,13 @@ GOOD = (77.60, 77.70, 77.80)
 """Mean 77.70: its interval is +-0.23 points, well inside the margin."""
 
 
+def only(judgements: Judgements) -> Judgement:
+    (judgement,) = judgements.each
+    return judgement
+
+
 def judged(folder: Path, runs: list[Planted]) -> Judgement:
-    return verdict([study(folder, runs)])
+    return only(verdict([study(folder, runs)]))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_a_stop_by_the_early_gate_is_a_stop_until_the_run_goes_on(tmp_path: Path
     folder = study(tmp_path, with_change(imagenet_runs(*GOOD), 1, status=None, steps=200))
     journal = folder / "seed-2" / FILE_NAME
     journal.write_text(journal.read_text().replace('"reason":"signal"', '"reason":"gate"'))
-    judgement = verdict([folder])
+    judgement = only(verdict([folder]))
     assert judgement.word == "inconclusive"
     assert "seed 2: stopped at step 200 of 300" in judgement.reasons
 
@@ -148,7 +153,7 @@ def test_the_last_step_counts_not_the_best_epoch(tmp_path: Path) -> None:
     earlier = earlier.replace('"top1_correct":38350', '"top1_correct":39999')
     assert earlier != better
     path.write_text("".join([*lines[:-3], earlier, *lines[-3:]]))
-    assert verdict([folder]).word == "not_reproduced"
+    assert only(verdict([folder])).word == "not_reproduced"
 
 
 def test_a_declared_seed_that_diverged_is_not_reproduced(tmp_path: Path) -> None:
@@ -165,7 +170,7 @@ def test_an_obstacle_comes_before_divergence(tmp_path: Path) -> None:
 def test_one_run_twice_counts_once(tmp_path: Path) -> None:
     one = plant(tmp_path / "a" / "seed-1", imagenet_runs(77.7)[0])
     other = plant(tmp_path / "b" / "seed-1", imagenet_runs(77.7)[0])
-    judgement = judge([read_summary(one), read_summary(other)], [load_target("target")])
+    judgement = only(judge([read_summary(one), read_summary(other)], [load_target("target")]))
     assert "seed 1 occurs 2 times" in " | ".join(judgement.reasons)
 
 
@@ -197,7 +202,7 @@ def test_other_data_has_no_target(tmp_path: Path) -> None:
     other = DIGITS.model_copy(update={"root_digest": "9" * 64, "kind": "other", "name": "fruit"})
     judgement = judged(tmp_path, [replace(run, data=other) for run in smoke_runs(300, 301)])
     assert (judgement.word, judgement.exit_code) == ("no_target", 0)
-    assert "no target for this data" in judgement_text(judgement).lower()
+    assert "no target for this data" in judgement_text(Judgements((judgement,))).lower()
     assert "root_digest" in judgement.reasons[0]
 
 
@@ -210,27 +215,27 @@ def test_runs_of_different_recipes_are_refused(tmp_path: Path) -> None:
 
 def test_runs_left_out_by_hand_are_listed(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(77.6, 77.7, 77.8, 70.0))
-    judgement = verdict([folder / f"seed-{seed}" for seed in (1, 2, 3)])
+    judgement = only(verdict([folder / f"seed-{seed}" for seed in (1, 2, 3)]))
     assert judgement.left_out == (str(folder / "seed-4"),)
-    assert "left out by hand" in judgement_text(judgement)
-    assert verdict([folder]).seeds[3].top1_accuracy == 0.7
+    assert "left out by hand" in judgement_text(Judgements((judgement,)))
+    assert only(verdict([folder])).seeds[3].top1_accuracy == 0.7
 
 
 def test_a_renamed_run_still_counts_and_is_still_listed(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(77.6, 77.7, 77.8, 70.0))
     renamed = (folder / "seed-4").rename(folder / "bad-seed-4")
-    assert [seed.seed for seed in verdict([folder]).seeds] == [1, 2, 3, 4]
-    left_out = verdict([folder / f"seed-{seed}" for seed in (1, 2, 3)]).left_out
+    assert [seed.seed for seed in only(verdict([folder])).seeds] == [1, 2, 3, 4]
+    left_out = only(verdict([folder / f"seed-{seed}" for seed in (1, 2, 3)])).left_out
     assert left_out == (str(renamed),)
 
 
 def test_a_doubled_run_is_in_no_difference_from_a_baseline(tmp_path: Path) -> None:
     folder = study(tmp_path / "study", imagenet_runs(*GOOD))
-    assert verdict([folder]).baselines
+    assert only(verdict([folder])).baselines
     again = plant(tmp_path / "again" / "seed-1", imagenet_runs(*GOOD)[0])
-    assert verdict([folder, again]).baselines == ()
+    assert only(verdict([folder, again])).baselines == ()
     copied = study(tmp_path / "copied", with_change(imagenet_runs(*GOOD), 2, marks_of=1))
-    assert verdict([copied]).baselines == ()
+    assert only(verdict([copied])).baselines == ()
 
 
 @pytest.mark.parametrize(
@@ -300,7 +305,7 @@ def test_a_torn_end_is_said(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(*GOOD))
     with (folder / "seed-1" / FILE_NAME).open("a") as file:
         file.write('{"schema_version":1,"time')
-    assert any("25 bytes of a torn" in warning for warning in verdict([folder]).warnings)
+    assert any("25 bytes of a torn" in warning for warning in only(verdict([folder])).warnings)
 
 
 def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
@@ -313,7 +318,7 @@ def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
         accepted_numerics=True,
     )  # fmt: skip
     path.write_text("".join([*lines[:2], resumed.model_dump_json() + "\n", *lines[2:]]))
-    judgement = verdict([folder])
+    judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     assert any("other numerics from step 100" in warning for warning in judgement.warnings)
 
@@ -332,6 +337,10 @@ def test_the_command_prints_text_or_one_document(tmp_path: Path) -> None:
 def test_targets_speak_of_what_the_recipes_measure() -> None:
     targets = {target.name: target for target in load_baselines().targets}
     for target in targets.values():
-        assert target.protocol == find_recipe(target.recipe).protocols()["ten_crop"]
+        recipe = find_recipe(target.recipe)
+        assert target.protocol == recipe.protocols()[target.protocol.name]
+        assert target.selection == recipe.selection
+        if target.selection == "best_epoch":
+            assert target.protocol == recipe.epoch_protocol
     assert load_target("target").protocol == ten_crop()
     assert load_target("target").protocol.differences(center_crop()) == ("crops", "mirror")
