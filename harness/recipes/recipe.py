@@ -87,9 +87,9 @@ class Augmentation(Identified):
     With `padding` the stored image, of one size for the whole data set, is neither
     stretched nor scaled: that many zero pixels are added on each side, a crop is
     drawn at any offset, the last included, and `aspect` is None; `short_side` is the
-    stored image's, as (side, side + 1). Else `short_side` is a half-open range of integers [low, high); hue is in
-    degrees; saturation and value are factor ranges; `pca_std` is the standard
-    deviation of the three normal draws.
+    stored image's, as (side, side + 1). Else `short_side` is a half-open range of
+    integers [low, high); hue is in degrees; saturation and value are factor
+    ranges; `pca_std` is the standard deviation of the three normal draws.
     """
 
     aspect: tuple[float, float] | None
@@ -185,10 +185,9 @@ class Recipe(Identified):
     precision: Precision = Precision()
     numerics: Numerics = Numerics()
 
-    @property
-    def epochs(self) -> int:
-        """Epochs over all phases, an extra warm-up epoch included."""
-        return sum(phase.epochs for phase in self.phases)
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Steps over all phases; where some are counted in steps, no whole number of epochs."""
+        return sum(phase.length(steps_per_epoch) for phase in self.phases)
 
     def steps_in_epoch(self, train_images: int) -> int:
         """Steps of an epoch: the recipe's own number, or floor(images / batch).

@@ -153,7 +153,7 @@ def test_recipes_are_frozen(recipe: Recipe) -> None:
 def test_the_published_recipe_is_the_code_beside_the_table(recipe: Recipe) -> None:
     assert recipe.model.name == "apm5-resnet50-v2"
     assert recipe.batch == 128
-    assert recipe.epochs == 51
+    assert recipe.total_steps(10_009) == 51 * 10_009
     assert [phase.reset_momentum for phase in recipe.phases] == [False, True]
     assert recipe.optimizer.nesterov
     assert recipe.loss.label_smoothing == 0.1

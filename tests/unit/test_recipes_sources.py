@@ -11,7 +11,7 @@ import pytest
 
 from harness.models.catalogue import describe
 from harness.recipes.catalogue import RECIPES
-from harness.training.schedule import learning_rates, momentum_kept, total_steps
+from harness.training.schedule import learning_rates, momentum_kept
 
 E = 10_009
 
@@ -63,7 +63,7 @@ def test_learning_rates_at_the_edges(name: str) -> None:
     epoch, steps, rates = TABLES[name]
     recipe = RECIPES[name]
     assert 1_281_167 // recipe.batch == epoch
-    assert total_steps(recipe.phases, epoch) == steps
+    assert recipe.total_steps(epoch) == steps
     for step, rate in rates.items():
         (found,) = learning_rates(recipe.phases, epoch, step, 1)
         np.testing.assert_allclose(found, np.float32(rate), rtol=1e-7, err_msg=f"step {step}")

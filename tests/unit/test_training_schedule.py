@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import RecipeError
 from harness.recipes.recipe import Constant, Cosine, Linear, Phase
-from harness.training.schedule import learning_rates, momentum_kept, total_steps
+from harness.training.schedule import learning_rates, momentum_kept
 
 STEPS_PER_EPOCH = 7
 PHASES = (
@@ -48,10 +48,6 @@ def test_a_rate_depends_on_the_step_alone(first: int) -> None:
 def test_momentum_is_reset_where_a_phase_asks(first: int, count: int, reset_at: set[int]) -> None:
     kept = momentum_kept(PHASES, STEPS_PER_EPOCH, first, count)
     assert {first + i for i, value in enumerate(kept) if value == 0} == reset_at
-
-
-def test_total() -> None:
-    assert total_steps(PHASES, STEPS_PER_EPOCH) == 35
 
 
 def test_a_step_beyond_the_schedule_is_refused() -> None:
