@@ -32,7 +32,7 @@ Forward = Callable[[Any], tuple[tuple[Any, Any, Any], ...]]
 def forward_function(model: keras.Model, views: tuple[View, ...]) -> Forward:
     """Make the function that answers for a batch of images.
 
-    It maps float32 [b, crops, S, S, channels] to, for each view, top-5 classes (int32
+    It maps float32 [b, crops, S, S, C] to, for each view, top-5 classes (int32
     [b, 5]), their probabilities (float32 [b, 5]) and the sum of all
     probabilities (float32 [b]), which is 1 unless the network's answers are
     not finite. All crops of all images go through the network as one batch.
@@ -53,7 +53,7 @@ def forward_function(model: keras.Model, views: tuple[View, ...]) -> Forward:
 def whole_image_function(model: keras.Model, protocol: Protocol) -> Forward:
     """Make the function that answers for whole images at several scales.
 
-    It maps one float32 [b, H, W, channels] for each scale to what `forward_function`
+    It maps one float32 [b, H, W, C] for each scale to what `forward_function`
     gives. The network averages its features over the whole image and scores
     them; the scores of every scale, and of its mirror image where the protocol
     says so, are averaged with equal weight.
@@ -69,7 +69,8 @@ def whole_image_function(model: keras.Model, protocol: Protocol) -> Forward:
         return (answer(tf.stack(logits, 1), protocol.average),)
 
     # Sizes differ from batch to batch; one trace serves all of them.
-    scale = tf.TensorSpec([None, None, None, protocol.normalisation.channel_count], tf.float32)
+    channels = protocol.normalisation.channel_count
+    scale = tf.TensorSpec([None, None, None, channels], tf.float32)
     traced: Forward = tf.function(
         forward, input_signature=[tuple(scale for _ in protocol.short_sides)]
     )

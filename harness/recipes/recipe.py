@@ -88,8 +88,8 @@ class Augmentation(Identified):
     stretched nor scaled: that many zero pixels are added on each side, a crop is
     drawn at any offset, the last included, and `aspect` is None; `short_side` is the
     stored image's, as (side, side + 1). Else `short_side` is a half-open range of
-    integers [low, high); hue is in degrees; saturation and value are factor
-    ranges; `pca_std` is the standard deviation of the three normal draws.
+    integers [low, high); hue is in degrees; saturation and value are factor ranges;
+    `pca_std` is the standard deviation of the three normal draws.
     """
 
     aspect: tuple[float, float] | None

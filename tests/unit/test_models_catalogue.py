@@ -1,7 +1,8 @@
 import pytest
 
 from harness.errors import ModelError
-from harness.models.catalogue import describe, names
+from harness.models.catalogue import describe, names, table_of
+from harness.recipes.values import digest_of
 
 # numbers.md, sections 4 and 9 of the project's sources: published or counted by building the
 # reference's own networks. (trainable, with moving statistics)
@@ -52,6 +53,13 @@ def test_option_a_lacks_exactly_the_projections(depth: int, strided: tuple[int, 
 def test_class_count_changes_the_head_alone() -> None:
     assert describe("apm5-resnet50-v2", 10).trainable == 25_548_352 - 990 * 2048
     assert describe("keras-resnet50", 10).trainable == 25_583_592 - 990 * 2049
+
+
+def test_variables_keep_the_names_that_weight_files_have() -> None:
+    """Paths, legacy names and shapes of the networks before those for small images, in order."""
+    older = [name for name in names() if "cifar" not in name]
+    tables = {n: [[v.path, v.legacy_name, v.shape] for v in table_of(n, 1_000)] for n in older}
+    assert digest_of(tables) == "973bf1d820e40781d666ed4dbfd0e5104e170c9b5e9007405a81f1ac26348ab7"
 
 
 def test_every_name_can_be_described() -> None:
