@@ -17,13 +17,15 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 BATCH, SIZE, CLASSES = 8, 12, 4
+RATES = (0.05, 0.05, 0.005)
 
 
-def recipe(batch_norm: str) -> Any:
+def recipe(batch_norm: str, form: str) -> Any:
     from harness.recipes.settings import with_settings
     from harness.recipes.smoke import SMOKE
 
-    return with_settings(SMOKE, (f"batch={BATCH}", f"model.batch_norm={batch_norm}"))
+    settings = (f"batch={BATCH}", f"model.batch_norm={batch_norm}", f"optimizer.form={form}")
+    return with_settings(SMOKE, settings)
 
 
 def network(batch_norm: str) -> Any:
@@ -65,7 +67,7 @@ def images(shard: tuple[int, int], steps: int) -> Any:
     return tf.data.Dataset.from_tensor_slices(stacked)
 
 
-def train(devices: Any, batch_norm: str, steps: int) -> dict[str, Any]:
+def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") -> dict[str, Any]:
     """Each step's answers, weights after the first, and whether all replicas hold the same bits."""
     import tensorflow as tf
 
@@ -78,10 +80,11 @@ def train(devices: Any, batch_norm: str, steps: int) -> dict[str, Any]:
         state = create_state(network(batch_norm), float16=False)
     if devices.replicas > 1:
         take_from_chief(state, devices.strategy)
-    step = build_step(state, recipe(batch_norm), devices.strategy)
+    step = build_step(state, recipe(batch_norm, form), devices.strategy)
     marks, losses, first = [], [], {}
-    for batch in replica_batches(devices, lambda shard: images(shard, steps)):
-        output = step(batch["image"], batch["label"], tf.constant(0.05))
+    batches = replica_batches(devices, lambda shard: images(shard, steps))
+    for batch, rate in zip(batches, RATES, strict=False):
+        output = step(batch["image"], batch["label"], tf.constant(rate))
         marks.append(hex_of(int(output.fingerprint)))
         losses.append(float(output.loss))
         first = first or weights_of(to_arrays(state))
@@ -89,7 +92,8 @@ def train(devices: Any, batch_norm: str, steps: int) -> dict[str, Any]:
     for variable in (*state.weights(), *state.slots):
         copies = [v.numpy() for v in devices.strategy.experimental_local_results(variable)]
         equal = equal and all(np.array_equal(copies[0], copy) for copy in copies)
-    return {"marks": marks, "losses": losses, "equal": equal, "arrays": first}
+    last = {name: array.tolist() for name, array in to_arrays(state).items()}
+    return {"marks": marks, "losses": losses, "equal": equal, "arrays": first, "last": last}
 
 
 def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -115,6 +119,10 @@ def logical() -> dict[str, Any]:
         for devices in (one, two, four):
             answers[f"{batch_norm} {devices.replicas}"] = train(devices, batch_norm, 2)
     answers["again"] = train(two, "per_replica", 2)
+    for devices in (one, two, four):
+        outside = train(devices, "synchronised", len(RATES), "rate_outside")
+        answers[f"outside {devices.replicas}"] = outside
+    answers["inside"] = train(one, "synchronised", len(RATES))
     answers["order"] = order((one, two, four))
     return answers
 

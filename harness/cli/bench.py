@@ -52,6 +52,10 @@ batch_option = click.option(
 size_option = click.option(
     "--image-size", type=click.IntRange(8), default=224, show_default=True, help="Pixels."
 )
+channels_option = click.option(
+    "--channels", type=click.Choice(["1", "3"]), default="3", show_default=True,
+    callback=lambda _context, _option, text: int(text), help="Channels of the images.",
+)  # fmt: skip
 data_option = click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -63,6 +67,7 @@ data_option = click.option(
 @model_option
 @batch_option
 @size_option
+@channels_option
 @click.option(
     "--against",
     type=click.Choice(["reference", "keras-fit", "defaults", "nothing"]),
@@ -101,6 +106,7 @@ def step(
     model: str,
     batch: int,
     image_size: int,
+    channels: Literal[1, 3],
     against: str,
     layers: bool,
     rounds: int,
@@ -118,7 +124,7 @@ def step(
         _pin(threads)
         from harness.workflows.bench_layers import bench_layers
 
-        table = bench_layers(model, image_size, batch)
+        table = bench_layers(model, image_size, batch, channels=channels)
         show(table.document, table.text, watch.machine(), as_json=as_json)
         return
     if against == "keras-fit":
@@ -129,6 +135,7 @@ def step(
         model=model,
         image_size=image_size,
         batch=batch,
+        channels=channels,
         against=against,
         rounds=rounds,
         steps=steps,

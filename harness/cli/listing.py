@@ -18,10 +18,16 @@ WHAT = ("recipes", "models", "targets", "baselines", "protocols", "runs")
     "--classes", type=click.IntRange(min=2), default=1_000, show_default=True,
     help="Number of classes that the models' parameters are counted for.",
 )  # fmt: skip
+@click.option(
+    "--channels", type=click.Choice(["1", "3"]), default="3", show_default=True,
+    help="Channels of the images that they are counted for.",
+)  # fmt: skip
 @click.option("--protocol", help="Only baselines of this protocol, such as ten_crop.")
 @runs_option
 @json_option
-def command(what: str, classes: int, protocol: str | None, runs: Path, as_json: bool) -> None:
+def command(
+    what: str, classes: int, channels: str, protocol: str | None, runs: Path, as_json: bool
+) -> None:
     """Print what there is: recipes, models, targets, baselines, protocols or runs."""
     from harness.workflows.listing import (
         Listing,
@@ -35,7 +41,7 @@ def command(what: str, classes: int, protocol: str | None, runs: Path, as_json: 
 
     tables: dict[str, Callable[[], Listing]] = {
         "recipes": list_recipes,
-        "models": partial(list_models, classes),
+        "models": partial(list_models, classes, int(channels)),
         "targets": list_targets,
         "baselines": partial(list_baselines, protocol),
         "protocols": list_protocols,

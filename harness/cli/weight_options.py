@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-NORMALISATIONS = ("apm5", "caffe", "tf", "torch")
+NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
 
 _OPTIONS = (
     click.option(

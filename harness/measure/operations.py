@@ -42,15 +42,19 @@ class Operation:
     weight_bytes: int
 
 
-def count_operations(model: Any, image_size: int, channels: int = 3) -> tuple[Operation, ...]:
+def count_operations(
+    model: Any, image_size: int, channels: int | None = None
+) -> tuple[Operation, ...]:
     """Every convolution and matrix product of `model` in inference mode.
 
     Args:
         model: A `keras.Model`, or any callable with `training`, from float32
             [1, image_size, image_size, channels].
         image_size: Height and width of the input in pixels.
-        channels: Channels of the input.
+        channels: Channels of the input; None takes the network's, else 3.
     """
+    if channels is None:
+        channels = getattr(model, "input_shape", (3,))[-1]
     shape = tf.TensorSpec((1, image_size, image_size, channels), tf.float32)
     traced = tf.function(lambda image: model(image, training=False)).get_concrete_function(shape)
     layers = frozenset(layer.name for layer in getattr(model, "layers", ()))
@@ -61,7 +65,7 @@ def count_operations(model: Any, image_size: int, channels: int = 3) -> tuple[Op
     )
 
 
-def multiply_adds(model: Any, image_size: int, channels: int = 3) -> int:
+def multiply_adds(model: Any, image_size: int, channels: int | None = None) -> int:
     """Multiply-adds of one image's forward pass."""
     return sum(op.multiply_adds for op in count_operations(model, image_size, channels))
 

@@ -1,7 +1,8 @@
 """Residual networks as values: everything that tells one published variant from another.
 
 Sources:
-    He et al. 2015, "Deep Residual Learning" (arXiv:1512.03385), section 3.3 and Table 1.
+    He et al. 2015, "Deep Residual Learning" (arXiv:1512.03385), section 3.3 and Table 1;
+        section 4.2 for the small networks.
     He et al. 2016, "Identity Mappings" (arXiv:1603.05027), Figure 1b.
     Apm5/ImageNet_Tensorflow2.0 at 5c1a582 and a893b39, model/ResNet.py and model/ResNet_v2.py.
 """
@@ -12,6 +13,9 @@ from typing import Literal
 Shortcut = Literal["pooled_projection", "projection", "zero_padding"]
 
 FILTERS = (64, 128, 256, 512)
+SMALL_FILTERS = (16, 32, 64)
+SMALL_DEPTHS = (20, 32, 44, 56, 110)
+"""Of section 4.2: 6 n + 2 layers, n blocks in each of three stages."""
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 
@@ -32,7 +36,7 @@ class Architecture:
     Attributes:
         name: Name in the catalogue.
         source: Where it is published.
-        blocks: Residual blocks in each of the four stages.
+        blocks: Residual blocks in each stage.
         bottleneck: 1x1-3x3-1x1 blocks with four times the filters; else two 3x3.
         preactivation: v2, batch normalisation and ReLU before each convolution; else v1.
         stride_on_first: The stride of a bottleneck block lies on its first 1x1
@@ -44,28 +48,34 @@ class Architecture:
         symmetric_padding: The stem is padded by 3 and 1 pixels on each side, as
             Caffe and Torch do; else TensorFlow's SAME, which pads more at the end.
         head_bias: The last dense layer has a bias.
+        filters: Channels of the 3x3 convolutions in each stage; the stem has the first
+            stage's.
+        small_stem: The stem is one 3x3 convolution; else a 7x7 of stride 2 and
+            a maximum pooling of stride 2.
         extra_relu: The basic v1 block applies a ReLU to its residual branch before
             the addition, as the reference did until 03ee8c9.
     """
 
     name: str
     source: str
-    blocks: tuple[int, int, int, int]
+    blocks: tuple[int, ...]
     bottleneck: bool
     preactivation: bool
     stride_on_first: bool = False
     shortcut: Shortcut = "pooled_projection"
     symmetric_padding: bool = False
     head_bias: bool = False
+    filters: tuple[int, ...] = FILTERS
+    small_stem: bool = False
     extra_relu: bool = False
 
     def width(self, stage: int) -> int:
-        """Channels that leave a stage (0 to 3)."""
-        return FILTERS[stage] * (4 if self.bottleneck else 1)
+        """Channels that leave a stage, counted from 0."""
+        return self.filters[stage] * (4 if self.bottleneck else 1)
 
     def convolutions(self, stage: int) -> tuple[tuple[int, int], ...]:
         """(kernel size, filters) of each convolution of a block of a stage."""
-        filters = FILTERS[stage]
+        filters = self.filters[stage]
         if self.bottleneck:
             return ((1, filters), (3, filters), (1, 4 * filters))
         return ((3, filters), (3, filters))
@@ -83,7 +93,7 @@ class Architecture:
 
 def architectures() -> dict[str, Architecture]:
     """Every residual network that is built here, by name."""
-    found = [*_apm5(), *_apm5_variants(), *_he2015(), *_v1_5()]
+    found = [*_apm5(), *_apm5_variants(), *_he2015(), *_he2015_small(), *_v1_5()]
     return {architecture.name: architecture for architecture in found}
 
 
@@ -144,6 +154,26 @@ def _he2015() -> list[Architecture]:
             head_bias=True,
         )
         for depth, option in options
+    ]
+
+
+def _he2015_small() -> list[Architecture]:
+    """The paper's networks for images of about 32 pixels; the paper trains option A."""
+    return [
+        Architecture(
+            name=f"he2015-cifar-resnet{depth}-{option}",
+            source=f"arXiv:1512.03385 section 4.2, shortcut option {option.upper()}",
+            blocks=((depth - 2) // 6,) * len(SMALL_FILTERS),
+            bottleneck=False,
+            preactivation=False,
+            shortcut="zero_padding" if option == "a" else "projection",
+            symmetric_padding=True,
+            head_bias=True,
+            filters=SMALL_FILTERS,
+            small_stem=True,
+        )
+        for depth in SMALL_DEPTHS
+        for option in ("a", "b")
     ]
 
 

@@ -18,7 +18,12 @@ _POLICIES = {
 
 
 def build_model(
-    spec: Model, *, classes: int, seed: int, precision: Precision | None = None
+    spec: Model,
+    *,
+    classes: int,
+    seed: int,
+    channels: int = 3,
+    precision: Precision | None = None,
 ) -> keras.Model:
     """Build a network with initial weights that depend on seed and layer path alone.
 
@@ -29,10 +34,11 @@ def build_model(
         spec: Which network.
         classes: Number of classes.
         seed: The run's seed.
+        channels: Channels of the images: the `channel_count` of their normalisation.
         precision: Dtype of the arithmetic; variables and logits are float32 always.
 
     Returns:
-        A functional model from float32 [B, H, W, 3], normalised, to float32
+        A functional model from float32 [B, H, W, channels], normalised, to float32
         logits [B, classes].
 
     Raises:
@@ -43,14 +49,14 @@ def build_model(
     policy = _POLICIES[(precision or Precision()).compute]
     architecture = find_architecture(spec.name)
     if architecture is None:
-        model = build_keras_application(spec.name, classes, policy)
+        model = build_keras_application(spec.name, classes, policy, channels)
     else:
         layers = Layers(
             compute=policy,
             synchronised=spec.batch_norm == "synchronised",
             pointwise_products=policy == "float32" and not tf.config.list_physical_devices("GPU"),
         )
-        model = build_resnet(architecture, classes, layers)
+        model = build_resnet(architecture, classes, layers, channels)
     initialise(model, seed=seed, initializer=spec.initializer)
     return model
 

@@ -12,8 +12,11 @@ from harness.models.variables import VariableSpec, variable_table
 HEADS = ("fully_connected", "predictions")
 """Layers that turn features into logits: of the residual networks here, and of Keras'."""
 
-INPUT_SIZES = {"keras-resnet50v2": 299, "keras-resnet101v2": 299, "keras-resnet152v2": 299}
-"""Input sizes in pixels of published accuracies that are not 224."""
+STEMS = ("conv0", "conv1_conv")
+"""Layers that take the image: of the same."""
+
+_PIXELS, _KERAS_V2_PIXELS, _SMALL_PIXELS = (224, 256), (299, 341), (32, 32)
+"""Of published accuracies: side of the crop, and short side of the image that it is cut from."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class Description:
         name: Name in the catalogue.
         source: Where it is published.
         classes: Number of classes the counts are for.
+        channels: Channels of the images that the counts are for.
         image_size: Input size in pixels of the published accuracies.
+        short_side: Short side in pixels of the images that they were cut from.
         trainable: Values learned by gradients.
         moving: Moving means and variances.
     """
@@ -32,7 +37,9 @@ class Description:
     name: str
     source: str
     classes: int
+    channels: int
     image_size: int
+    short_side: int
     trainable: int
     moving: int
 
@@ -47,13 +54,19 @@ def names() -> tuple[str, ...]:
     return (*_architectures(), *KERAS_NAMES)
 
 
-def describe(name: str, classes: int = 1_000) -> Description:
+def describe(name: str, classes: int = 1_000, channels: int = 3) -> Description:
     """Count a model's parameters.
+
+    Args:
+        name: Name in the catalogue.
+        classes: Number of classes.
+        channels: Channels of the images.
 
     Raises:
         ModelError: no such model; the nearest names are offered.
     """
-    table = table_of(name, classes)
+    table = table_of(name, classes, channels)
+    image_size, short_side = _pixels(name)
     if name in KERAS_NAMES:
         source = f"keras.applications.{KERAS_NAMES[name]}"
     else:
@@ -62,22 +75,30 @@ def describe(name: str, classes: int = 1_000) -> Description:
         name=name,
         source=source,
         classes=classes,
-        image_size=INPUT_SIZES.get(name, 224),
+        channels=channels,
+        image_size=image_size,
+        short_side=short_side,
         trainable=sum(v.size for v in table if v.trainable),
         moving=sum(v.size for v in table if not v.trainable),
     )
 
 
-def table_of(name: str, classes: int) -> tuple[VariableSpec, ...]:
-    """Every variable of a model.
+def table_of(name: str, classes: int, channels: int = 3) -> tuple[VariableSpec, ...]:
+    """Every variable of a model for so many classes and images of so many channels.
 
     Raises:
         ModelError: no such model.
     """
     check_name(name)
     if name in KERAS_NAMES:
-        return keras_table(name, classes)
-    return variable_table(_architectures()[name], classes)
+        return keras_table(name, classes, channels)
+    return variable_table(_architectures()[name], classes, channels)
+
+
+def _pixels(name: str) -> tuple[int, int]:
+    if name in KERAS_NAMES:
+        return _KERAS_V2_PIXELS if name.endswith("v2") else _PIXELS
+    return _SMALL_PIXELS if _architectures()[name].small_stem else _PIXELS
 
 
 def find_architecture(name: str) -> Architecture | None:

@@ -41,7 +41,8 @@ def export_weights(
         model.save_weights(temporary)
     else:
         temporary = path.with_name(f".{path.name}.tmp")
-        table = table_of(model_name, description.classes)
+        channels = description.normalisation.channel_count
+        table = table_of(model_name, description.classes, channels)
         write_legacy(temporary, table, {v.path: np.asarray(v) for v in model.variables})
     with h5py.File(temporary, "r+") as file:
         file.attrs[DESCRIPTION_ATTRIBUTE] = description.model_dump_json()

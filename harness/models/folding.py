@@ -68,7 +68,8 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     layers = FoldedLayers(
         compute=policy, synchronised=False, pointwise_products=False, folded=folded
     )
-    result = build_resnet(architecture, int(model.output_shape[-1]), layers)
+    channels, classes = int(model.input_shape[-1]), int(model.output_shape[-1])
+    result = build_resnet(architecture, classes, layers, channels)
     fold_into(result, model)
     return result
 

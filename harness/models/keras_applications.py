@@ -28,22 +28,25 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def build_keras_application(name: str, classes: int, compute: str) -> keras.Model:
+def build_keras_application(
+    name: str, classes: int, compute: str, channels: int = 3
+) -> keras.Model:
     """Build a network of Keras Applications.
 
     Args:
         name: Name in the catalogue, such as `keras-resnet50`.
         classes: Number of classes.
         compute: Dtype policy of the trunk; the head is float32.
+        channels: Channels of the images.
 
     Returns:
-        A model from float32 [B, H, W, 3] of any height and width to float32
+        A model from float32 [B, H, W, channels] of any height and width to float32
         logits [B, classes]. Kernels are still Keras' own random draws.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(compute)
     try:
-        trunk = _BUILDERS[name](include_top=False, weights=None, input_shape=(None, None, 3))
+        trunk = _BUILDERS[name](include_top=False, weights=None, input_shape=(None, None, channels))
     finally:
         keras.config.set_dtype_policy(before)
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(trunk.output)

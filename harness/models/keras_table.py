@@ -18,15 +18,15 @@ KERAS_NAMES = {
 _BLOCKS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
 
 
-def keras_table(name: str, classes: int) -> tuple[VariableSpec, ...]:
-    """Every variable of one of Keras Applications' ResNets."""
+def keras_table(name: str, classes: int, channels: int = 3) -> tuple[VariableSpec, ...]:
+    """Every variable of one of Keras Applications' ResNets for images of so many channels."""
     depth = name.removeprefix("keras-resnet").removesuffix("v2")
     variables = _v2 if name.endswith("v2") else _v1
-    return tuple(variables(_BLOCKS[depth], classes))
+    return tuple(variables(_BLOCKS[depth], classes, channels))
 
 
-def _v1(blocks: tuple[int, ...], classes: int) -> Iterator[VariableSpec]:
-    yield from _conv("conv1_conv", 7, 3, 64)
+def _v1(blocks: tuple[int, ...], classes: int, inputs: int) -> Iterator[VariableSpec]:
+    yield from _conv("conv1_conv", 7, inputs, 64)
     yield from _batch_norm("conv1_bn", 64)
     channels = 64
     for stage, count in enumerate(blocks):
@@ -46,8 +46,8 @@ def _v1(blocks: tuple[int, ...], classes: int) -> Iterator[VariableSpec]:
     yield from _dense(channels, classes)
 
 
-def _v2(blocks: tuple[int, ...], classes: int) -> Iterator[VariableSpec]:
-    yield from _conv("conv1_conv", 7, 3, 64)
+def _v2(blocks: tuple[int, ...], classes: int, inputs: int) -> Iterator[VariableSpec]:
+    yield from _conv("conv1_conv", 7, inputs, 64)
     channels = 64
     for stage, count in enumerate(blocks):
         filters = 64 * 2**stage

@@ -13,7 +13,6 @@ import keras
 from harness.models.architecture import (
     BATCH_NORM_EPSILON,
     BATCH_NORM_MOMENTUM,
-    FILTERS,
     Architecture,
 )
 from harness.models.batch_norm import FusedBatchNormalization
@@ -72,14 +71,16 @@ class Layers:
         return layer
 
 
-def build_resnet(architecture: Architecture, classes: int, layers: Layers) -> keras.Model:
+def build_resnet(
+    architecture: Architecture, classes: int, layers: Layers, channels: int = 3
+) -> keras.Model:
     """Build the network.
 
     Returns:
-        A model from float32 [B, H, W, 3] of any height and width to float32
+        A model from float32 [B, H, W, channels] of any height and width to float32
         logits [B, classes], all kernels zero.
     """
-    inputs = keras.Input((None, None, 3), name="image")
+    inputs = keras.Input((None, None, channels), name="image")
     net = _stem(architecture, layers, inputs)
     for stage, count in enumerate(architecture.blocks):
         for block in range(count):
@@ -103,10 +104,13 @@ def head(features: Any, classes: int, *, bias: bool, name: str = "fully_connecte
 
 
 def _stem(a: Architecture, layers: Layers, net: Any) -> Any:
+    if a.small_stem:
+        net = layers.convolution("conv0", a.filters[0], 3, 1)(net)
+        return layers.relu("relu")(layers.batch_norm("bn")(net))
     padding = "valid" if a.symmetric_padding else "same"
     if a.symmetric_padding:
         net = keras.layers.ZeroPadding2D(3, dtype=layers.compute, name="conv0.pad")(net)
-    net = layers.convolution("conv0", FILTERS[0], 7, 2, padding)(net)
+    net = layers.convolution("conv0", a.filters[0], 7, 2, padding)(net)
     if not a.preactivation:
         net = layers.relu("relu")(layers.batch_norm("bn")(net))
     if a.symmetric_padding:

@@ -21,7 +21,7 @@ def load_trunk(model: keras.Model, model_name: str, weights: WeightArrays) -> tu
     Raises:
         WeightsError: trunk arrays are missing, surplus or misshapen.
     """
-    check_trunk(weights, model_name)
+    check_trunk(weights, model_name, int(model.input_shape[-1]))
     kept = []
     for variable in model.variables:
         if of_head(variable.path):

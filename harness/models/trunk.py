@@ -4,7 +4,7 @@ from harness.errors import WeightsError
 from harness.models.catalogue import HEADS, names, table_of
 from harness.models.weight_description import known_normalisation
 from harness.models.weight_files import WeightArrays
-from harness.models.weight_matching import Shapes, compare_shapes
+from harness.models.weight_matching import Shapes, compare_shapes, input_channels
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.protocol import Normalisation
 
@@ -12,23 +12,25 @@ ANY_CLASSES = 2
 """A trunk is the same for any number of classes."""
 
 
-def check_trunk(weights: WeightArrays, model_name: str) -> None:
+def check_trunk(weights: WeightArrays, model_name: str, channels: int = 3) -> None:
     """Refuse weights that are not those of a network below its head.
 
     Args:
         weights: With or without a head, of any number of classes.
         model_name: The network's name in the catalogue.
+        channels: Channels of the images that the network takes.
 
     Raises:
         ModelError: no such network.
         WeightsError: trunk arrays are missing, surplus or misshapen; they are
             named, and so are the networks that the file does fit.
     """
-    expected = _trunk_shapes(model_name)
+    expected = _trunk_shapes(model_name, channels)
     mismatch = compare_shapes(expected, below_head(weights.shapes))
     if not mismatch:
         return
-    fits = trunks_that_fit(weights.shapes)
+    _check_channels(weights, model_name, channels)
+    fits = trunks_that_fit(weights.shapes, channels)
     raise WeightsError(
         f"the weights do not fit the trunk of {model_name}; {mismatch.text()}",
         where=weights.source,
@@ -37,6 +39,19 @@ def check_trunk(weights: WeightArrays, model_name: str) -> None:
         if fits
         else "the file fits no model of `harness list models`; check where it comes from",
     )
+
+
+def _check_channels(weights: WeightArrays, model_name: str, channels: int) -> None:
+    """Say so where the channels of the images are all that differs."""
+    theirs = input_channels(weights.shapes)
+    if not compare_shapes(_trunk_shapes(model_name, theirs), below_head(weights.shapes)):
+        raise WeightsError(
+            f"the weights are those of {model_name} for images of {theirs} "
+            f"channel{'s' if theirs > 1 else ''}",
+            where=weights.source,
+            expected=f"{channels}, as the recipe's normalisation has",
+            remedy="take a recipe and data of such images, or other weights",
+        )
 
 
 def check_input(
@@ -75,10 +90,12 @@ def check_input(
         )
 
 
-def trunks_that_fit(found: Shapes) -> tuple[str, ...]:
+def trunks_that_fit(found: Shapes, channels: int = 3) -> tuple[str, ...]:
     """Names of the models in the catalogue that have exactly these variables below the head."""
     trunk = below_head(found)
-    return tuple(name for name in names() if not compare_shapes(_trunk_shapes(name), trunk))
+    return tuple(
+        name for name in names() if not compare_shapes(_trunk_shapes(name, channels), trunk)
+    )
 
 
 def below_head(shapes: Shapes) -> Shapes:
@@ -91,5 +108,5 @@ def of_head(path: str) -> bool:
     return path.split("/", 1)[0] in HEADS
 
 
-def _trunk_shapes(model_name: str) -> Shapes:
-    return below_head({v.path: v.shape for v in table_of(model_name, ANY_CLASSES)})
+def _trunk_shapes(model_name: str, channels: int) -> Shapes:
+    return below_head({v.path: v.shape for v in table_of(model_name, ANY_CLASSES, channels)})

@@ -59,20 +59,22 @@ def layer_name(block: str, layer: str = "") -> str:
     return f"{block}.{layer}" if layer else block
 
 
-def variable_table(architecture: Architecture, classes: int) -> tuple[VariableSpec, ...]:
+def variable_table(
+    architecture: Architecture, classes: int, channels: int = 3
+) -> tuple[VariableSpec, ...]:
     """Every variable in the order of creation of the reference's layers.
 
     Within a block: the projection, its batch normalisation (v1), the
-    convolutions, their batch normalisations.
+    convolutions, their batch normalisations. `channels` are those of the images.
     """
-    return tuple(_variables(architecture, classes))
+    return tuple(_variables(architecture, classes, channels))
 
 
-def _variables(architecture: Architecture, classes: int) -> Iterator[VariableSpec]:
-    yield VariableSpec("conv0", "", "kernel", (7, 7, 3, 64))
+def _variables(architecture: Architecture, classes: int, inputs: int) -> Iterator[VariableSpec]:
+    size, channels = 3 if architecture.small_stem else 7, architecture.filters[0]
+    yield VariableSpec("conv0", "", "kernel", (size, size, inputs, channels))
     if not architecture.preactivation:
-        yield from _batch_norm("bn", "", 64)
-    channels = 64
+        yield from _batch_norm("bn", "", channels)
     for stage, count in enumerate(architecture.blocks):
         for block in range(count):
             yield from _block(architecture, stage, block, channels)

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 from harness.errors import WeightsError
 from harness.models.catalogue import HEADS, describe
 from harness.models.weight_files import WeightArrays
+from harness.models.weight_matching import input_channels
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.protocol import Normalisation
 from harness.recipes.values import Frozen
@@ -71,7 +72,21 @@ def describe_weights(
             expected="a description that fits the last layer",
             remedy="export the weights again",
         )
+    _check_channels(weights, known.normalisation)
     return known
+
+
+def _check_channels(weights: WeightArrays, normalisation: Normalisation) -> None:
+    channels = input_channels(weights.shapes)
+    if normalisation.channel_count != channels:
+        raise WeightsError(
+            f"the weights take images of {channels} channel{'s' if channels > 1 else ''}, "
+            f"the normalisation {normalisation_name(normalisation)} makes "
+            f"{normalisation.channel_count}",
+            where=weights.source,
+            expected="a normalisation of as many channels as the first layer has",
+            remedy="name the normalisation that the weights were trained with",
+        )
 
 
 def known_normalisation(

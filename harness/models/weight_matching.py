@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
-from harness.models.catalogue import HEADS, names, table_of
+from harness.models.catalogue import HEADS, STEMS, names, table_of
 from harness.models.weight_files import WeightArrays
 
 if TYPE_CHECKING:
@@ -52,21 +52,29 @@ def compare_shapes(expected: Shapes, found: Shapes) -> Mismatch:
     )
 
 
+def input_channels(found: Shapes) -> int:
+    """Channels of the images that weights are for; 3 where no first layer says 1."""
+    kernels = [found[f"{stem}/kernel"] for stem in STEMS if f"{stem}/kernel" in found]
+    return 1 if kernels and len(kernels[0]) == 4 and kernels[0][2] == 1 else 3
+
+
 def fitting_models(found: Shapes) -> tuple[str, ...]:
     """Names of the models in the catalogue that have exactly these variables."""
     heads = [found[f"{head}/kernel"] for head in HEADS if f"{head}/kernel" in found]
     if not heads or len(heads[0]) != 2:
         return ()
-    classes = heads[0][1]
+    classes, channels = heads[0][1], input_channels(found)
     return tuple(
         name
         for name in names()
-        if not compare_shapes({v.path: v.shape for v in table_of(name, classes)}, found)
+        if not compare_shapes({v.path: v.shape for v in table_of(name, classes, channels)}, found)
     )
 
 
 def check_fits(model_name: str, classes: int, weights: WeightArrays) -> None:
     """Raise `WeightsError` unless the file holds exactly the variables of a model.
+
+    The images may have one or three channels; which, the first layer's kernel says.
 
     Args:
         model_name: Name in the catalogue.
@@ -77,7 +85,8 @@ def check_fits(model_name: str, classes: int, weights: WeightArrays) -> None:
         WeightsError: with the names of arrays that are missing, surplus or
             misshapen, and of the models that the file does fit.
     """
-    expected = {v.path: v.shape for v in table_of(model_name, classes)}
+    channels = input_channels(weights.shapes)
+    expected = {v.path: v.shape for v in table_of(model_name, classes, channels)}
     mismatch = compare_shapes(expected, weights.shapes)
     if not mismatch:
         return

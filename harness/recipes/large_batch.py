@@ -19,14 +19,16 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
     """A recipe's JSON-like data at another batch.
 
     A warm-up that the recipe has is replaced; the first phase after it is
-    shortened so that the number of epochs stays.
+    shortened so that the number of epochs stays. Where a phase is counted in
+    steps all are, and each becomes shorter as the batch grows.
 
     Args:
         document: The recipe.
         batch: The new global batch.
 
     Raises:
-        RecipeError: it is no batch, or the recipe is too short for the warm-up.
+        RecipeError: it is no batch, the recipe is too short for the warm-up, or
+            its steps cannot be told in epochs.
     """
     if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
         raise RecipeError(
@@ -36,11 +38,15 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
             remedy="correct it",
         )
     factor = batch / document["batch"]
+    steps = document["steps_per_epoch"]
+    steps_per_epoch = None if steps is None else max(1, round(steps / factor))
     phases = list(document["phases"])
-    epochs = sum(phase["epochs"] for phase in phases)
+    unit, epoch = _unit_of_length(phases, steps_per_epoch)
+    whole = sum(_length(phase, factor, epoch) for phase in phases)
     while phases and _is_warm_up(phases[0]):
         phases.pop(0)
-    kept = epochs - WARM_UP_EPOCHS - sum(phase["epochs"] for phase in phases[1:])
+    lengths = [_length(phase, factor, epoch) for phase in phases]
+    kept = whole - WARM_UP_EPOCHS * epoch - sum(lengths[1:])
     if not phases or kept < 1:
         raise RecipeError(
             f"the recipe is too short for {WARM_UP_EPOCHS} epochs of warm-up",
@@ -48,17 +54,50 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
             expected=f"a phase of more than {WARM_UP_EPOCHS} epochs after its own warm-up",
             remedy="give batch and phases yourself with --set",
         )
+    lengths[0] = kept
     base = _first_rate(phases[0]["rate"])
     warm_up = {"kind": "linear", "start": base, "end": base * factor}
-    scaled = [{**phase, "rate": _scaled(phase["rate"], factor)} for phase in phases]
-    scaled[0]["epochs"] = kept
-    steps = document["steps_per_epoch"]
+    scaled = [
+        {
+            **phase,
+            "epochs": None,
+            "steps": None,
+            unit: length,
+            "rate": _scaled(phase["rate"], factor),
+        }
+        for phase, length in zip(phases, lengths, strict=True)
+    ]
     return {
         **document,
         "batch": batch,
-        "steps_per_epoch": None if steps is None else max(1, round(steps / factor)),
-        "phases": [{"epochs": WARM_UP_EPOCHS, "rate": warm_up, "reset_momentum": False}, *scaled],
+        "steps_per_epoch": steps_per_epoch,
+        "phases": [
+            {unit: WARM_UP_EPOCHS * epoch, "rate": warm_up, "reset_momentum": False},
+            *scaled,
+        ],
     }
+
+
+def _unit_of_length(phases: list[dict[str, Any]], steps_per_epoch: int | None) -> tuple[str, int]:
+    """In what all phases are counted, and how much of it an epoch is."""
+    if not any(phase.get("steps") for phase in phases):
+        return "epochs", 1
+    if steps_per_epoch is None:
+        raise RecipeError(
+            f"phases are counted in steps, and the warm-up takes {WARM_UP_EPOCHS} epochs",
+            where="field phases",
+            expected="a recipe that says how many steps an epoch has",
+            remedy=f"--set steps_per_epoch=N before --set {SETTING}, such as "
+            "floor(training images / batch)",
+        )
+    return "steps", steps_per_epoch
+
+
+def _length(phase: dict[str, Any], factor: float, epoch: int) -> int:
+    """Of a phase at the new batch, in the unit of which an epoch has `epoch`."""
+    if phase.get("steps"):
+        return max(1, round(int(phase["steps"]) / factor))
+    return int(phase["epochs"]) * epoch
 
 
 def _is_warm_up(phase: dict[str, Any]) -> bool:

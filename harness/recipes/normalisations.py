@@ -7,6 +7,9 @@ Sources:
     caffe, tf, torch: keras.applications.imagenet_utils.preprocess_input; Keras
     Applications' ResNets were published with `caffe`, their V2 with `tf`, and
     torchvision's with `torch`.
+    mnist: mean and deviation of MNIST's training pixels, as PyTorch's examples
+    have them; zhunzhong07/Random-Erasing ddae4ed, fashionmnist.py.
+    cifar10: means of CIFAR-10's training pixels, subtracted alone.
 """
 
 from harness.errors import UsageError
@@ -19,6 +22,8 @@ NORMALISATIONS: dict[str, Normalisation] = {
     "torch": Normalisation(
         channels="rgb", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=255.0
     ),
+    "mnist": Normalisation(channels="grey", mean=(0.1307,), std=(0.3081,), scale=255.0),
+    "cifar10": Normalisation(channels="rgb", mean=(125.3, 123.0, 113.9), std=(1.0, 1.0, 1.0)),
 }
 
 

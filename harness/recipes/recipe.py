@@ -191,10 +191,9 @@ class Recipe(Identified):
     precision: Precision = Precision()
     numerics: Numerics = Numerics()
 
-    @property
-    def epochs(self) -> int:
-        """Epochs over all phases, an extra warm-up epoch included."""
-        return sum(phase.epochs for phase in self.phases)
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Steps over all phases; where some are counted in steps, no whole number of epochs."""
+        return sum(phase.length(steps_per_epoch) for phase in self.phases)
 
     def steps_in_epoch(self, train_images: int) -> int:
         """Steps of an epoch: the recipe's own number, or floor(images / batch).

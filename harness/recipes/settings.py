@@ -1,6 +1,7 @@
 """`--set key=value`: one field of a recipe replaced, by dotted name."""
 
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.recipe import Recipe
 
 NORMALISATION = "normalisation"
+PHASE_LENGTH = re.compile(r"(phases\.\d+)\.(epochs|steps)")
 
 
 def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
@@ -20,7 +22,8 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         recipe: Where to start.
         settings: Such as `batch=64` or `phases.1.epochs=3`. Values are JSON;
             what is not JSON is taken as text. `linear_scaling=1024` sets batch,
-            learning rates and warm-up together, as `large_batch` says.
+            learning rates and warm-up together, as `large_batch` says. A phase has one
+            length: `phases.0.steps=400` takes the place of its epochs, and the reverse.
             `normalisation` takes a name of `normalisations` too, and sets that
             of the protocols, unless they are set themselves.
 
@@ -39,11 +42,23 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
             continue
         keys.add(key.strip())
         _replace(document, key.strip(), _value_of(key.strip(), text.strip()))
+        _exchange_length(document, key.strip(), keys)
     if any(key.split(".")[0] == NORMALISATION for key in keys):
         _normalise_protocols_alike(document, keys)
     changed = parse_recipe(document)
     _check_one_input(changed)
     return changed
+
+
+def _exchange_length(document: dict[str, Any], key: str, keys: set[str]) -> None:
+    """Drop a phase's epochs where its steps are set, and the reverse, unless both are set."""
+    matched = PHASE_LENGTH.fullmatch(key)
+    if matched is None:
+        return
+    phase, unit = matched.groups()
+    other = f"{phase}.{'epochs' if unit == 'steps' else 'steps'}"
+    if other not in keys:
+        _replace(document, other, None)
 
 
 def parse_recipe(document: dict[str, Any]) -> Recipe:

@@ -157,11 +157,12 @@ def train(
     )
     while step < plan.last_step:
         count = plan.next_edge(step) - step
-        rates = learning_rates(phases, plan.steps_per_epoch, step, count)
         kept = momentum_kept(phases, plan.steps_per_epoch, step, count)
         if kept[0] == 0:
             hooks.reset_momentum()
-        window = runner.run(step, rates)
+        # A phase counted in steps may begin anywhere; where it resets momentum, a window ends.
+        count = next((i for i in range(1, count) if kept[i] == 0), count)
+        window = runner.run(step, learning_rates(phases, plan.steps_per_epoch, step, count))
         hooks.on_window(window)
         step = window.end_step
         stopping = hooks.stop_requested(step)

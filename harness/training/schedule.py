@@ -43,19 +43,14 @@ def momentum_kept(
     for phase in phases:
         if phase.reset_momentum and first <= start < first + count:
             kept[start - first] = 0.0
-        start += phase.epochs * steps_per_epoch
+        start += phase.length(steps_per_epoch)
     return kept
-
-
-def total_steps(phases: tuple[Phase, ...], steps_per_epoch: int) -> int:
-    """Steps over all phases."""
-    return sum(phase.epochs for phase in phases) * steps_per_epoch
 
 
 def _rate(phases: tuple[Phase, ...], steps_per_epoch: int, step: int) -> float:
     begin = 0
     for phase in phases:
-        length = phase.epochs * steps_per_epoch
+        length = phase.length(steps_per_epoch)
         if step < begin + length:
             return _shape(phase.rate, (step - begin) / length)
         begin += length

@@ -42,7 +42,7 @@ class StepOutput(NamedTuple):
 
 
 StepFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], StepOutput]
-"""(image float32 [B, S, S, 3], label int32 [B], learning rate float32 scalar) -> output."""
+"""(image float32 [B, S, S, channels], label int32 [B], learning rate float32 scalar) -> output."""
 
 
 def build_step(
@@ -224,7 +224,7 @@ def _gradients(state: TrainState, recipe: Recipe) -> LossAndGradients:
 
 
 def _update(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
-    """Momentum as `ResourceApplyKerasMomentum` has it: the learning rate inside the slot.
+    """Move weights and slots by the momentum's form.
 
     With float16 a step whose gradients are not finite is left out and the loss
     scale halved. The handle of a mirrored variable within a replica is the
@@ -243,10 +243,18 @@ def _update(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate:
     _adjust_scale(state, finite)
 
 
+_MOMENTUM = {
+    "rate_inside": tf.raw_ops.ResourceApplyKerasMomentum,
+    "rate_outside": tf.raw_ops.ResourceApplyMomentum,
+}
+"""By the optimizer's form: whether the slot holds the learning rate, as `Optimizer` says."""
+
+
 def _apply(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
     momentum = tf.constant(recipe.optimizer.momentum, tf.float32)
+    apply = _MOMENTUM[recipe.optimizer.form]
     for variable, slot, gradient in zip(state.trainable, state.slots, gradients, strict=True):
-        tf.raw_ops.ResourceApplyKerasMomentum(
+        apply(
             var=variable.handle,
             accum=slot.handle,
             lr=rate,

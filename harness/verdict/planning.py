@@ -102,7 +102,7 @@ def plan_study(
             f"{seeds} seeds at {', '.join(f'{rate:g}' for rate, _ in rates) or 'no'} images/s",
             expected="at least one seed and rates above 0",
         )
-    steps = recipe.epochs * recipe.steps_in_epoch(train_images)
+    steps = recipe.total_steps(recipe.steps_in_epoch(train_images))
     images = steps * recipe.batch
     published = target if isinstance(target, PublishedTarget) else None
     enough = published is not None and seeds >= published.min_seeds

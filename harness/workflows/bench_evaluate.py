@@ -142,7 +142,9 @@ def bench_evaluate(
         raise UsageError(
             f"{protocol.name} has no fixed crop size", expected="center_crop or ten_crop"
         )
-    network = build_model(Model(name=model, image_size=protocol.crop_size), classes=classes, seed=0)
+    spec = Model(name=model, image_size=protocol.crop_size)
+    channels = protocol.normalisation.channel_count
+    network = build_model(spec, classes=classes, seed=0, channels=channels)
     flops = forward_flops(multiply_adds(network, protocol.crop_size), 1)
     with tempfile.TemporaryDirectory() as scratch:
         split = _split(data, Path(scratch), images_needed(protocol, crops_per_batch))
@@ -235,8 +237,8 @@ class Measurement:
     def _rate(self, compiled: Any) -> float:
         import tensorflow as tf
 
-        size = self._protocol.crop_size
-        crops = tf.random.stateless_normal((self.crops_at_once, size, size, 3), (0, 0))
+        size, channels = self._protocol.crop_size, self._protocol.normalisation.channel_count
+        crops = tf.random.stateless_normal((self.crops_at_once, size, size, channels), (0, 0))
         compiled.get_concrete_function(crops)
         compiled(crops).numpy()
         begun = self._now()

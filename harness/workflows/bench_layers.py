@@ -63,14 +63,17 @@ class LayerTable:
         return "\n".join([*lines, f"{'all':62}{adds:13.1f}{'':11}{total:11.2f}"])
 
 
-def bench_layers(model: str, image_size: int, batch: int, *, classes: int = 1000) -> LayerTable:
+def bench_layers(
+    model: str, image_size: int, batch: int, *, classes: int = 1000, channels: int = 3
+) -> LayerTable:
     """Count a network's layers and measure this machine's peaks."""
     from harness.measure.operations import count_operations
     from harness.measure.peaks import measure_peaks
     from harness.models.build import build_model
     from harness.recipes.recipe import Model
 
-    network = build_model(Model(name=model, image_size=image_size), classes=classes, seed=0)
+    spec = Model(name=model, image_size=image_size)
+    network = build_model(spec, classes=classes, seed=0, channels=channels)
     peaks = measure_peaks(seconds=1.0)
     layers = tuple(layer_bound(op, batch, peaks) for op in count_operations(network, image_size))
     return LayerTable(model, batch, peaks, layers)

@@ -8,7 +8,7 @@ them alike; ratios are taken within rounds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import UsageError
 from harness.record.step_times import StepTimes, summarise
@@ -139,6 +139,7 @@ def bench_step(
     model: str,
     image_size: int,
     batch: int,
+    channels: Literal[1, 3] = 3,
     against: str = "nothing",
     rounds: int = ROUNDS,
     steps: int = 2,
@@ -155,6 +156,7 @@ def bench_step(
         model: Name in the catalogue.
         image_size: Pixels.
         batch: Images a step.
+        channels: Channels of the images.
         against: A key of `AGAINST`.
         rounds: Repetitions of the whole comparison.
         steps: Counted steps of each process.
@@ -175,6 +177,7 @@ def bench_step(
         model=name,
         image_size=image_size,
         batch=batch,
+        channels=channels,
         steps=steps,
         compute=compute,
         xla=xla,

@@ -77,11 +77,18 @@ def build_variant(job: Job, recipe: Recipe) -> Variant:
     Raises:
         UsageError: no such variant.
     """
-    image = tf.random.stateless_normal((job.batch, job.image_size, job.image_size, 3), (0, 0))
+    shape = (job.batch, job.image_size, job.image_size, job.channels)
+    image = tf.random.stateless_normal(shape, (0, 0))
     label = tf.random.stateless_uniform((job.batch,), (0, 1), 0, job.classes, tf.int32)
     if job.variant == "keras-fit":
         return _keras_fit(job, image, label)
-    model = build_model(recipe.model, classes=job.classes, seed=0, precision=recipe.precision)
+    model = build_model(
+        recipe.model,
+        classes=job.classes,
+        seed=0,
+        channels=job.channels,
+        precision=recipe.precision,
+    )
     if job.variant == "plain-keras":
         model = plain_copy(model)
     counted = multiply_adds(model, job.image_size)
@@ -160,7 +167,7 @@ class StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is unt
 
 def _keras_fit(job: Job, image: tf.Tensor, label: tf.Tensor) -> Variant:
     """`keras.applications.ResNet50V2` under `Model.fit`, as a user would write it."""
-    shape = (job.image_size, job.image_size, 3)
+    shape = (job.image_size, job.image_size, job.channels)
     model = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=job.classes)
     model.compile(
         optimizer=keras.optimizers.SGD(RATE, momentum=0.9, nesterov=True),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from pydantic import Field
 
@@ -29,6 +30,7 @@ class Job(Frozen):
         image_size: Pixels.
         batch: Images a step.
         classes: Classes of the network.
+        channels: Channels of the images.
         warmup: Calls before the clock counts, the compiling one included.
         steps: Steps that count.
         compute: Arithmetic of the step and of the matrix product beside it.
@@ -42,6 +44,7 @@ class Job(Frozen):
     image_size: int = Field(ge=8)
     batch: int = Field(ge=1)
     classes: int = Field(default=1000, ge=2)
+    channels: Literal[1, 3] = 3
     warmup: int = Field(default=2, ge=1)
     steps: int = Field(default=3, ge=1)
     compute: str = "float32"

@@ -7,6 +7,7 @@ ResNet, of the package `mlperf-logging` (extra `mlperf`).
 """
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,7 @@ def _ends_epoch(window: Steps, length: int) -> bool:
 
 def _evaluations(journal: Journal) -> Iterator[Line]:
     for event in journal.evaluations:
-        about = {"epoch_num": max(1, round(event.epoch)), "protocol": event.protocol.name}
+        about = {"epoch_num": max(1, math.ceil(event.epoch)), "protocol": event.protocol.name}
         yield Line("start", "eval_start", None, _eval_start_s(event), about)
         yield Line("event", "eval_accuracy", event.top1_accuracy, event.time_s, about)
         yield Line("end", "eval_stop", None, event.time_s, about)

@@ -244,9 +244,9 @@ def _requested(
 ) -> Protocol:
     base = find_protocol(name) if own is None else own
     fields: dict[str, Any] = {"normalisation": imported.description.normalisation.model_dump()}
-    size = describe(imported.model_name).image_size
-    if own is None and base.crop_size not in (None, size):
-        fields |= {"crop_size": size, "short_sides": (size * 256 // 224,)}
+    model = describe(imported.model_name)
+    if own is None and base.crop_size not in (None, model.image_size):
+        fields |= {"crop_size": model.image_size, "short_sides": (model.short_side,)}
     if base.crops == "full":
         settings = {k: v for k, v in settings.items() if k != "crop_size"}
         if len(settings.get("short_sides", ())) == 1:

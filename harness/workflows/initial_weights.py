@@ -19,7 +19,7 @@ def initial_weights(request: RunRequest) -> WeightArrays | None:
         return None
     recipe = request.recipe
     weights, _ = read_weights(request.init)
-    check_trunk(weights, recipe.model.name)
+    check_trunk(weights, recipe.model.name, recipe.normalisation.channel_count)
     check_input(weights, recipe.model.name, recipe.normalisation, request.normalisation)
     for seed in request.seeds:
         _check_begun(request, seed, weights)

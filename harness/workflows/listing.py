@@ -12,6 +12,7 @@ from harness.recipes.catalogue import RECIPES
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Protocol
 from harness.recipes.protocol_catalogue import PROTOCOLS
+from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.verdict.text import exact_percent
 
@@ -53,18 +54,18 @@ def list_recipes() -> Listing:
     """Every recipe with its network, size, digest and expected result."""
     recipes = RECIPES.values()
     return Listing(
-        ("recipe", "network", "batch", "epochs", "digest", "expected"),
+        ("recipe", "network", "batch", "length", "digest", "expected"),
         tuple(
-            (r.name, r.model.name, str(r.batch), str(r.epochs), r.digest[:8], r.notes.expected)
+            (r.name, r.model.name, str(r.batch), _length(r), r.digest[:8], r.notes.expected)
             for r in recipes
         ),
         [{**r.model_dump(mode="json"), "digest": r.digest} for r in recipes],
     )
 
 
-def list_models(classes: int = 1_000) -> Listing:
-    """Every network with exact parameter counts for a number of classes."""
-    found = [describe(name, classes) for name in names()]
+def list_models(classes: int = 1_000, channels: int = 3) -> Listing:
+    """Every network with exact parameter counts for a number of classes and of input channels."""
+    found = [describe(name, classes, channels) for name in names()]
     return Listing(
         ("model", "trainable", "with moving statistics", "source"),
         tuple((d.name, f"{d.trainable:,}", f"{d.total:,}", d.source) for d in found),
@@ -73,6 +74,7 @@ def list_models(classes: int = 1_000) -> Listing:
                 "name": d.name,
                 "source": d.source,
                 "classes": d.classes,
+                "channels": d.channels,
                 "image_size": d.image_size,
                 "trainable_parameters": d.trainable,
                 "parameters": d.total,
@@ -174,6 +176,13 @@ def list_runs(runs: Path) -> Listing:
         tuple(tuple("" if e[c] is None else str(e[c]) for c in columns) for e in entries),
         entries,
     )
+
+
+def _length(recipe: Recipe) -> str:
+    """Such as `51 epochs` or `64,000 steps`; both where a recipe counts in both."""
+    epochs = sum(phase.epochs or 0 for phase in recipe.phases)
+    steps = sum(phase.steps or 0 for phase in recipe.phases)
+    return " + ".join(f"{n:,} {unit}" for n, unit in ((epochs, "epochs"), (steps, "steps")) if n)
 
 
 def _cell(protocol: Protocol, name: str) -> str:

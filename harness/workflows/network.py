@@ -27,6 +27,7 @@ def initial_network(
         recipe.model,
         classes=recipe.model.classes or len(data.classes),
         seed=seed,
+        channels=recipe.normalisation.channel_count,
         precision=recipe.precision,
     )
     weights = initial_weights(request)

@@ -132,8 +132,9 @@ def preflight(
 
     classes = recipe.model.classes or len(data.classes)
     asked = probes or machine_probes(recipe, classes)
-    size = describe(recipe.model.name, classes)
-    forward = forward_multiply_adds(recipe.model, classes)
+    channels = recipe.normalisation.channel_count
+    size = describe(recipe.model.name, classes, channels)
+    forward = forward_multiply_adds(recipe.model, classes, channels)
     done = steps_done or {}
     loads = [
         workload(
@@ -184,12 +185,13 @@ def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
 
 
 @cache
-def forward_multiply_adds(model: Model, classes: int) -> int:
+def forward_multiply_adds(model: Model, classes: int, channels: int = 3) -> int:
     """Multiply-adds of one image of the recipe's size through its network."""
     from harness.measure.operations import multiply_adds
     from harness.models.build import build_model
 
-    return multiply_adds(build_model(model, classes=classes, seed=0), model.image_size)
+    network = build_model(model, classes=classes, seed=0, channels=channels)
+    return multiply_adds(network, model.image_size)
 
 
 def _check_disk(loads: list[Workload], runs: Path, probes: Probes) -> tuple[int, int]:
@@ -304,11 +306,14 @@ def time_real_step(
     from harness.training.step import build_step
 
     strategy = tf.distribute.get_strategy()
-    model = build_model(recipe.model, classes=classes, seed=0, precision=recipe.precision)
+    channels = recipe.normalisation.channel_count
+    model = build_model(
+        recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
+    )
     state = create_state(model, float16=recipe.precision.compute == "float16")
     step = build_step(state, recipe, strategy)
     size = recipe.model.image_size
-    image = tf.random.stateless_normal((recipe.batch, size, size, 3), seed=(0, 0))
+    image = tf.random.stateless_normal((recipe.batch, size, size, channels), seed=(0, 0))
     label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int32)
     rate = tf.constant(0.0)
 

@@ -58,6 +58,7 @@ class Replay:
                 self.recipe.model,
                 classes=self.recipe.model.classes or len(self.data.classes),
                 seed=self.journal.started.seed,
+                channels=self.recipe.normalisation.channel_count,
                 precision=self.recipe.precision,
             )
             if self.recipe.model.trunk == "imported_frozen":

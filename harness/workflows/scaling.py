@@ -292,7 +292,7 @@ def plan_scaling(
             expected="one of " + ", ".join(h.alone.name for h in known),
             remedy="see `harness list baselines`",
         )
-    size = describe(recipe.model.name)
+    size = describe(recipe.model.name, channels=recipe.normalisation.channel_count)
     payload = payload_of(size.trainable, size.moving)
     counts = [2**i for i in range(up_to.bit_length()) if 2**i <= up_to]
     plans = tuple(

@@ -153,8 +153,8 @@ def plan_on(
     """
     machine = machine_of(hardware, network, fitted_bytes)
     rows = tuple(planned(machine, count, recipe_bytes) for count in counts)
-    epoch = recipe.steps_in_epoch(images) * recipe.batch
-    seconds = [recipe.epochs * epoch / row.images_per_s for row in rows]
+    shown = recipe.total_steps(recipe.steps_in_epoch(images)) * recipe.batch
+    seconds = [shown / row.images_per_s for row in rows]
     return Plan(
         hardware=hardware.alone.name,
         device=hardware.alone.device,

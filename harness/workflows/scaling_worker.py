@@ -99,7 +99,8 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     devices = open_devices(ONE_DEVICE, cluster)
     data = load(Path(question.data))
     with devices.strategy.scope():
-        model = build_model(recipe.model, classes=len(data.classes), seed=0)
+        channels = recipe.normalisation.channel_count
+        model = build_model(recipe.model, classes=len(data.classes), seed=0, channels=channels)
         state = create_state(model, float16=False)
     batches = replica_batches(
         devices,

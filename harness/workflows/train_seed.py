@@ -22,7 +22,6 @@ from harness.record.schema import (
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import read_latest
 from harness.training.loop import Hooks, Plan, Window, train
-from harness.training.schedule import total_steps
 from harness.training.state import (
     TrainState,
     create_state,
@@ -97,7 +96,7 @@ class SeedRun:
     @property
     def total_steps(self) -> int:
         """Steps of the whole recipe."""
-        return total_steps(self.recipe.phases, self.steps_per_epoch)
+        return self.recipe.total_steps(self.steps_per_epoch)
 
     @property
     def run_id(self) -> str:

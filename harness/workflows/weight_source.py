@@ -50,7 +50,13 @@ class Imported:
 
         size = describe(self.model_name).image_size
         spec = Model(name=self.model_name, image_size=size)
-        made = build_model(spec, classes=self.description.classes, seed=0, precision=precision)
+        made = build_model(
+            spec,
+            classes=self.description.classes,
+            seed=0,
+            channels=self.description.normalisation.channel_count,
+            precision=precision,
+        )
         assign_weights(made, self.weights)
         return made
 

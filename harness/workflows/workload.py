@@ -77,14 +77,14 @@ def workload(
     from harness.measure.operations import forward_flops, training_flops
 
     per_epoch = recipe.steps_in_epoch(data.train_images)
-    total = per_epoch * recipe.epochs
+    total = recipe.total_steps(per_epoch)
     end = min(total, last_step or total)
     steps = max(0, end - steps_done)
     images = steps * recipe.batch
     evaluated = min(data.val_images, eval_images or data.val_images)
     size = recipe.model.image_size
-    epochs = _evaluated_epochs(recipe, steps_done // per_epoch, end // per_epoch)
-    crops = epochs * _crops([recipe.epoch_protocol], size)
+    evaluations = _epoch_evaluations(recipe, per_epoch, steps_done, end)
+    crops = evaluations * _crops([recipe.epoch_protocol], size)
     crops += _crops(recipe.final_protocols, size) if end == total else 0
     return Workload(
         steps=steps,
@@ -92,14 +92,15 @@ def workload(
         crops=evaluated * crops,
         flops=training_flops(forward_multiply_adds, images)
         + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
-        disk_bytes=_disk_bytes(recipe, trainable, moving, steps=total, images=evaluated),
+        disk_bytes=_disk_bytes(recipe, trainable, moving, per_epoch=per_epoch, images=evaluated),
     )
 
 
-def _evaluated_epochs(recipe: Recipe, first: int, last: int) -> int:
-    """Epoch ends in (first, last] that have an evaluation of their own."""
-    every = recipe.evaluate_every_epochs
-    return sum(1 for e in range(first + 1, last + 1) if e % every == 0 and e < recipe.epochs)
+def _epoch_evaluations(recipe: Recipe, per_epoch: int, first: int, last: int) -> int:
+    """Evaluations after steps in (first, last]; the recipe's end has its own protocols."""
+    every = recipe.evaluate_every_epochs * per_epoch
+    last = min(last, recipe.total_steps(per_epoch) - 1)
+    return max(0, last // every - first // every)
 
 
 def _crops(protocols: Sequence[Protocol], image_size: int) -> float:
@@ -119,11 +120,12 @@ def _area(protocol: Protocol, image_size: int) -> float:
     return sum(views * (size / image_size) ** 2 for size in sizes)
 
 
-def _disk_bytes(recipe: Recipe, trainable: int, moving: int, *, steps: int, images: int) -> int:
+def _disk_bytes(recipe: Recipe, trainable: int, moving: int, *, per_epoch: int, images: int) -> int:
     weights = BYTES_PER_FLOAT32 * (trainable + moving)
     state = weights + BYTES_PER_FLOAT32 * trainable
-    kept = recipe.epochs // EPOCHS_PER_KEPT_WEIGHTS
-    evaluations = recipe.epochs // recipe.evaluate_every_epochs + len(recipe.final_protocols)
+    steps = recipe.total_steps(per_epoch)
+    kept = steps // per_epoch // EPOCHS_PER_KEPT_WEIGHTS
+    evaluations = _epoch_evaluations(recipe, per_epoch, 0, steps) + len(recipe.final_protocols)
     return (
         # One more than are kept: the new one is complete before the oldest goes.
         (CHECKPOINTS_KEPT + 1) * state

@@ -70,6 +70,26 @@ def test_statistics_per_replica_are_another_training(logical: Any) -> None:
     assert logical["per_replica 1"]["losses"] == logical["synchronised 1"]["losses"]
 
 
+@pytest.mark.parametrize("replicas", [2, 4])
+def test_replicas_with_the_rate_outside_the_slot_agree_across_a_change_of_it(
+    logical: Any, replicas: int
+) -> None:
+    one, several = logical["outside 1"], logical[f"outside {replicas}"]
+    assert several["equal"]
+    assert several["losses"] == pytest.approx(one["losses"], rel=1e-5)
+    for name, values in one["last"].items():
+        np.testing.assert_allclose(several["last"][name], values, rtol=1e-4, atol=1e-6)
+
+
+def test_the_form_of_the_momentum_matters_once_the_rate_has_changed(logical: Any) -> None:
+    """The slots differ by the factor of the rate from the first step on, the weights later."""
+    inside, outside = logical["inside"], logical["outside 1"]
+    kernel = "weights/conv0/kernel"
+    np.testing.assert_allclose(inside["arrays"][kernel], outside["arrays"][kernel], atol=1e-6)
+    moved = np.abs(np.subtract(inside["last"][kernel], outside["last"][kernel])).max()
+    assert moved > 1e-4
+
+
 @pytest.mark.parametrize("kind", ["synchronised", "per_replica"])
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_every_variable_is_equal_on_all_replicas(logical: Any, kind: str, replicas: int) -> None:

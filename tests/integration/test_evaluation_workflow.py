@@ -180,6 +180,8 @@ def test_a_protocol_takes_the_weights_normalisation_and_input_size() -> None:
     assert protocol == center_crop(normalisation=NORMALISATIONS["tf"])
     (wide,) = requested_protocols(("center_crop",), {}, imported("keras-resnet50v2"))
     assert (wide.short_sides, wide.crop_size) == ((341,), 299)
+    (small,) = requested_protocols(("center_crop",), {}, imported("he2015-cifar-resnet20-a"))
+    assert (small.short_sides, small.crop_size) == ((32,), 32)
 
 
 def test_settings_are_fields_of_the_protocols_identity() -> None:

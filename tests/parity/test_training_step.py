@@ -20,10 +20,18 @@ RATE = np.float32(0.1)
 KINDS = ("gradients", "weights")
 
 
-def recipe(*, nesterov: bool, decayed: str = "kernels", momentum: float = 0.9) -> Recipe:
+def recipe(
+    *,
+    nesterov: bool,
+    decayed: str = "kernels",
+    momentum: float = 0.9,
+    form: str = "rate_inside",
+    compute: str = "float32",
+) -> Recipe:
     document = SMOKE.model_dump(mode="json")
     document["batch"] = BATCH
-    document["optimizer"] = {"momentum": momentum, "nesterov": nesterov}
+    document["optimizer"] = {"momentum": momentum, "nesterov": nesterov, "form": form}
+    document["precision"] = {"compute": compute}
     document["loss"] = {"label_smoothing": 0.1, "weight_decay": 0.01, "decayed": decayed}
     return Recipe.model_validate_json(json.dumps(document))
 
@@ -36,7 +44,9 @@ class Dense:
         self.weights = [kernel.astype(np.float64), bias.astype(np.float64)]
         self.slots = [np.zeros_like(w) for w in self.weights]
 
-    def step(self, image: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    def step(
+        self, image: np.ndarray, label: np.ndarray, rate: float = float(RATE)
+    ) -> tuple[float, float]:
         x = image.reshape(BATCH, -1).astype(np.float64)
         logits = x @ self.weights[0] + self.weights[1]
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -48,11 +58,18 @@ class Dense:
         decayed = [True, self.recipe.loss.decayed == "all"]
         for i, chosen in enumerate(decayed):
             gradients[i] = gradients[i] + (0.01 * self.weights[i] if chosen else 0)
-            self._update(i, gradients[i])
+            self._update(i, gradients[i], rate)
         return float(loss), float(np.sqrt(sum((g**2).sum() for g in gradients)))
 
-    def _update(self, i: int, gradient: np.ndarray) -> None:
-        momentum, rate = self.recipe.optimizer.momentum, float(RATE)
+    def _update(self, i: int, gradient: np.ndarray, rate: float) -> None:
+        momentum = self.recipe.optimizer.momentum
+        if self.recipe.optimizer.form == "rate_outside":
+            # torch.optim.SGD, version 2.12: the buffer holds gradients, the rate is applied last.
+            self.slots[i] = momentum * self.slots[i] + gradient
+            moved = gradient + momentum * self.slots[i]
+            used = moved if self.recipe.optimizer.nesterov else self.slots[i]
+            self.weights[i] = self.weights[i] - rate * used
+            return
         self.slots[i] = momentum * self.slots[i] - rate * gradient
         if self.recipe.optimizer.nesterov:
             self.weights[i] = self.weights[i] + momentum * self.slots[i] - rate * gradient
@@ -94,6 +111,58 @@ def test_three_steps(nesterov: bool, decayed: str, eager: bool) -> None:
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
         for slot, theirs in zip(state.slots, exact.slots, strict=True):
             np.testing.assert_allclose(slot, theirs, rtol=0, atol=1e-6)
+
+
+RATES = (0.1, 0.1, 0.1, 0.01, 0.01, 0.001)
+"""The rate changes while the slots are far from zero."""
+
+
+def _followed(the_recipe: Recipe, *, eager: bool = False) -> tuple[keras.Model, "Dense"]:
+    """Six steps across changes of the rate, each held against float64; momentum reset before 5."""
+    model = network()
+    exact = Dense(the_recipe, *model.get_weights())
+    state = create_state(model, float16=the_recipe.precision.compute == "float16")
+    step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=eager)
+    for number, rate in enumerate(RATES):
+        if number == 5:
+            reset_momentum(state)
+            exact.slots = [np.zeros_like(slot) for slot in exact.slots]
+        image, label = batch(number)
+        step(tf.constant(image), tf.constant(label), tf.constant(rate))
+        exact.step(image, label, rate)
+        for ours, theirs in zip(model.get_weights(), exact.weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+        for slot, theirs in zip(state.slots, exact.slots, strict=True):
+            np.testing.assert_allclose(slot, theirs, rtol=0, atol=1e-6)
+    return model, exact
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("form", ["rate_inside", "rate_outside"])
+@pytest.mark.parametrize("decayed", ["kernels", "all"])
+def test_both_forms_of_momentum_across_changes_of_the_rate(
+    nesterov: bool, form: str, decayed: str
+) -> None:
+    _followed(recipe(nesterov=nesterov, form=form, decayed=decayed))
+
+
+@pytest.mark.parametrize("form", ["rate_inside", "rate_outside"])
+def test_both_forms_of_momentum_under_a_loss_scale(form: str) -> None:
+    """The network's own arithmetic is float32 here, so the scale must leave no trace."""
+    _followed(recipe(nesterov=False, form=form, compute="float16"))
+
+
+def test_the_forms_part_where_the_rate_changes_and_only_there() -> None:
+    """At one rate the slots are in proportion and the weights equal."""
+    inside, outside = (
+        Dense(recipe(nesterov=False, form=form), *network().get_weights())
+        for form in ("rate_inside", "rate_outside")
+    )
+    for number, rate in enumerate(RATES[:4]):
+        for exact in (inside, outside):
+            exact.step(*batch(number), rate)
+        apart = np.abs(inside.weights[0] - outside.weights[0]).max()
+        assert (apart < 1e-12) == (number < 3)
 
 
 def test_agrees_with_keras_sgd() -> None:

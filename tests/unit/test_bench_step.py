@@ -203,10 +203,11 @@ def test_options_reach_the_job() -> None:
         return Machine()(job)
 
     bench_step(
-        model="m", image_size=8, batch=1, rounds=1, compute="bfloat16", xla=True,
+        model="m", image_size=8, batch=1, channels=1, rounds=1, compute="bfloat16", xla=True,
         steps_per_call=4, threads=1, measure=measure,
     )  # fmt: skip
     (job,) = jobs
+    assert job.channels == 1
     assert (job.compute, job.xla, job.steps_per_call, job.threads) == ("bfloat16", True, 4, 1)
 
 

@@ -11,7 +11,10 @@ from harness.models.catalogue import describe, names
 from harness.recipes.catalogue import RECIPES
 from harness.recipes.protocol import Protocol
 from harness.recipes.protocol_catalogue import PROTOCOLS
+from harness.recipes.settings import with_settings
+from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
+from harness.workflows.listing import _length
 from tests.record_samples import SampleRun, started
 
 
@@ -32,6 +35,23 @@ def test_models_are_listed_with_exact_counts() -> None:
 def test_a_class_count_changes_the_counts() -> None:
     entries = {e["name"]: e for e in json.loads(listed("models", "--classes", "10", "--json"))}
     assert entries["apm5-resnet50-v2"]["trainable_parameters"] == 25_548_352 - 990 * 2048
+
+
+def test_channels_change_the_first_layer() -> None:
+    for channels, count in (("1", 272_186), ("3", 272_474)):
+        words = ("models", "--classes", "10", "--channels", channels, "--json")
+        entries = {e["name"]: e for e in json.loads(listed(*words))}
+        entry = entries["he2015-cifar-resnet20-b"]
+        assert (entry["trainable_parameters"], entry["channels"]) == (count, int(channels))
+        assert entry["image_size"] == 32
+
+
+def test_a_recipes_length_is_told_as_it_is_counted() -> None:
+    lengths = {line.split()[0]: line for line in listed("recipes").splitlines()}
+    assert " 51 epochs " in lengths["apm5-resnet50"]
+    assert " 64,000 steps " in lengths["he2015-cifar10-resnet20"]
+    mixed = with_settings(SMOKE, ("phases.0.steps=7",))
+    assert _length(mixed) == "8 epochs + 7 steps"
 
 
 def test_protocols_print_each_field() -> None:

@@ -12,8 +12,9 @@ from harness.baselines import load_target
 from harness.baselines.schema import PublishedTarget
 from harness.cli.plan import command
 from harness.errors import StatisticsError, UsageError
+from harness.recipes.catalogue import find_recipe
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band
-from harness.verdict.planning import plan_text
+from harness.verdict.planning import plan_study, plan_text
 from harness.workflows.plan import measured_rate, plan
 from tests.planted_journals import Planted, fashion_runs, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
@@ -112,6 +113,14 @@ def test_a_recipe_with_two_targets_is_planned_against_both(tmp_path: Path) -> No
     assert alone.chances == found[1].chances
     with pytest.raises(UsageError, match="is about the recipe smoke"):
         plan("zhong2020-fashion-resnet20", 3, target="smoke")
+
+
+def test_a_recipe_in_steps_costs_its_steps_on_any_data() -> None:
+    recipe = find_recipe("he2015-cifar10-resnet20")
+    for images in (45_000, 50_000):
+        found = plan_study(recipe, None, seeds=1, train_images=images, rates=((100.0, "told"),))
+        assert (found.steps_per_seed, found.images_per_seed) == (64_000, 64_000 * 128)
+    assert found.costs[0].hours_per_seed == pytest.approx(64_000 * 128 / 100 / 3600)
 
 
 def test_too_few_seeds_are_inconclusive_before_they_run() -> None:

@@ -7,11 +7,18 @@ import pytest
 
 from harness.errors import MachineError
 from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Constant, Phase
 from harness.recipes.smoke import SMOKE
 from harness.record.schema import DataIdentity
 from harness.workflows.preflight import Preflight, Probes, duration, preflight
-from harness.workflows.workload import Workload, workload
+from harness.workflows.workload import (
+    JOURNAL_BYTES_PER_STEP,
+    PREDICTION_BYTES_PER_IMAGE,
+    TRACKER_BYTES,
+    Workload,
+    workload,
+)
 
 TERA = 1e12
 
@@ -180,6 +187,45 @@ def test_the_whole_recipe_by_hand() -> None:
 def test_limits_count(limits: dict[str, int], steps: int, crops: int) -> None:
     load = count(**limits)
     assert (load.steps, load.crops) == (steps, crops)
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps", "crops"),
+    [
+        # 390 steps an epoch: 164 epochs end before the last step, which is within the 165th.
+        ({}, 64_000, 165 * 10_000),
+        ({"steps_done": 63_960}, 40, 10_000),
+        ({"steps_done": 63_959}, 41, 2 * 10_000),
+        ({"last_step": 400}, 400, 10_000),
+    ],
+    ids=["whole", "after the last epoch's end", "before it", "limited"],
+)
+def test_a_recipe_in_steps_need_not_end_with_an_epoch(
+    limits: dict[str, int], steps: int, crops: int
+) -> None:
+    recipe = find_recipe("he2015-cifar10-resnet20")
+    data = imagenet(train=50_000, val=10_000, classes=10)
+    load = workload(
+        recipe, data, forward_multiply_adds=40_000_000, trainable=270_000, moving=1_400, **limits
+    )
+    assert (load.steps, load.crops) == (steps, crops)
+    kept = load.disk_bytes - steps_bytes(64_000, 165 * 10_000)
+    # Four checkpoints of weights and slots, and the weights of every fifth of 164 epochs.
+    assert kept == 4 * 4 * (271_400 + 270_000) + 32 * 4 * 271_400
+
+
+def steps_bytes(steps: int, predictions: int) -> int:
+    return steps * JOURNAL_BYTES_PER_STEP + predictions * PREDICTION_BYTES_PER_IMAGE + TRACKER_BYTES
+
+
+def test_one_channel_is_counted_as_one() -> None:
+    recipe = find_recipe("zhong2020-fashion-resnet20")
+    data = imagenet(train=60_000, val=10_000, classes=10)
+    found = preflight(recipe, data, (1,), runs=Path("runs"), probes=machine())
+    load = workload(recipe, data, forward_multiply_adds=31_021_952, trainable=272_186, moving=1_568)
+    assert load.steps == 140_700
+    assert load.crops == 300 * 10_000
+    assert found.bound_hours[0] == pytest.approx(load.flops / (10 * TERA) / 3600)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from harness.cli import weight_options
 from harness.errors import RecipeError
 from harness.recipes.catalogue import RECIPES, find_recipe
 from harness.recipes.normalisations import NORMALISATIONS
@@ -29,6 +30,59 @@ def test_every_recipe_survives_json(name: str) -> None:
     again = parse_recipe(json.loads(recipe.model_dump_json()))
     assert again == recipe
     assert again.digest == recipe.digest
+
+
+PUBLISHED_DIGESTS = {
+    "apm5-resnet50": (
+        "79b8aec79cecf71d4f7e58884f3c5790b3061ab88262307486ace43abe352ecb",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "apm5-resnet18": (
+        "c8ad13301327db6b8a24317183809fb4476cb358e702262eae46b93ae83b61fa",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "apm5-resnet50-2020": (
+        "6a10665e1f8e994ed579e842bfc728a6ccbc0bbbf93f1fa5b9e6ee0d8a1fdbea",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "apm5-resnet18-2020": (
+        "389e7c70b163d15d6c0399440052e7cc23cbdcfa2c3257bed2b67a246699cf0e",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "keras-resnet50": (
+        "5b96b2f636a5a28e4ca109d7cdca1407ce7a25c4f7c0082ae7905be6a245281c",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "he2015-resnet50": (
+        "bd96f0a92291f7aa911126bb72889ebff4fb169207a62a79558d3d57f52cac9d",
+        ("ba6362985b", "dd1075c389", "996748fd6c"),
+    ),
+    "smoke": (
+        "95a37860019f6b8fc2c646632682262c0d91780b2e0da429f5a557bf5c5f83e3",
+        ("5b30aedc51", "5e0dac66d0"),
+    ),
+    "transfer": (
+        "ca25537413b555e1f3333689adfaa340b7dbbc2af14a5af72e1a8b43c5694007",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "transfer-frozen": (
+        "b5ae284ba5bb075a959759b22f34f505b54ebcbe5e908682332ab596ccbce4f4",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+    "transfer-scratch": (
+        "8d2937909ac354abbb6f2796acb8dd9315f47a58ce2a053d9ceff4ed2f116171",
+        ("4a5832f808", "18fa7fc9a9"),
+    ),
+}
+"""Of each recipe, and the beginning of those of its final protocols: journals hold them."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED_DIGESTS)
+def test_recipes_that_runs_exist_of_keep_their_digests(name: str) -> None:
+    digest, protocols = PUBLISHED_DIGESTS[name]
+    assert RECIPES[name].digest == digest
+    found = {protocol.digest[:10] for protocol in RECIPES[name].protocols().values()}
+    assert found == set(protocols)
 
 
 def test_recipes_differ_in_digest_unless_only_named_otherwise() -> None:
@@ -118,6 +172,37 @@ def test_settings_replace_nested_fields(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "lengths"),
+    [
+        (("phases.0.steps=7",), [(None, 7), (50, None)]),
+        (("phases.1.steps=7", "phases.1.steps=8"), [(1, None), (None, 8)]),
+        (("phases.0.steps=7", "phases.0.epochs=3"), None),
+        (("phases.0.epochs=3", "phases.0.steps=7"), None),
+        (("phases.0.epochs=null", "phases.0.steps=7"), [(None, 7), (50, None)]),
+        (("phases.0.steps=null",), None),
+        (("phases.0.steps=0",), None),
+    ],
+)
+def test_a_phase_is_counted_in_steps_instead_of_epochs(
+    recipe: Recipe, settings: tuple[str, ...], lengths: list[tuple[int | None, int | None]] | None
+) -> None:
+    if lengths is None:
+        with pytest.raises(RecipeError, match="phases"):
+            with_settings(recipe, settings)
+        return
+    changed = with_settings(recipe, settings)
+    assert [(phase.epochs, phase.steps) for phase in changed.phases] == lengths
+    assert changed.digest != recipe.digest
+
+
+def test_steps_are_exchanged_for_epochs_too() -> None:
+    changed = with_settings(find_recipe("he2015-cifar10-resnet20"), ("phases.2.epochs=3",))
+    assert [(phase.epochs, phase.steps) for phase in changed.phases] == [
+        (None, 32_000), (None, 16_000), (3, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("setting", "words"),
     [
         ("batch", ["no setting", "key=value"]),
@@ -138,6 +223,10 @@ def test_wrong_settings_name_the_field(recipe: Recipe, setting: str, words: list
         assert word in str(caught.value)
 
 
+def test_the_option_names_every_normalisation() -> None:
+    assert set(weight_options.NORMALISATIONS) == set(NORMALISATIONS)
+
+
 def test_unknown_recipes_offer_the_nearest() -> None:
     with pytest.raises(RecipeError, match="did you mean apm5-resnet50"):
         find_recipe("apm5-resnet-50")
@@ -153,7 +242,7 @@ def test_recipes_are_frozen(recipe: Recipe) -> None:
 def test_the_published_recipe_is_the_code_beside_the_table(recipe: Recipe) -> None:
     assert recipe.model.name == "apm5-resnet50-v2"
     assert recipe.batch == 128
-    assert recipe.epochs == 51
+    assert recipe.total_steps(10_009) == 51 * 10_009
     assert [phase.reset_momentum for phase in recipe.phases] == [False, True]
     assert recipe.optimizer.nesterov
     assert recipe.loss.label_smoothing == 0.1

@@ -9,9 +9,11 @@ import math
 import numpy as np
 import pytest
 
-from harness.models.catalogue import describe
+from harness.models.catalogue import describe, find_architecture
 from harness.recipes.catalogue import RECIPES
-from harness.training.schedule import learning_rates, momentum_kept, total_steps
+from harness.recipes.protocol import Normalisation
+from harness.recipes.recipe import Augmentation
+from harness.training.schedule import learning_rates, momentum_kept
 
 E = 10_009
 
@@ -63,7 +65,7 @@ def test_learning_rates_at_the_edges(name: str) -> None:
     epoch, steps, rates = TABLES[name]
     recipe = RECIPES[name]
     assert 1_281_167 // recipe.batch == epoch
-    assert total_steps(recipe.phases, epoch) == steps
+    assert recipe.total_steps(epoch) == steps
     for step, rate in rates.items():
         (found,) = learning_rates(recipe.phases, epoch, step, 1)
         np.testing.assert_allclose(found, np.float32(rate), rtol=1e-7, err_msg=f"step {step}")
@@ -91,6 +93,79 @@ def test_a_recipe_names_a_network_and_feeds_it_as_it_evaluates_it(name: str) -> 
     assert recipe.notes.citation
     assert recipe.notes.expected
     assert recipe.notes.deviations
+
+
+SMALL_EDGES = {
+    "zhong2020-fashion-resnet20": (469, {0: 0.1, 150: 0.01, 225: 0.001}, 300),
+    "he2015-cifar10-resnet56": (1, {0: 0.1, 32_000: 0.01, 48_000: 0.001}, 64_000),
+    "he2015-cifar10-resnet110": (1, {0: 0.01, 400: 0.1, 32_000: 0.01, 48_000: 0.001}, 64_000),
+}
+"""Steps in the unit of the table, the rate from each edge on, and where training ends."""
+
+
+@pytest.mark.parametrize("name", SMALL_EDGES)
+def test_rates_of_the_small_networks_fall_where_their_sources_say(name: str) -> None:
+    unit, edges, end = SMALL_EDGES[name]
+    recipe = RECIPES[name]
+    begins = [unit * edge for edge in edges]
+    for begin, following, rate in zip(
+        begins, [*begins[1:], unit * end], edges.values(), strict=True
+    ):
+        found = [learning_rates(recipe.phases, unit, step, 1)[0] for step in (begin, following - 1)]
+        assert found == [np.float32(rate)] * 2
+    assert recipe.total_steps(unit) == unit * end
+    assert momentum_kept(recipe.phases, unit, 0, unit * end).all()
+
+
+def test_the_fashion_recipe_is_the_protocol_of_its_source() -> None:
+    recipe, deeper = (RECIPES[f"zhong2020-fashion-resnet{depth}"] for depth in (20, 32))
+    assert recipe.identity(exclude={"name", "notes", "model"}) == deeper.identity(
+        exclude={"name", "notes", "model"}
+    )
+    channels = recipe.normalisation.channel_count
+    assert describe(recipe.model.name, 10, channels).trainable == 272_186
+    assert (recipe.model.image_size, recipe.model.initializer) == (28, "he_normal_fan_out")
+    assert (recipe.batch, recipe.steps_in_epoch(60_000)) == (128, 469)
+    assert recipe.total_steps(469) == 140_700
+    optimizer = (recipe.optimizer.momentum, recipe.optimizer.nesterov, recipe.optimizer.form)
+    assert optimizer == (0.9, False, "rate_outside")
+    loss = (recipe.loss.label_smoothing, recipe.loss.weight_decay, recipe.loss.decayed)
+    assert loss == (0.0, 5e-4, "all")
+    augmentation = Augmentation(aspect=None, short_side=(28, 29), flip=True, padding=4)
+    assert recipe.augmentation == augmentation
+    assert recipe.normalisation == Normalisation(
+        channels="grey", mean=(0.1307,), std=(0.3081,), scale=255.0
+    )
+    assert (recipe.selection, recipe.evaluate_every_epochs) == ("best_epoch", 1)
+    (final,) = recipe.final_protocols
+    assert final == recipe.epoch_protocol
+    assert (final.crops, final.short_sides, final.crop_size) == ("center", (28,), 28)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def test_the_cifar_recipes_are_the_protocol_of_the_paper(depth: int) -> None:
+    recipe = RECIPES[f"he2015-cifar10-resnet{depth}"]
+    assert recipe.model.name == f"he2015-cifar-resnet{depth}-a"
+    assert (recipe.model.image_size, recipe.batch) == (32, 128)
+    assert (recipe.optimizer.momentum, recipe.optimizer.form) == (0.9, "rate_inside")
+    loss = (recipe.loss.label_smoothing, recipe.loss.weight_decay, recipe.loss.decayed)
+    assert loss == (0.0, 1e-4, "all")
+    augmentation = Augmentation(aspect=None, short_side=(32, 33), flip=True, padding=4)
+    assert recipe.augmentation == augmentation
+    assert recipe.selection == "last"
+    (final,) = recipe.final_protocols
+    assert (final.crops, final.short_sides, final.crop_size) == ("center", (32,), 32)
+    warm_up = [text for text in recipe.notes.deviations if "400 steps" in text]
+    assert len(warm_up) == (depth == 110)
+
+
+@pytest.mark.parametrize("name", [n for n in RECIPES if "cifar10" in n or "fashion" in n])
+def test_a_small_recipe_says_where_it_is_from(name: str) -> None:
+    recipe = RECIPES[name]
+    assert find_architecture(recipe.model.name) is not None
+    assert name in recipe.notes.command
+    assert "error" in recipe.notes.expected
+    assert any("run across passes" in text for text in recipe.notes.deviations)
 
 
 def test_what_the_sources_differ_in() -> None:

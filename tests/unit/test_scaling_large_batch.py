@@ -4,6 +4,7 @@ import pytest
 
 from harness.errors import RecipeError
 from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Linear
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
@@ -13,7 +14,7 @@ STEPS = 40
 
 
 def rates(recipe: object, steps_per_epoch: int) -> list[float]:
-    total = sum(p.epochs for p in recipe.phases) * steps_per_epoch  # type: ignore[attr-defined]
+    total = recipe.total_steps(steps_per_epoch)  # type: ignore[attr-defined]
     return learning_rates(recipe.phases, steps_per_epoch, 0, total).tolist()  # type: ignore[attr-defined]
 
 
@@ -44,6 +45,27 @@ def test_an_epoch_stays_an_epoch() -> None:
     scaled = with_settings(APM5_RESNET50, (f"linear_scaling={APM5_RESNET50.batch * 8}",))
     if APM5_RESNET50.steps_per_epoch is not None:
         assert scaled.steps_per_epoch == round(APM5_RESNET50.steps_per_epoch / 8)
+
+
+CIFAR = find_recipe("he2015-cifar10-resnet20")
+
+
+def test_phases_in_steps_become_shorter_as_the_batch_grows() -> None:
+    """390 steps an epoch at batch 128 are 98 at 512; 64,000 steps are 16,000."""
+    scaled = with_settings(CIFAR, ("steps_per_epoch=390", "linear_scaling=512"))
+    assert scaled.steps_per_epoch == 98
+    assert [phase.steps for phase in scaled.phases] == [5 * 98, 8_000 - 5 * 98, 4_000, 4_000]
+    assert scaled.total_steps(98) == 16_000
+    found = rates(scaled, 98)
+    assert found[0] == pytest.approx(0.1)
+    assert [found[i] for i in (490, 7_999, 8_000, 12_000)] == pytest.approx([0.4, 0.4, 0.04, 0.004])
+
+
+def test_steps_that_cannot_be_told_in_epochs_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"counted in steps[^$]*--set steps_per_epoch=N before"):
+        with_settings(CIFAR, ("linear_scaling=512",))
+    with pytest.raises(RecipeError, match="too short"):
+        with_settings(CIFAR, ("steps_per_epoch=390", "phases.0.steps=100", "linear_scaling=512"))
 
 
 @pytest.mark.parametrize("value", ["0", "-8", "many", "1.5", "true"])

@@ -43,6 +43,7 @@ class Scene:
     log: list[tuple[str, int]] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    phases: tuple[Phase, ...] = PHASES
 
     def batches(self) -> Iterator[dict[str, Any]]:
         while True:
@@ -73,7 +74,7 @@ class Scene:
         return train(
             self.step,
             self.batches(),
-            PHASES,
+            self.phases,
             plan,
             hooks,
             images_per_step=8,
@@ -136,6 +137,30 @@ def test_momentum_is_not_reset_within_a_phase() -> None:
     scene = Scene()
     scene.run(plan(first=11, last=14))
     assert not [entry for entry in scene.log if entry[0] == "reset"]
+
+
+IN_STEPS = (
+    Phase(steps=7, rate=Constant(rate=0.5)),
+    Phase(steps=1, rate=Constant(rate=0.25), reset_momentum=True),
+    Phase(steps=5, rate=Constant(rate=0.125), reset_momentum=True),
+)
+
+
+@pytest.mark.parametrize(("first", "resets"), [(0, [7, 8]), (6, [7, 8]), (7, [7, 8]), (9, [])])
+def test_momentum_is_reset_at_a_phase_that_begins_within_a_window(
+    first: int, resets: list[int]
+) -> None:
+    scene = Scene(phases=IN_STEPS)
+    assert scene.run(plan(first=first, last=13, total_steps=13, checkpoint_every=100)) == 13
+    assert [step for name, step in scene.log if name == "reset"] == resets
+    assert scene.rates == learning_rates(IN_STEPS, 5, first, 13 - first).tolist()
+
+
+def test_a_training_ends_at_its_last_step_though_no_epoch_does() -> None:
+    scene = Scene(phases=IN_STEPS)
+    scene.run(plan(last=13, total_steps=13, checkpoint_every=100))
+    assert [step for name, step in scene.log if name == "epoch"] == [5, 10]
+    assert scene.log[-2:] == [("window", 13), ("checkpoint", 13)]
 
 
 def test_rates_are_those_of_the_schedule() -> None:

@@ -28,13 +28,16 @@ TOO_LARGE = 1e4
 """A pixel value whose gradient, times the loss scale, exceeds float16's 65,504."""
 
 
-def recipe(compute: str, batch: int = BATCH) -> Recipe:
+def recipe(compute: str, batch: int = BATCH, form: str = "rate_inside") -> Recipe:
     document = SMOKE.model_dump(mode="json")
     document |= {"batch": batch, "precision": {"compute": compute}}
+    document["optimizer"]["form"] = form
     return Recipe.model_validate_json(json.dumps(document))
 
 
-def training(compute: str = "float16") -> tuple[TrainState, StepFunction]:
+def training(
+    compute: str = "float16", form: str = "rate_inside"
+) -> tuple[TrainState, StepFunction]:
     """A dense network in `compute` with float32 variables, always with the same weights."""
     policy = "float32" if compute == "float32" else f"mixed_{compute}"
     inputs = keras.Input((2, 2, 3))
@@ -44,7 +47,7 @@ def training(compute: str = "float16") -> tuple[TrainState, StepFunction]:
     generator = np.random.default_rng(1)
     model.set_weights([generator.normal(size=w.shape) for w in model.get_weights()])
     state = create_state(model, float16=compute == "float16")
-    return state, build_step(state, recipe(compute), tf.distribute.get_strategy())
+    return state, build_step(state, recipe(compute, form=form), tf.distribute.get_strategy())
 
 
 def batch(number: int, largest: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
@@ -66,8 +69,9 @@ def trained(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {n: a for n, a in arrays.items() if n.startswith(("weights/", "slots/"))}
 
 
-def test_a_step_that_overflows_is_left_out_and_the_scale_halved() -> None:
-    state, step = training()
+@pytest.mark.parametrize("form", ["rate_inside", "rate_outside"])
+def test_a_step_that_overflows_is_left_out_and_the_scale_halved(form: str) -> None:
+    state, step = training(form=form)
     steps(step, 0, 2, planted=-1)
     before = to_arrays(state)
     (output,) = steps(step, 2, 3, planted=2)

@@ -8,7 +8,8 @@ import pytest
 
 from harness.errors import RecipeError
 from harness.recipes.recipe import Constant, Cosine, Linear, Phase
-from harness.training.schedule import learning_rates, momentum_kept, total_steps
+from harness.recipes.smoke import SMOKE
+from harness.training.schedule import learning_rates, momentum_kept
 
 STEPS_PER_EPOCH = 7
 PHASES = (
@@ -50,8 +51,35 @@ def test_momentum_is_reset_where_a_phase_asks(first: int, count: int, reset_at: 
     assert {first + i for i, value in enumerate(kept) if value == 0} == reset_at
 
 
-def test_total() -> None:
-    assert total_steps(PHASES, STEPS_PER_EPOCH) == 35
+MIXED = (
+    Phase(steps=4, rate=Linear(start=0.0, end=0.1)),
+    Phase(epochs=2, rate=Constant(rate=0.1)),
+    Phase(steps=10, rate=Cosine(start=0.1, alpha=0.0), reset_momentum=True),
+)
+"""4 steps, 14 steps, 10 steps."""
+
+
+def test_phases_in_steps_and_in_epochs_follow_each_other() -> None:
+    cosine = [0.05 * (1 + math.cos(math.pi * i / 10)) for i in range(10)]
+    expected = np.array([0.0, 0.025, 0.05, 0.075, *[0.1] * 14, *cosine]).astype(np.float32)
+    np.testing.assert_array_equal(learning_rates(MIXED, STEPS_PER_EPOCH, 0, 28), expected)
+    kept = momentum_kept(MIXED, STEPS_PER_EPOCH, 0, 28)
+    assert np.flatnonzero(kept == 0).tolist() == [18]
+    with pytest.raises(RecipeError, match="step 28 lies beyond the schedule"):
+        learning_rates(MIXED, STEPS_PER_EPOCH, 27, 2)
+
+
+@pytest.mark.parametrize("first", [0, 3, 17, 18, 19])
+def test_a_rate_of_mixed_phases_depends_on_the_step_alone(first: int) -> None:
+    whole = learning_rates(MIXED, STEPS_PER_EPOCH, 0, 28)
+    part = learning_rates(MIXED, STEPS_PER_EPOCH, first, 9)
+    np.testing.assert_array_equal(part, whole[first : first + 9])
+
+
+@pytest.mark.parametrize(("steps_per_epoch", "steps"), [(7, 28), (1, 16), (100, 214)])
+def test_only_phases_in_epochs_grow_with_the_epoch(steps_per_epoch: int, steps: int) -> None:
+    recipe = SMOKE.model_copy(update={"phases": MIXED})
+    assert recipe.total_steps(steps_per_epoch) == steps
 
 
 def test_a_step_beyond_the_schedule_is_refused() -> None:

@@ -113,7 +113,7 @@ def test_a_file_says_which_models_it_fits() -> None:
 def test_missing_surplus_and_misshapen_arrays_are_named(model: keras.Model) -> None:
     weights = arrays_of(NAME, 10)
     weights.arrays["extra/kernel"] = weights.arrays.pop("bn/gamma")
-    weights.arrays["conv0/kernel"] = np.zeros((7, 7, 1, 64), np.float32)
+    weights.arrays["conv0/kernel"] = np.zeros((5, 5, 3, 64), np.float32)
     for check in (lambda: check_fits(NAME, 10, weights), lambda: assign_weights(model, weights)):
         with pytest.raises(WeightsError) as error:
             check()
