@@ -9,7 +9,6 @@ import numpy as np
 from harness.data.texts import Names
 from harness.record.schema import DataDecisions, DataIdentity
 
-
 Channels = Literal[1, 3, "mixed"]
 
 
