@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-MAX_PIXELS = 400_000_000
+from harness.data.png import MAX_PIXELS
+
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
     struct.error, zlib.error, MemoryError, Image.DecompressionBombError,

@@ -7,13 +7,14 @@ from harness.data import source_tars
 from harness.data.class_order import Order
 from harness.data.label_files import read_val_labels, tfds_val_labels
 from harness.data.preparing import ImageSource
+from harness.data.small_sets import find_small_set, look
 from harness.data.source_layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
 from harness.data.source_tfds import MARK, TfdsSource
 from harness.data.sources import Source, SplitName, list_folder
 from harness.errors import DataError
 
 IMAGES = "images"
-"""Folder below --out into which tars and TFDS directories are taken apart."""
+"""Folder below --out for the images of tars, TFDS directories and small data sets."""
 
 
 def find_source(
@@ -28,8 +29,9 @@ def find_source(
     """List or open a source.
 
     Args:
-        path: folder of images, of tars, of Kaggle's layout or of TFDS; with
-            `lists`, the folder that their paths start from.
+        path: folder of images, of tars, of Kaggle's layout, of TFDS or of IDX or
+            CIFAR files, or an archive of the latter; with `lists`, the folder
+            that their paths start from.
         out: the prepared folder.
         lists: the reference's list files by split.
         val_labels: label file of a flat validation folder or tar.
@@ -46,7 +48,8 @@ def find_source(
         return _tars(path, out, _val_labels(val_labels, order), published)
     if (path / MARK).exists():
         return TfdsSource(out.resolve() / IMAGES, path)
-    return find_folder(path, val_labels=val_labels, order=order)
+    small = None if (path / KAGGLE_ROOT).is_dir() else find_small_set(path, out.resolve() / IMAGES)
+    return small or find_folder(path, val_labels=val_labels, order=order)
 
 
 def find_folder(
@@ -55,19 +58,19 @@ def find_folder(
     """List a folder whose images can be read where they are; see `find_source`.
 
     Raises:
-        DataError: it holds tars or a TFDS directory, which have to be prepared
-            first, or nothing that is known.
+        DataError: it holds tars, a TFDS directory or files of many images, which
+            have to be prepared first, or nothing that is known.
     """
     path = path.resolve()
-    if _has_tars(path) or (path / MARK).exists():
+    if (path / KAGGLE_ROOT).is_dir():
+        return list_kaggle(path)
+    if _has_tars(path) or (path / MARK).exists() or look(path):
         raise DataError(
             "the images are packed",
             where=str(path),
             expected="a folder of image files, or one made by `harness prepare`",
             remedy=f"harness prepare --source {path} --out DIR, then name DIR",
         )
-    if (path / KAGGLE_ROOT).is_dir():
-        return list_kaggle(path)
     if _is_flat(path / "val"):
         return list_flat_val(path, _val_labels(val_labels, order))
     return list_folder(path)

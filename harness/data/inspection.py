@@ -1,9 +1,9 @@
 """What one image file is, and the decision about it: used as is, converted or refused.
 
-The pipeline's decoder reads 8-bit JPEG (grey or three components) and PNG
-exactly as OpenCV's `imread` does. Everything else that can be read is
-converted, losslessly, into an RGB PNG beside the manifest
-(`conversion.py`). What cannot be read is refused.
+The pipeline's decoder reads 8-bit JPEG (grey or three components) and plain
+8-bit PNG (grey or RGB, see `png.py`) exactly as OpenCV's `imread` does.
+Everything else that can be read is converted, losslessly, into an RGB PNG
+beside the manifest (`conversion.py`). What cannot be read is refused.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from typing import Literal
 
 from harness.data.conversion import UnreadableImageError, to_png
 from harness.data.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
+from harness.data.png import plain_png
 
 Decision = Literal["as_is", "converted", "refused"]
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DECODABLE_PROCESSES = frozenset({0, 1, 2})
 TAIL_BYTES = 64
 """How far before the end a JPEG's end marker may stand: some writers append zeros."""
@@ -27,7 +27,8 @@ class Inspection:
 
     `width`, `height` and `orientation` describe the file that the pipeline
     reads, which after a conversion is upright PNG; `source_orientation` is what
-    the original says. `reason` says why a file is converted or refused.
+    the original says. `colour_model` is `grey` for every file of one channel that
+    is read as it is. `reason` says why a file is converted or refused.
     """
 
     sha256: str
@@ -58,7 +59,7 @@ def inspect_all(raws: Sequence[bytes], *, decode: bool = False) -> list[Inspecti
     Args:
         raws: the files' bytes.
         decode: decode JPEG files completely; a damaged one whose header and end
-            are sound is refused then.
+            are sound is refused then. PNG files are always checked completely.
     """
     found = [_inspect_content(raw, decode) for raw in raws]
     read = [raw if f.converted is None else f.converted for raw, f in zip(raws, found, strict=True)]
@@ -83,8 +84,11 @@ def _inspect_content(raw: bytes, decode: bool) -> Inspection:
     try:
         if raw[:2] == SOI:
             encoding, colour_model, size, orientation, reason = _inspect_jpeg(raw, decode)
+        elif plain := plain_png(raw):
+            encoding, size = "png", (plain.width, plain.height)
+            colour_model = "grey" if plain.channels == 1 else "rgb"
         else:
-            reason = "is no JPEG file"
+            reason = "is no JPEG and no plain PNG file"
         if reason:
             picture = to_png(raw)
             decision, png = "converted", picture.png

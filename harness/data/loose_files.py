@@ -21,9 +21,9 @@ def loose_split(folder: Path) -> Split:
     usable = [(path, fact) for path, fact in facts if fact.decision == "as_is"]
     if not usable:
         raise DataError(
-            "there is no JPEG file",
+            "there is no JPEG and no plain PNG file",
             where=str(folder),
-            expected="a prepared data set or any folder with JPEG files",
+            expected="a prepared data set or any folder with JPEG or PNG files",
             remedy="name another folder",
         )
     grey = {fact.colour_model == "grey" for _, fact in usable}

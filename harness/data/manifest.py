@@ -54,7 +54,7 @@ SCHEMA = pa.schema(
 
 
 class Truth(Frozen):
-    """One published fact about ImageNet and what this data set has."""
+    """One published fact about a data set, ImageNet or another, and what this one has."""
 
     fact: str
     expected: str
@@ -67,7 +67,9 @@ class Description(Frozen):
 
     version: Literal[1] = 1
     identity: DataIdentity
-    source: str = Field(description="kind of source: folder, tars, lists, kaggle, flat_val, tfds")
+    source: str = Field(
+        description="folder, tars, lists, kaggle, flat_val, tfds, idx, cifar_binary"
+    )
     images_root: str = Field(description="absolute folder that `path` is relative to")
     as_is: int = Field(ge=0)
     converted: int = Field(ge=0)

@@ -17,12 +17,14 @@ from harness.data.finding import find_folder
 from harness.data.manifest import (
     DESCRIPTION,
     Description,
+    Truth,
     read_description,
     read_manifest,
     root_digest,
     stored_root_digest,
     write_manifest,
 )
+from harness.data.pixel_source import PixelSource
 from harness.data.preparing import (
     ImageSource,
     OnProgress,
@@ -112,12 +114,11 @@ def build(
     _refuse_empty_classes(rows, source)
     digest = root_digest(rows)
     classes = source.classes
-    truths = known_truths(rows, classes)
-    kind = kind_of(digest, classes, truths)
+    name, kind, truths = _named(source, rows, digest)
     decisions = dict(zip(*np.unique(rows["decision"].to_numpy(), return_counts=True), strict=True))
     description = Description(
         identity=DataIdentity(
-            name={"imagenet": "ILSVRC2012", "digits": "digits"}.get(kind, source.root.name),
+            name=name,
             kind=kind,
             root_digest=digest,
             train_images=int(pc.sum(pc.equal(rows["split"], "train")).as_py()),
@@ -131,11 +132,23 @@ def build(
         converted=int(decisions.get("converted", 0)),
         refused=int(decisions.get("refused", 0)),
         turned=int(pc.sum(pc.greater(rows["source_orientation"], 1)).as_py() or 0),
-        truths=truths + tuple(getattr(source, "truths", ())),
+        truths=truths,
     )
     write_manifest(rows, description, out)
     remove_parts(out)
     return description
+
+
+def _named(source: ImageSource, rows: pa.Table, digest: str) -> tuple[str, str, tuple[Truth, ...]]:
+    """A data set's name and kind, and what is known of the set that it is or could be."""
+    if isinstance(source, PixelSource):
+        known = source.known
+        named = (known.name, known.kind) if known else (source.origin.name, "other")
+        return *named, source.truths
+    truths = known_truths(rows, source.classes)
+    kind = kind_of(digest, source.classes, truths)
+    name = {"imagenet": "ILSVRC2012", "digits": "digits"}.get(kind, source.root.name)
+    return name, kind, truths + tuple(getattr(source, "truths", ()))
 
 
 def load(folder: Path) -> DataSet:

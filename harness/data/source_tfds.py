@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.data.inspection import PNG_SIGNATURE
+from harness.data.png import PNG_SIGNATURE
 from harness.data.sources import SourceImage, SplitName
 from harness.errors import DataError, UsageError
 

@@ -27,7 +27,10 @@ class DataIdentity(Frozen):
     """Which data a run used."""
 
     name: str
-    kind: str = Field(description="imagenet, imagenet_subset, digits or other")
+    kind: str = Field(
+        description="imagenet, imagenet_subset, digits, fashion_mnist, mnist, cifar10, cifar100 "
+        "or other"
+    )
     root_digest: Hex64
     train_images: int = Field(ge=0)
     val_images: int = Field(ge=0)

@@ -1,0 +1,97 @@
+"""Which small data set lies in a folder: told by the files' first bytes, then by their names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.data import source_cifar
+from harness.data.pixel_source import PixelSource
+from harness.data.source_idx import idx_source, looks_like_idx
+from harness.data.sources import SPLITS, files_of
+from harness.data.unpacking import first_bytes
+from harness.errors import DataError
+
+TAR_MARK = slice(257, 262)
+LOOK_BYTES = 512
+PICKLE = b"\x80"
+
+
+@dataclass
+class Found:
+    """Files of a folder that belong to small data sets."""
+
+    idx: list[Path] = field(default_factory=list)
+    binary: list[Path] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
+    pickles: list[Path] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.idx or self.binary or self.archives or self.pickles)
+
+
+def find_small_set(path: Path, root: Path) -> PixelSource | None:
+    """The small data set at a path; None where nothing like one lies there.
+
+    Args:
+        path: a folder, or a tar archive.
+        root: where the images will be written.
+
+    Raises:
+        DataError: it is incomplete or damaged, there is more than one, or it is
+            CIFAR's Python version.
+    """
+    found = look(path)
+    sources = [_named("IDX files", found.idx), _named("CIFAR's binary files", found.binary)]
+    sources += [f"the archive {archive.name}" for archive in found.archives]
+    present = [source for source in sources if source]
+    if len(present) > 1:
+        raise DataError(
+            f"more than one data set lies there: {'; '.join(present)}",
+            where=str(path),
+            expected="one data set",
+            remedy="give each a folder of its own, or name one archive with --source",
+        )
+    if found.idx:
+        return idx_source(found.idx, path, root)
+    if found.binary:
+        return source_cifar.cifar_folder(found.binary, path, root)
+    if found.archives:
+        return source_cifar.cifar_archive(found.archives[0], root)
+    if found.pickles:
+        raise source_cifar.pickles_refused(found.pickles[0].parent)
+    return None
+
+
+def look(path: Path) -> Found:
+    """Sort a folder's files, and those of CIFAR's own folders in it; reads their first bytes.
+
+    A folder of folders train and val is left alone: its images are files.
+    """
+    found = Found()
+    if path.is_file():
+        _sort(path, found)
+        return found
+    if any((path / split).is_dir() for split in SPLITS):
+        return found
+    own = (path / name for name in source_cifar.FOLDERS + source_cifar.PICKLE_FOLDERS)
+    for folder in (path, *filter(Path.is_dir, own)):
+        for entry in files_of(folder, path):
+            _sort(Path(entry.path), found)
+    return found
+
+
+def _sort(file: Path, found: Found) -> None:
+    name, first = source_cifar.published_name(file.name), first_bytes(file, LOOK_BYTES)
+    if name in source_cifar.BINARY_FILES:
+        found.binary.append(file)
+    elif looks_like_idx(name, first):
+        found.idx.append(file)
+    elif first[TAR_MARK] == b"ustar":
+        found.archives.append(file)
+    elif name in source_cifar.PICKLES and first.startswith(PICKLE):
+        found.pickles.append(file)
+
+
+def _named(what: str, files: Sequence[Path]) -> str:
+    return f"{what} ({', '.join(file.name for file in files)})" if files else ""
