@@ -6,17 +6,21 @@ from typing import Any, cast
 
 import click
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--source", type=FOLDER, required=True, help="Folder of images, tars or TFDS.")
+@click.option(
+    "--source",
+    type=click.Path(exists=True, path_type=Path),
+    required=True,
+    help="Folder of images, tars, TFDS, IDX or CIFAR files; or CIFAR's archive.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Prepared folder: manifest, description, converted copies, images out of tars.",
+    help="Prepared folder: manifest, description, converted copies, images that were unpacked.",
 )
 @click.option("--train-list", type=FILE, help="List of `path label` lines, below --source.")
 @click.option("--val-list", type=FILE, help="The same for the validation images.")
@@ -31,7 +35,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--decode",
     is_flag=True,
-    help="Decode every image too, to find what the decoder refuses behind a sound header; slower, "
+    help="Decode every JPEG too, to find what the decoder refuses behind a sound header; slower, "
     "reads every file. Data that ends early but has an end mark is not refused: as in OpenCV, the "
     "rest is grey.",
 )
@@ -52,9 +56,12 @@ def command(
 
     Known sources: train/CLASS/* and val/CLASS/*; train/WNID/* with a flat val;
     ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar; Kaggle's ILSVRC folder;
-    list files; a TFDS directory. Images stay where they are (tars and TFDS are
-    taken apart below --out). The same command again continues. Exit code 2
-    when images had to be refused: they are named.
+    list files; a TFDS directory; MNIST's four IDX files, plain or .gz (MNIST,
+    Fashion-MNIST, KMNIST, EMNIST); CIFAR-10's or CIFAR-100's binary version,
+    unpacked or as .tar.gz. Images stay where they are (tars and TFDS are taken
+    apart below --out, pixels of IDX and CIFAR are written there as PNG). The
+    same command again continues. Exit code 2 when images had to be refused:
+    they are named.
     """
     from harness.errors import UsageError
     from harness.workflows.prepare import prepare, render

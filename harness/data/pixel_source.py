@@ -8,7 +8,6 @@ split, counted from 0 in the files' order.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -16,11 +15,11 @@ from harness.data.known_sets import KnownSet
 from harness.data.manifest import Truth
 from harness.data.png import write_png
 from harness.data.sources import SPLITS, SourceImage, SplitName
-from harness.data.unpacking import AGAIN, blocks, filled
+from harness.data.unpacking import AGAIN, NamedStream, blocks, filled
 from harness.errors import DataError
 
 IMAGES_AT_ONCE = 1_000
-Streams = Callable[[], Iterator[tuple[str, IO[bytes]]]]
+Streams = Callable[[], Iterator[tuple[str, NamedStream]]]
 """One pass over the files of a source: name and unpacked content of each."""
 
 
@@ -113,7 +112,7 @@ class PixelSource:
             if name in self.files:
                 yield from self._images(name, stream)
 
-    def _images(self, name: str, stream: IO[bytes]) -> Iterator[tuple[SourceImage, bytes]]:
+    def _images(self, name: str, stream: NamedStream) -> Iterator[tuple[SourceImage, bytes]]:
         file, done = self.files[name], 0
         filled(stream, file.layout.header_bytes)
         for block in blocks(stream, IMAGES_AT_ONCE * file.layout.record_bytes):

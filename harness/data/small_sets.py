@@ -11,6 +11,9 @@ from harness.data.sources import SPLITS, files_of
 from harness.data.unpacking import first_bytes
 from harness.errors import DataError
 
+SMALL_SETS = frozenset({"idx", "cifar_binary"})
+"""The kinds of their sources, as recorded."""
+
 TAR_MARK = slice(257, 262)
 LOOK_BYTES = 512
 PICKLE = b"\x80"

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -23,7 +22,8 @@ from harness.data.pixel_source import (
     Streams,
     refuse_missing_classes,
 )
-from harness.data.unpacking import AGAIN, blocks, members, unpacked
+from harness.data.sources import SplitName
+from harness.data.unpacking import AGAIN, NamedStream, blocks, members, unpacked
 from harness.errors import DataError
 
 FOLDERS = ("cifar-10-batches-bin", "cifar-100-binary")
@@ -82,7 +82,7 @@ def published_name(name: str) -> str:
 def cifar_folder(paths: Sequence[Path], origin: Path, root: Path) -> PixelSource:
     """Check the binary files of a folder; see `_cifar_source`."""
 
-    def streams() -> Iterator[tuple[str, IO[bytes]]]:
+    def streams() -> Iterator[tuple[str, NamedStream]]:
         for path in paths:
             with unpacked(path) as stream:
                 yield published_name(path.name), stream
@@ -97,7 +97,7 @@ def cifar_archive(path: Path, root: Path) -> PixelSource:
         DataError: as `_cifar_source`, or it holds Python's pickles.
     """
 
-    def streams() -> Iterator[tuple[str, IO[bytes]]]:
+    def streams() -> Iterator[tuple[str, NamedStream]]:
         for name, stream in members(path):
             if name in PICKLES:
                 raise pickles_refused(path)
@@ -131,11 +131,11 @@ def _cifar_source(streams: Streams, origin: Path, root: Path) -> PixelSource:
         found[name] = _checked(name, stream, origin)
     variety = _variety(found, origin)
     _refuse_uneven(variety, found, origin)
-    files, first = {}, Counter[str]()
+    files, first = {}, Counter[SplitName]()
     for name in variety.known.files:
-        split, labels = "val" if name in TEST_FILES else "train", found[name].labels
-        files[name] = PixelFile(split, first[split], labels, variety.layout)
-        first[split] += len(labels)
+        split: SplitName = "val" if name in TEST_FILES else "train"
+        files[name] = PixelFile(split, first[split], found[name].labels, variety.layout)
+        first[split] += len(found[name].labels)
     labels = range(variety.classes[-1])
     refuse_missing_classes(files, labels, origin)
     sums = {name: records.sha256 for name, records in found.items()}
@@ -152,7 +152,7 @@ def _cifar_source(streams: Streams, origin: Path, root: Path) -> PixelSource:
     )
 
 
-def _checked(name: str, stream: IO[bytes], origin: Path) -> Records:
+def _checked(name: str, stream: NamedStream, origin: Path) -> Records:
     """Read a file to its end and check its size and its labels."""
     variety = next(v for v in VARIETIES if name in v.known.files)
     record = variety.layout.record_bytes

@@ -12,14 +12,14 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 
 from harness.data.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
 from harness.data.pixel_source import Layout, PixelFile, PixelSource, refuse_missing_classes
-from harness.data.sources import SplitName
-from harness.data.unpacking import AGAIN, blocks, filled, unpacked
+from harness.data.sources import SPLITS, SplitName
+from harness.data.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
 from harness.errors import DataError
 
 Content = Literal["images", "labels"]
@@ -77,16 +77,16 @@ def idx_source(paths: Sequence[Path], origin: Path, root: Path) -> PixelSource:
     _refuse_other_lengths(files)
     _refuse_other_sets(files, origin)
     labels = _label_range(files["train", "labels"])
-    for split in ("train", "val"):
+    for split in SPLITS:
         _refuse_surplus(files[split, "labels"], labels)
-    images = {files[split, "images"].path: _pixels(files, split) for split in ("train", "val")}
+    images = {files[split, "images"].path: _pixels(files, split) for split in SPLITS}
     by_name = {path.name: file for path, file in images.items()}
     refuse_missing_classes(by_name, labels, origin)
     found = {PUBLISHED_NAMES[role]: file.sha256 for role, file in files.items()}
     nearest = nearest_set(found)
     truths = file_truths(nearest, found) if nearest else ()
 
-    def streams() -> Iterator[tuple[str, IO[bytes]]]:
+    def streams() -> Iterator[tuple[str, NamedStream]]:
         for path in images:
             with unpacked(path) as stream:
                 yield path.name, stream
@@ -159,12 +159,10 @@ def _by_role(found: Sequence[IdxFile], origin: Path) -> dict[tuple[SplitName, Co
     for file in found:
         other = files.setdefault((file.split, file.content), file)
         if other.sha256 != file.sha256:
-            raise DataError(
+            raise _mixed(
                 f"two files hold {file.content} of the split {file.split}: "
                 f"{other.path.name} and {file.path.name}",
-                where=str(origin),
-                expected=EXPECTED,
-                remedy="give each set a folder of its own",
+                origin,
             )
     missing = [f"the {content} of {split}" for split, content in ROLES
                if (split, content) not in files]  # fmt: skip
@@ -180,7 +178,7 @@ def _by_role(found: Sequence[IdxFile], origin: Path) -> dict[tuple[SplitName, Co
 
 
 def _refuse_other_lengths(files: dict[tuple[SplitName, Content], IdxFile]) -> None:
-    for split in ("train", "val"):
+    for split in SPLITS:
         images, labels = files[split, "images"], files[split, "labels"]
         if images.shape[0] != labels.shape[0]:
             raise DataError(
@@ -193,21 +191,23 @@ def _refuse_other_lengths(files: dict[tuple[SplitName, Content], IdxFile]) -> No
 
 
 def _refuse_other_sets(files: dict[tuple[SplitName, Content], IdxFile], origin: Path) -> None:
-    """Images of two sizes, or files that are known to be of two sets."""
-    sizes = [files[split, "images"].shape[1:] for split in ("train", "val")]
+    """Files that are known to be of two sets, or images of two sizes."""
     known = {
         file.path.name: KNOWN_FILES[file.sha256][0].name
         for file in files.values()
         if file.sha256 in KNOWN_FILES
     }
-    if sizes[0] == sizes[1] and len(set(known.values())) < 2:
-        return
-    (a, b), (c, d) = sizes
-    told = "; ".join(f"{name} is {whose}'s" for name, whose in known.items())
-    raise DataError(
-        f"files of two sets are mixed: {told}"
-        if len(set(known.values())) > 1
-        else f"training images have {a} x {b} pixels and test images {c} x {d}",
+    if len(set(known.values())) > 1:
+        told = "; ".join(f"{name} is {whose}'s" for name, whose in known.items())
+        raise _mixed(f"files of two sets are mixed: {told}", origin)
+    (_, a, b), (_, c, d) = (files[split, "images"].shape for split in SPLITS)
+    if (a, b) != (c, d):
+        raise _mixed(f"training images have {a} x {b} pixels and test images {c} x {d}", origin)
+
+
+def _mixed(found: str, origin: Path) -> DataError:
+    return DataError(
+        found,
         where=str(origin),
         expected=EXPECTED,
         remedy="give each set a folder of its own",

@@ -15,21 +15,40 @@ BLOCK_BYTES = 1 << 20
 AGAIN = "download it again"
 
 
+class NamedStream:
+    """Bytes of a file, to be read once from the beginning; its errors name the file."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self.stream = stream
+        self.path = path
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end.
+
+        Raises:
+            DataError: the file cannot be read, ends early, or is damaged.
+        """
+        with _named_errors(self.path):
+            return self.stream.read(size)
+
+
 @contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
+def unpacked(path: Path) -> Iterator[NamedStream]:
     """The content of a file, gunzipped where its first bytes say that it is gzipped.
 
     Raises:
-        DataError: the file cannot be read, ends early, or is damaged.
+        DataError: the file cannot be read.
     """
-    with _named_errors(path), path.open("rb") as file:
-        packed = file.read(len(GZIP)) == GZIP
+    with _named_errors(path):
+        file = path.open("rb")
+    with file:
+        packed = NamedStream(file, path).read(len(GZIP)) == GZIP
         file.seek(0)
         if not packed:
-            yield file
+            yield NamedStream(file, path)
             return
         with gzip.open(file) as stream:
-            yield cast("IO[bytes]", stream)
+            yield NamedStream(cast("IO[bytes]", stream), path)
 
 
 def first_bytes(path: Path, size: int) -> bytes:
@@ -41,13 +60,22 @@ def first_bytes(path: Path, size: int) -> bytes:
         return b""
 
 
-def blocks(stream: IO[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
+def blocks(stream: NamedStream, size: int = BLOCK_BYTES) -> Iterator[bytes]:
     """The rest of a stream in blocks of `size` bytes; only the last one may be shorter."""
     while block := filled(stream, size):
         yield block
 
 
-def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def filled(stream: NamedStream, size: int) -> bytes:
+    """`size` bytes, fewer at the stream's end only: one read may give less."""
+    parts, missing = [], size
+    while missing and (part := stream.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def members(path: Path) -> Iterator[tuple[str, NamedStream]]:
     """Plain files of a tar archive, packed or not, in its order: name without folders, content.
 
     A content can be read only until the next one is asked for. Links, folders
@@ -56,24 +84,16 @@ def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     Raises:
         DataError: the archive cannot be read to its end.
     """
-    with unpacked(path) as stream:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK_BYTES) as tar:
+    with unpacked(path) as stream, _named_errors(path):
+        packed = cast("IO[bytes]", stream)  # all that tarfile asks of a stream is `read`
+        with tarfile.open(fileobj=packed, mode="r|", bufsize=BLOCK_BYTES) as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isfile() else None
                 if content is not None:
-                    yield PurePosixPath(member.name).name, content
+                    yield PurePosixPath(member.name).name, NamedStream(content, path)
         # gzip's own check sum stands behind the end of the archive.
         for _ in blocks(stream):
             pass
-
-
-def filled(stream: IO[bytes], size: int) -> bytes:
-    """`size` bytes, fewer at the stream's end only: one read may give less."""
-    parts, missing = [], size
-    while missing and (part := stream.read(missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from harness.data.finding import find_source
 from harness.data.manifest import Description
 from harness.data.opening import build, refused_images
 from harness.data.preparing import OnProgress
+from harness.data.small_sets import SMALL_SETS
 from harness.data.source_tars import PublishedTar
 from harness.data.sources import SplitName
 
@@ -70,10 +71,13 @@ def render(prepared: Prepared) -> str:
         f"  decisions:   {decisions}",
         f"  root digest: {identity.root_digest}",
     ]
-    for truth in description.truths if identity.kind.startswith("imagenet") else ():
+    small = description.source in SMALL_SETS
+    for truth in description.truths if small or identity.kind.startswith("imagenet") else ():
         mark = "holds" if truth.holds else f"NOT MET, found {truth.found}"
         lines.append(f"  known truth: {truth.fact} {truth.expected}: {mark}")
-    if identity.kind != "imagenet":
+    if small and identity.kind == "other":
+        lines.append("  this is no set that is known by the SHA-256 of its files")
+    elif not small and identity.kind != "imagenet":
         what = "a subset of ImageNet" if identity.kind == "imagenet_subset" else "not ImageNet"
         lines.append(f"  this is {what}: no verdict about ImageNet is offered on it")
     lines += [f"  refused: {name}: {reason}" for name, reason in prepared.refused]
