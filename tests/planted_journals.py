@@ -2,13 +2,11 @@
 
 import shutil
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from harness.baselines import load_target
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
@@ -238,25 +236,9 @@ def smoke_runs(*correct: int) -> list[Planted]:
     ]
 
 
-@cache
-def fashion_recipe() -> Recipe:
-    """The contested recipe's name, network and evaluation, on the smoke's training."""
-    smoke = find_recipe("smoke")
-    whole = load_target("zhong2020-fashion-resnet20").protocol
-    return smoke.model_copy(
-        update={
-            "name": "zhong2020-fashion-resnet20",
-            "model": smoke.model.model_copy(update={"name": "he2015-cifar-resnet20-b"}),
-            "selection": "best_epoch",
-            "epoch_protocol": whole,
-            "final_protocols": (whole,),
-        }
-    )
-
-
 def fashion_runs(*counts: tuple[int | None, ...]) -> list[Planted]:
     """Completed runs of the contested recipe, seeds from 1: right images after each epoch."""
-    recipe = fashion_recipe()
+    recipe = find_recipe("zhong2020-fashion-resnet20")
     return [
         Planted(
             seed,

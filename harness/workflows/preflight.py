@@ -128,26 +128,11 @@ def preflight(
         MachineError: a GPU that TensorFlow does not see, too little disk, or a
             seed beyond `max_hours`.
     """
-    from harness.models.catalogue import describe
-
     classes = recipe.model.classes or len(data.classes)
     asked = probes or machine_probes(recipe, classes)
-    channels = recipe.normalisation.channel_count
-    size = describe(recipe.model.name, classes, channels)
-    forward = forward_multiply_adds(recipe.model, classes, channels)
     done = steps_done or {}
     loads = [
-        workload(
-            recipe,
-            data,
-            forward_multiply_adds=forward,
-            trainable=size.trainable,
-            moving=size.moving,
-            steps_done=done.get(seed, 0),
-            last_step=steps,
-            eval_images=eval_images,
-        )
-        for seed in seeds
+        _workload(recipe, data, classes, done.get(seed, 0), steps, eval_images) for seed in seeds
     ]
     findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
@@ -166,6 +151,30 @@ def preflight(
         disk_free_bytes=free,
         gemm_flops_per_s=rate,
         findings=findings,
+    )
+
+
+def _workload(
+    recipe: Recipe,
+    data: Counts,
+    classes: int,
+    steps_done: int,
+    steps: int | None,
+    eval_images: int | None,
+) -> Workload:
+    from harness.models.catalogue import describe
+
+    channels = recipe.normalisation.channel_count
+    size = describe(recipe.model.name, classes, channels)
+    return workload(
+        recipe,
+        data,
+        forward_multiply_adds=forward_multiply_adds(recipe.model, classes, channels),
+        trainable=size.trainable,
+        moving=size.moving,
+        steps_done=steps_done,
+        last_step=steps,
+        eval_images=eval_images,
     )
 
 

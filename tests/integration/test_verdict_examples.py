@@ -18,8 +18,7 @@ from tests.rendered_reports import REPORTS
 
 @pytest.mark.parametrize(("name", "word"), WORD_OF_EXAMPLE.items())
 def test_an_example_has_its_word(name: str, word: str) -> None:
-    (judgement,) = verdict([EXAMPLES / name]).each
-    assert judgement.word == word
+    assert verdict([EXAMPLES / name]).worst.word == word
 
 
 def test_every_example_is_committed() -> None:

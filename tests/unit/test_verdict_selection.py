@@ -36,7 +36,6 @@ from tests.planted_journals import (
     FASHION_COUNTS,
     Planted,
     events,
-    fashion_recipe,
     fashion_runs,
     imagenet_runs,
     plant,
@@ -44,6 +43,7 @@ from tests.planted_journals import (
 )
 
 PAPER, REPRODUCTION = "zhong2020-fashion-resnet20", "chenbill-fashion-resnet20"
+RECIPE = find_recipe(PAPER)
 BEST = (0.9515, 0.9523, 0.9529)
 LAST = (0.9500, 0.9511, 0.9504)
 
@@ -139,13 +139,13 @@ def changed(recipe: Recipe, **changes: object) -> list[Planted]:
             "9 of 10 per-epoch evaluations are missing (after epoch 1, 2, 3, 4, 5 and 4 more)",
         ),
         (
-            changed(fashion_recipe(), selection="last"),
+            changed(RECIPE, selection="last"),
             "the recipe's accuracy is that of the last epoch, the target's that of the best epoch",
         ),
         (
             changed(
-                fashion_recipe(),
-                epoch_protocol=fashion_recipe().epoch_protocol.model_copy(update={"mirror": True}),
+                RECIPE,
+                epoch_protocol=RECIPE.epoch_protocol.model_copy(update={"mirror": True}),
             ),
             "its epochs under another protocol than the target's, differs in: mirror",
         ),
