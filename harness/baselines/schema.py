@@ -1,13 +1,13 @@
 """What a baseline or target file may say. Accuracies are fractions in [0, 1]."""
 
 from math import sqrt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from harness.recipes.protocol import Crops, Normalisation, Protocol
 from harness.recipes.recipe import Selection
-from harness.recipes.values import Frozen
+from harness.recipes.values import ADDED_LATER, Frozen, Identified, digest_of
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 Network = Annotated[str, Field(pattern=r"^[a-z]+[0-9]+$")]
@@ -212,12 +212,31 @@ class PublishedReasons(Frozen):
     declared_seeds: Words
 
 
-class PublishedTarget(Frozen):
+class TargetBase(Identified):
+    """What every target has: whom it speaks about, and what it is called by a journal."""
+
+    name: Words
+    recipe: Words
+    recipe_digest: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", json_schema_extra=ADDED_LATER
+    )
+
+    def demands(self) -> dict[str, Any]:
+        """Every field but the words about it, which decide nothing; JSON-like."""
+        words = {"reasons": True, "source": True, "spread": {"origin", "assumption"}}
+        document: dict[str, Any] = self.identity(exclude=words)
+        return document
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 over `demands`."""
+        return digest_of(self.demands())
+
+
+class PublishedTarget(TargetBase):
     """A published accuracy that runs are judged against; registered before they start."""
 
     kind: Literal["published"]
-    name: Words
-    recipe: Words
     data: DataBinding
     protocol: Protocol
     selection: Selection = "last"
@@ -264,12 +283,10 @@ class ThresholdReasons(Frozen):
     confidence: Words
 
 
-class ThresholdTarget(Frozen):
+class ThresholdTarget(TargetBase):
     """An accuracy that every declared seed must reach on one data set."""
 
     kind: Literal["threshold"]
-    name: Words
-    recipe: Words
     data: DataBinding
     protocol: Protocol
     selection: Selection = "last"

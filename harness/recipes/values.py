@@ -44,8 +44,8 @@ class Identified(Frozen):
         document = handler(self)
         return document if info.context != _IDENTITY else _without_defaults(self, document)
 
-    def identity(self, *, exclude: set[str] | None = None) -> Any:
-        """JSON-like data that decides the digest, `exclude` left out at the top level."""
+    def identity(self, *, exclude: Any = None) -> Any:
+        """JSON-like data that decides the digest; `exclude` is pydantic's."""
         return self.model_dump(mode="json", exclude=exclude, context=_IDENTITY)
 
 

@@ -86,6 +86,17 @@ class Event(Frozen):
     time_s: float = Field(description="time of day, seconds since 1970")
 
 
+class RegisteredTarget(Frozen):
+    """A target as it stood when a run of its recipe began: what it demands, and the digest of that.
+
+    `demands` holds every field of the target but its reasons and its source.
+    """
+
+    name: str
+    digest: Hex64
+    demands: dict[str, Any]
+
+
 class RunStarted(Event):
     """The identity of a run; the first event of every journal, written once."""
 
@@ -113,6 +124,9 @@ class RunStarted(Event):
     command: tuple[str, ...]
     init_weights: str | None = Field(
         default=None, description="sha256 of imported starting weights"
+    )
+    targets: tuple[RegisteredTarget, ...] | None = Field(
+        default=None, description="of the recipe; None: the harness did not record them yet"
     )
 
 

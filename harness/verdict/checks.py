@@ -81,6 +81,7 @@ def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
             _missing_epochs,
             _data,
             _settings,
+            _registered,
             _ended_early,
         )
         for reason in check(runs, target)
@@ -217,6 +218,26 @@ def _settings(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
             yield f"seed {run.started.seed}: the recipe was changed by --set {settings}"
         if run.started.init_weights is not None:
             yield f"seed {run.started.seed}: training began from imported weights"
+
+
+def _registered(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    """A target that asks for another recipe, or something else than when the run began."""
+    now = target.demands()
+    for run in runs:
+        asked = target.recipe_digest
+        if asked not in (None, run.started.recipe_digest):
+            yield (
+                f"seed {run.started.seed}: the recipe has the digest "
+                f"{run.started.recipe_digest[:8]}, the target asks for {str(asked)[:8]}"
+            )
+        for before in run.started.targets or ():
+            if before.name == target.name and before.digest != target.digest:
+                names = sorted(now.keys() | before.demands.keys())
+                fields = [n for n in names if now.get(n) != before.demands.get(n)]
+                yield (
+                    f"seed {run.started.seed}: the target was changed after the run had begun, "
+                    f"in {', '.join(fields)}"
+                )
 
 
 def _ended_early(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:

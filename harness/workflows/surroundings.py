@@ -5,9 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.baselines import load_baselines
 from harness.data.dataset import DataSet
 from harness.record.run_folders import data_from
-from harness.record.schema import Ceiling, EffectiveNumerics, Resumed, RunStarted
+from harness.record.schema import (
+    Ceiling,
+    EffectiveNumerics,
+    RegisteredTarget,
+    Resumed,
+    RunStarted,
+)
 from harness.training.checkpoint import Loaded
 from harness.training.devices import Devices
 from harness.workflows.request import RunRequest
@@ -86,6 +93,16 @@ def started_event(
         environment=around.environment,
         command=request.command,
         init_weights=identity.init_weights,
+        targets=registered_targets(request.recipe.name),
+    )
+
+
+def registered_targets(recipe: str) -> tuple[RegisteredTarget, ...]:
+    """What the targets of a recipe demand now, so that a later verdict can tell a change."""
+    return tuple(
+        RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
+        for target in load_baselines().targets
+        if target.recipe == recipe
     )
 
 

@@ -17,7 +17,7 @@ from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.record.journal import FILE_NAME, read_journal
-from harness.record.schema import Resumed
+from harness.record.schema import RegisteredTarget, Resumed
 from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement, Judgements
@@ -321,6 +321,39 @@ def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
     judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     assert any("other numerics from step 100" in warning for warning in judgement.warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"margin": 0.01}, "changed after the run had begun, in margin"),
+        ({"declared_seeds": (1, 2, 4), "alpha": 0.1}, "in alpha, declared_seeds"),
+        ({"recipe_digest": "0" * 64}, "the target asks for 00000000"),
+    ],
+)
+def test_a_target_is_the_one_that_the_runs_began_under(
+    tmp_path: Path, change: dict[str, object], said: str | None
+) -> None:
+    target = load_target("target")
+    began = RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
+    planted = imagenet_runs(*GOOD)
+    runs = [read_summary(plant(tmp_path / str(run.seed), run)) for run in planted]
+    runs = [
+        replace(run, started=run.started.model_copy(update={"targets": (began,)})) for run in runs
+    ]
+    judgement = only(judge(runs, [target.model_copy(update=change)]))
+    if said is None:
+        assert judgement.word == "reproduced"
+    else:
+        assert judgement.word == "inconclusive"
+        assert any(said in reason for reason in judgement.reasons)
+
+
+def test_words_about_a_target_may_change() -> None:
+    target = load_target("target")
+    source = target.source.model_copy(update={"note": "another note"})
+    assert target.model_copy(update={"source": source}).digest == target.digest
 
 
 def test_the_command_prints_text_or_one_document(tmp_path: Path) -> None:
