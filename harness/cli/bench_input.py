@@ -12,7 +12,7 @@ import click
     required=True,
     help="A prepared data set or any folder of JPEG files.",
 )
-@click.option("--recipe", default="apm5-resnet50", show_default=True, help="Whose augmentation.")
+@click.option("--recipe", default="apm5-resnet50", show_default=True, help="Whose input.")
 @click.option(
     "--against",
     type=click.Choice(["reference"]),
@@ -48,6 +48,8 @@ def command(
     result = bench_input(
         data,
         augmentation=chosen.augmentation,
+        normalisation=chosen.normalisation,
+        protocol=None if chosen.augmentation.padding is None else chosen.epoch_protocol,
         against_reference=against == "reference",
         rounds=rounds,
         images_per_round=images_per_round,

@@ -30,8 +30,9 @@ from harness.data.undecodable import (
     naming_batches,
     training_images,
 )
+from harness.errors import UsageError
 from harness.measure.machine import usable_cores
-from harness.recipes.protocol import APM5_NORMALISATION, Protocol, ten_crop
+from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol, ten_crop
 from harness.recipes.recipe import Augmentation
 from harness.workflows.bench_figures import Ratio, Spread
 
@@ -39,8 +40,9 @@ ENDLESS_STEPS = 1_000_000
 WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
 """Batches thrown away at the start of a round: those that were made while others ran."""
 
-
 NEEDED_WAYS = ("bare decode", "up to the crop", "pipeline", "reference")
+ONE_RESIZE, FROM_FILES = "one_resize", "from files, not from memory"
+TEN_CROPS = "evaluation, ten crops"
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,11 @@ class InputBench:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: files, augmentation, protocol and sizes."""
+    """What is measured: files, augmentation, normalisation, protocol and sizes."""
 
     split: Split
     augmentation: Augmentation
+    normalisation: Normalisation
     protocol: Protocol
     image_size: int
     batch: int
@@ -96,6 +99,8 @@ def bench_input(
     data: Path,
     *,
     augmentation: Augmentation,
+    normalisation: Normalisation = APM5_NORMALISATION,
+    protocol: Protocol | None = None,
     against_reference: bool = False,
     rounds: int = 6,
     images_per_round: int = 1_024,
@@ -110,6 +115,8 @@ def bench_input(
     Args:
         data: the folder.
         augmentation: of the recipe to be measured.
+        normalisation: the same.
+        protocol: whose evaluation input is measured; None takes ten crops.
         against_reference: measure the reference's way (OpenCV) too.
         rounds: alternations between the ways.
         images_per_round: images of each way in each round.
@@ -122,16 +129,18 @@ def bench_input(
 
     Raises:
         DataError: there are no usable images, or one changed or does not decode.
-        UsageError: OpenCV is missing where the reference's way is asked for.
+        RecipeError: the images have other channels, or a crop would not fit.
+        UsageError: the reference's way is asked for, which knows no padding, or
+            without OpenCV.
     """
     split = load(data).train if (data / DESCRIPTION).exists() else loose_split(data)
-    workload = Workload(split, augmentation, ten_crop(), image_size, batch)
-    datasets = own_ways(workload)
+    work = Workload(split, augmentation, normalisation, protocol or ten_crop(), image_size, batch)
+    datasets = own_ways(work)
     if against_reference:
-        datasets |= reference_ways(workload)
+        datasets |= reference_ways(work)
     wanted = {*only, *NEEDED_WAYS} if only else set(datasets)
     iterators: dict[str, Iterator[Any]] = {
-        name: naming_batches(dataset, split, _images_of(name, workload), augmentation.decoder)
+        name: naming_batches(dataset, split, _images_of(name, work), augmentation.decoder)
         for name, dataset in datasets.items()
         if name in wanted
     }
@@ -141,7 +150,7 @@ def bench_input(
         measured = alternate(iterators, rounds, max(images_per_round // batch, 1), batch, now)
     except tf.errors.OpError as error:
         raise translate_error(error) from error
-    return _result(measured, workload, rounds)
+    return _result(measured, work, rounds)
 
 
 def own_ways(work: Workload) -> dict[str, tf.data.Dataset]:
@@ -153,34 +162,46 @@ def own_ways(work: Workload) -> dict[str, tf.data.Dataset]:
         # One pixel of the finished crop: all of it is computed, nothing is copied into a batch.
         return load_crop(nth)["image"][0, 0, 0]
 
-    load_crop = example(work.augmentation, work.image_size, 0)
+    channels = work.normalisation.channel_count
+    load_crop = example(work.augmentation, work.image_size, 0, channels)
     training = partial(
         training_batches,
         work.split,
-        normalisation=APM5_NORMALISATION,
+        normalisation=work.normalisation,
         image_size=work.image_size,
         seed=0,
         batch=work.batch,
         first_step=0,
         last_step=ENDLESS_STEPS,
     )
-    fast = work.augmentation.model_copy(update={"geometry": "one_resize"})
-    return {
+    ways = {
         "read and check": _files(work, _check_only),
         "bare decode": _files(work, _decode_only),
         "up to the crop": _batched(
             parallel(tf.data.Dataset.range(positions.count), crop_only), work
         ),
         "pipeline": training(augmentation=work.augmentation),
-        "one_resize": training(augmentation=fast),
-        "evaluation, ten crops": evaluation_batches(
+        _evaluation(work.protocol): evaluation_batches(
             work.split, work.protocol, images_per_batch=_evaluated(work)
         ).repeat(),
     }
+    if work.augmentation.padding is None:
+        fast = work.augmentation.model_copy(update={"geometry": "one_resize"})
+        ways[ONE_RESIZE] = training(augmentation=fast)
+    else:
+        ways[FROM_FILES] = training(augmentation=work.augmentation, in_memory=False)
+    return ways
 
 
 def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
     """The same work done the reference's way: OpenCV on one image at a time, in Python."""
+    if work.augmentation.padding is not None:
+        raise UsageError(
+            "the reference's way pads no images",
+            where="--against reference",
+            expected="a recipe without augmentation.padding",
+            remedy="leave --against out",
+        )
     reference.opencv()
     uniforms = tf.constant(np.random.default_rng(0).random((len(work.split), COUNT)))
     draws = geometry_draws(uniforms, work.augmentation), colour_draws(uniforms, work.augmentation)
@@ -197,7 +218,7 @@ def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
     paths = list(work.split.paths)
     return {
         "reference": _tuned((paths, *draws), training, work.batch),
-        "reference evaluation, ten crops": _tuned((paths,), evaluation, _evaluated(work)),
+        f"reference {TEN_CROPS}": _tuned((paths,), evaluation, _evaluated(work)),
     }
 
 
@@ -266,10 +287,8 @@ def _result(measured: dict[str, list[float]], work: Workload, rounds: int) -> In
         bare_decode_images_per_s=ways["bare decode"],
         share_of_bare_decode=share,
         ratio_vs_reference=ratio("pipeline", "reference"),
-        evaluation_ratio_vs_reference=ratio(
-            "evaluation, ten crops", "reference evaluation, ten crops"
-        ),
-        one_resize_ratio_vs_reference=ratio("one_resize", "reference"),
+        evaluation_ratio_vs_reference=ratio(TEN_CROPS, f"reference {TEN_CROPS}"),
+        one_resize_ratio_vs_reference=ratio(ONE_RESIZE, "reference"),
         ways=ways,
         rounds=rounds,
         images=len(work.split),
@@ -308,19 +327,24 @@ def _tuned(columns: tuple[Any, ...], function: Any, batch: int) -> tf.data.Datas
 
 
 def _evaluated(work: Workload) -> int:
-    return max(work.batch // 8, 1)
+    return _batch_size(_evaluation(work.protocol), work.batch)
+
+
+def _evaluation(protocol: Protocol) -> str:
+    """A way's name, which tells whether its batches hold fewer images."""
+    return TEN_CROPS if protocol.crops == "ten" else "evaluation, center crop"
 
 
 def _batch_size(name: str, batch: int) -> int:
-    return max(batch // 8, 1) if "evaluation" in name else batch
+    return max(batch // 8, 1) if TEN_CROPS in name else batch
 
 
 def _images_of(name: str, work: Workload) -> ImagesOf:
     """Which images a batch of a way holds."""
-    if name in {"up to the crop", "pipeline", "one_resize"}:
+    if name in {"up to the crop", "pipeline", ONE_RESIZE, FROM_FILES}:
         return training_images(work.split, 0, work.batch, 0)
     images, batch = len(work.split), _batch_size(name, work.batch)
-    if name == "evaluation, ten crops":
+    if name == _evaluation(work.protocol):
         return images_in_order(images, batch)
     return lambda number: [n % images for n in range(number * batch, (number + 1) * batch)]
 
