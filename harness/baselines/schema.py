@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from harness.frozen import ADDED_LATER, Frozen, Identified, digest_of
 from harness.recipes.protocol import Crops, Normalisation, Protocol
 from harness.recipes.recipe import Selection
-from harness.recipes.values import ADDED_LATER, Frozen, Identified, digest_of
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 Network = Annotated[str, Field(pattern=r"^[a-z]+[0-9]+$")]

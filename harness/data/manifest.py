@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from pydantic import Field, ValidationError
 
 from harness.data.texts import text_buffer
-from harness.data.writing import write_durably
 from harness.errors import DataError
-from harness.recipes.values import Frozen
+from harness.files import write_durably
+from harness.frozen import Frozen
 from harness.record.schema import DataIdentity
 
 MANIFEST = "manifest.parquet"

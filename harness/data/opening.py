@@ -25,17 +25,12 @@ from harness.data.manifest import (
     write_manifest,
 )
 from harness.data.pixel_source import PixelSource
-from harness.data.preparing import (
-    ImageSource,
-    OnProgress,
-    Preparation,
-    remove_parts,
-)
+from harness.data.preparing import ImageSource, OnProgress, Preparation, remove_parts
 from harness.data.sources import SPLITS, Source
 from harness.data.texts import Texts
 from harness.data.truths import images_per_class, kind_of, known_truths
-from harness.data.writing import make_folder
 from harness.errors import DataError
+from harness.files import make_folder
 from harness.measure.machine import usable_cores
 from harness.record.schema import DataDecisions, DataIdentity
 

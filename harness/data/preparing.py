@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from harness.data.inspection import Inspection, farmhash64, inspect_all
 from harness.data.manifest import MANIFEST, SCHEMA
 from harness.data.sources import SourceImage
-from harness.data.writing import write_durably, write_file
 from harness.errors import DataError
+from harness.files import write_durably, write_file
 
 PART_ROWS = 2_000
 PARTS = ".parts"

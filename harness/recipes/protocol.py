@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.recipes.values import Identified, digest_of
+from harness.frozen import Identified, digest_of
 
 Crops = Literal["center", "ten", "full"]
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from harness.errors import RecipeError
+from harness.frozen import ADDED_LATER, Frozen, Identified, digest_of
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol
-from harness.recipes.values import ADDED_LATER, Frozen, Identified, digest_of
 
 
 class Linear(Identified):

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NoReturn
 from pydantic import Field, ValidationError
 
 from harness.errors import RecordError, UsageError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.schema import Hex64
 
 INDEX = "bundle.json"

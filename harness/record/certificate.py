@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from harness.errors import RecordError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.schema import Fingerprint, Hex64, RunStarted
 
 FILE_NAME = "certificate.json"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.certificate import StepDifference
 
 Origin = Literal[

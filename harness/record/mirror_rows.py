@@ -11,14 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.recipes.values import flat
-from harness.record.schema import (
-    Evaluation,
-    Interrupted,
-    RunFinished,
-    RunStarted,
-    Steps,
-)
+from harness.frozen import flat
+from harness.record.schema import Evaluation, Interrupted, RunFinished, RunStarted, Steps
 from harness.record.step_times import summarise
 
 PARAM_CHARACTERS = 6000

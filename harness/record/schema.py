@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from harness.frozen import Frozen, digest_of
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
-from harness.recipes.values import Frozen, digest_of
 
 SCHEMA_VERSION = 1
 

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.frozen import flat
 from harness.recipes.catalogue import RECIPES
-from harness.recipes.values import flat
 from harness.record.certificate import Certificate, contradictions
 from harness.record.schema import DataDecisions
 from harness.report.content import Picture, Section, Table

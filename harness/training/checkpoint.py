@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import CheckpointError
-from harness.recipes.values import digest_of
+from harness.frozen import digest_of
 
 STATE_FILE = "state.npz"
 INDEX_FILE = "checkpoint.json"

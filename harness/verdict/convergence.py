@@ -23,7 +23,7 @@ from scipy import stats
 
 from harness.baselines.schema import ConvergenceRow
 from harness.errors import StatisticsError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 

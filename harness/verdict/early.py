@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from harness.errors import StatisticsError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.schema import Steps
 from harness.statistics.prediction import prediction_limits
 

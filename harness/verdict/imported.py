@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from harness.baselines.schema import AccuracyRow
+from harness.frozen import Frozen
 from harness.recipes.protocol import Protocol
-from harness.recipes.values import Frozen
 from harness.statistics.finite_population import (
     Stratum,
     detectable_difference,

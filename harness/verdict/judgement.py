@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.frozen import ADDED_LATER, Extended, Frozen
 from harness.recipes.recipe import Selection
-from harness.recipes.values import ADDED_LATER, Extended, Frozen
 
 Word = Literal["reproduced", "not_reproduced", "exceeds", "inconclusive", "no_target"]
 WORDS: dict[Word, str] = {

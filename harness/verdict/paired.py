@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from harness.errors import RecordError
+from harness.frozen import Frozen
 from harness.recipes.protocol import Protocol
-from harness.recipes.values import Frozen
 from harness.record.schema import Fraction
 from harness.statistics.paired import PairedCounts, mcnemar_exact, paired_difference_interval
 from harness.verdict.judgement import Bounds

@@ -6,8 +6,8 @@ from scipy import stats
 
 from harness.baselines.schema import PublishedTarget, Target, ThroughputRow
 from harness.errors import UsageError
+from harness.frozen import Frozen
 from harness.recipes.recipe import Recipe
-from harness.recipes.values import Frozen
 from harness.statistics.power import (
     Chances,
     Design,

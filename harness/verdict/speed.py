@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from harness.errors import UsageError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.statistics.ratio import MIN_BLOCKS, RatioInterval, ratio_interval
 
 SMALLEST_EFFECT = 0.05

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.baselines.schema import ThroughputRow
 from harness.errors import RecordError
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.schema import RunStarted
 from harness.statistics.ratio import MIN_BLOCKS, RatioInterval, block_medians, ratio_interval
 from harness.verdict.judgement import Bounds

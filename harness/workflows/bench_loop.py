@@ -277,8 +277,8 @@ def _loop(
     asynchronous: bool,
 ) -> Callable[[], None]:
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
+    from harness.progress import Progress
     from harness.training.loop import Hooks, Plan, Window, train
-    from harness.workflows.progress import Progress
     from harness.workflows.recording import show
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)

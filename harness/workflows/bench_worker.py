@@ -14,8 +14,8 @@ from typing import Literal
 from pydantic import Field
 
 from harness.errors import HarnessError, MachineError
+from harness.frozen import Frozen
 from harness.models.catalogue import check_name
-from harness.recipes.values import Frozen
 
 LONGEST_S = 600
 GEMM_S = 1.0

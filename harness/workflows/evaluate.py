@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import harness
 from harness.errors import UsageError
+from harness.frozen import digest_of
 from harness.models.catalogue import describe
 from harness.models.weight_description import Order
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
@@ -15,7 +16,6 @@ from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.protocol_catalogue import find_protocol, with_fields
 from harness.recipes.recipe import Numerics, Precision
-from harness.recipes.values import digest_of
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.schema import DataIdentity, EffectiveNumerics
 from harness.workflows.run_folder import write_json

@@ -5,17 +5,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from harness.errors import DifferenceFoundError
+from harness.progress import Progress
 from harness.record.journal import JournalWriter
-from harness.record.schema import (
-    AnyEvent,
-    CheckpointWritten,
-    Replayed,
-    Steps,
-    Warned,
-)
+from harness.record.schema import AnyEvent, CheckpointWritten, Replayed, Steps, Warned
 from harness.training.checkpoint import Written
 from harness.training.loop import Window
-from harness.workflows.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.loading import load_baselines
-from harness.recipes.values import Frozen
+from harness.frozen import Frozen
 from harness.record.columns import COMPILED, read_columns
 from harness.record.run_folders import find_runs
 from harness.record.summary import read_summary

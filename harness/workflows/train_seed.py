@@ -12,13 +12,10 @@ from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.measure.memory import give_back
 from harness.measure.operations import multiply_adds, training_flops
 from harness.numerics.fingerprint import arrays_fingerprint
+from harness.progress import Progress
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
-from harness.record.schema import (
-    AnyEvent,
-    Interrupted,
-    RunFinished,
-)
+from harness.record.schema import AnyEvent, Interrupted, RunFinished
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import read_latest
 from harness.training.loop import Hooks, Plan, Window, train
@@ -40,17 +37,11 @@ from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.workflows.network import initial_network
-from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder, show
 from harness.workflows.request import RunRequest
 from harness.workflows.resuming import damage
 from harness.workflows.run_folder import RunFolder
-from harness.workflows.surroundings import (
-    Identity,
-    Surroundings,
-    resumed_event,
-    started_event,
-)
+from harness.workflows.surroundings import Identity, Surroundings, resumed_event, started_event
 from harness.workflows.watching import UnusualCurveError, Watch, open_watch
 from harness.workflows.workers import Job
 

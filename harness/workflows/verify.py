@@ -13,7 +13,7 @@ import pyarrow as pa
 
 import harness
 from harness.errors import DifferenceFoundError, RecordError, UsageError
-from harness.recipes.values import digest_of
+from harness.frozen import digest_of
 from harness.record.bundle import Index, extract_bundle
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import contradictions, read_certificate

@@ -23,6 +23,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.models.build import build_model
 from harness.numerics.fingerprint import step_marks
+from harness.progress import Progress
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.record.journal import JournalWriter
@@ -30,7 +31,6 @@ from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.state import TrainState, create_state
 from harness.training.step import StepFunction, StepOutput, build_step
-from harness.workflows.progress import Progress
 from harness.workflows.recording import Recorder, show
 from tests.record_samples import SampleRun, started
 

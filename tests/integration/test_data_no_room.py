@@ -84,6 +84,6 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(
         out = tmp_path / "out"
         out.mkdir()
         # Permissions do not bind the superuser, who may be running this.
-        monkeypatch.setattr("harness.data.writing.os.access", lambda *_: False)
+        monkeypatch.setattr("harness.files.os.access", lambda *_: False)
     with pytest.raises(MachineError, match=r"cannot write: (Not a directory|Permission denied)"):
         prepare(root, out)

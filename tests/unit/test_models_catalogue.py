@@ -1,8 +1,8 @@
 import pytest
 
 from harness.errors import ModelError
+from harness.frozen import digest_of
 from harness.models.catalogue import describe, names, table_of
-from harness.recipes.values import digest_of
 
 # numbers.md, sections 4 and 9 of the project's sources: published or counted by building the
 # reference's own networks. (trainable, with moving statistics)

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from harness.workflows.progress import Progress, duration
+from harness.progress import Progress, duration
 
 
 class Clock:
