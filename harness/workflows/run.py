@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DivergedError, MachineError
+from harness.files import disk_errors
 from harness.numerics.pins import resolved
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.schema import EffectiveNumerics, Evaluation
-from harness.workflows.disk import disk_errors
 from harness.workflows.from_scratch import AgainstScratch, against_scratch
 from harness.workflows.joining import joined
 from harness.workflows.request import RunRequest, check_init, check_seeds
@@ -155,11 +155,7 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     import tensorflow as tf
 
     from harness.data.mapping import input_settings
-    from harness.measure.environment import (
-        capture_environment,
-        effective_numerics,
-        git_state,
-    )
+    from harness.measure.environment import capture_environment, effective_numerics, git_state
     from harness.measure.peaks import measure_gemm
     from harness.workflows.surroundings import Surroundings
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from harness.data.dataset import DataSet
 from harness.errors import DivergedError, HarnessError, PreemptedError
+from harness.files import disk_error
 from harness.measure.memory import give_back
 from harness.measure.operations import multiply_adds, training_flops
 from harness.numerics.fingerprint import arrays_fingerprint
@@ -31,7 +32,6 @@ from harness.training.step import build_step
 from harness.workflows.batches import read_ahead, recipe_batches
 from harness.workflows.comparable import comparable_steps
 from harness.workflows.contact_sheet import CONTACT_SHEET, with_contact_sheet
-from harness.workflows.disk import disk_error
 from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors

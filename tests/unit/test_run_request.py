@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError, RecordError, RunLockedError, UsageError
+from harness.files import disk_errors
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.run_folders import data_from, data_of
-from harness.workflows.disk import disk_errors
 from harness.workflows.from_scratch import scratch_recipe
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
