@@ -317,8 +317,8 @@ def _evaluation(
     model: Any, data: "DataSet", recipe: Recipe, recorder: "Recorder", scratch: Path
 ) -> Callable[[], None]:
     """An epoch's evaluation as a run makes it."""
+    from harness.record.run_folder import RunFolder
     from harness.workflows.evaluating import RunEvaluator
-    from harness.workflows.run_folder import RunFolder
 
     evaluator = RunEvaluator(
         model=model,

@@ -12,10 +12,10 @@ from harness.errors import CheckpointError, TrackerError, UsageError
 from harness.files import disk_errors
 from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
+from harness.record.run_folder import write_json
 from harness.workflows.certificate import audit_chances, drawn_segments, lowest
 from harness.workflows.certificate_text import statement_of
 from harness.workflows.replaying import one_run, open_replay, trained
-from harness.workflows.run_folder import write_json
 from harness.workflows.segments import Order, Replayed, replay_pieces
 from harness.workflows.stretches import (
     Piece,

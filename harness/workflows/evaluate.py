@@ -17,8 +17,8 @@ from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.protocol_catalogue import find_protocol, with_fields
 from harness.recipes.recipe import Numerics, Precision
 from harness.record.predictions import predictions_table, write_predictions
+from harness.record.run_folder import write_json
 from harness.record.schema import DataIdentity, EffectiveNumerics
-from harness.workflows.run_folder import write_json
 from harness.workflows.weight_source import Imported, import_weights
 
 if TYPE_CHECKING:

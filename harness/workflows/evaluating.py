@@ -14,9 +14,9 @@ from harness.evaluation.result import EvaluationResult
 from harness.recipes.protocol import Protocol
 from harness.record.journal import Journal
 from harness.record.predictions import predictions_table, write_predictions
+from harness.record.run_folder import RunFolder
 from harness.record.schema import Evaluation
 from harness.workflows.recording import Recorder
-from harness.workflows.run_folder import RunFolder
 
 
 @dataclass

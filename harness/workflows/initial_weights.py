@@ -3,8 +3,8 @@
 from harness.errors import WeightsError
 from harness.models.trunk import check_input, check_trunk
 from harness.models.weight_files import WeightArrays
+from harness.record.run_folder import existing_journal, run_folder
 from harness.workflows.request import RunRequest
-from harness.workflows.run_folder import existing_journal, run_folder
 from harness.workflows.weight_source import read_weights
 
 

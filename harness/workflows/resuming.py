@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.errors import CheckpointError, HarnessError, RecordError
 from harness.record.journal import Journal
-from harness.workflows.run_folder import RunFolder
+from harness.record.run_folder import RunFolder
 
 
 def damage(

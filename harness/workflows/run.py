@@ -10,11 +10,7 @@ from harness.files import disk_errors
 from harness.numerics.pins import resolved
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
-from harness.record.schema import EffectiveNumerics, Evaluation
-from harness.workflows.from_scratch import AgainstScratch, against_scratch
-from harness.workflows.joining import joined
-from harness.workflows.request import RunRequest, check_init, check_seeds
-from harness.workflows.run_folder import (
+from harness.record.run_folder import (
     RunFolder,
     check_same_run,
     existing_journal,
@@ -24,6 +20,10 @@ from harness.workflows.run_folder import (
     study_folder,
     write_json,
 )
+from harness.record.schema import EffectiveNumerics, Evaluation
+from harness.workflows.from_scratch import AgainstScratch, against_scratch
+from harness.workflows.joining import joined
+from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.stopping import stop_on_signals
 from harness.workflows.workers import Job
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.errors import RunLockedError, UsageError
 from harness.record.journal import Journal, read_journal
-from harness.workflows.run_folder import RunFolder, locked
+from harness.record.run_folder import RunFolder, locked
 from harness.workflows.study import read_study
 
 RATE_STEPS = 200

@@ -10,8 +10,8 @@ from typing import Any
 from harness.errors import HarnessError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
+from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
 from harness.workflows.data_shape import data_shape
-from harness.workflows.run_folder import existing_journal, run_folder, study_folder, write_json
 from harness.workflows.study_jobs import (
     PREEMPTED,
     ExecutorName,

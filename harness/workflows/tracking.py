@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from harness.errors import TrackerError
 from harness.record.journal import Journal
 from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
+from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
 from harness.workflows.request import RunRequest
-from harness.workflows.run_folder import RunFolder, study_folder
 
 if TYPE_CHECKING:
     import keras

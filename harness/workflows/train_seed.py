@@ -16,6 +16,7 @@ from harness.numerics.fingerprint import arrays_fingerprint
 from harness.progress import Progress
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
+from harness.record.run_folder import RunFolder
 from harness.record.schema import AnyEvent, Interrupted, RunFinished
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import read_latest
@@ -40,7 +41,6 @@ from harness.workflows.network import initial_network
 from harness.workflows.recording import Recorder, show
 from harness.workflows.request import RunRequest
 from harness.workflows.resuming import damage
-from harness.workflows.run_folder import RunFolder
 from harness.workflows.surroundings import Identity, Surroundings, resumed_event, started_event
 from harness.workflows.watching import UnusualCurveError, Watch, open_watch
 from harness.workflows.workers import Job

@@ -13,7 +13,7 @@ import pytest
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
-from harness.workflows.run_folder import run_folder
+from harness.record.run_folder import run_folder
 from harness.workflows.study import StudyRequest, run_study
 from harness.workflows.study_jobs import Resources
 from tests.faults.command import SETTINGS, Command

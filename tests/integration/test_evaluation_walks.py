@@ -14,10 +14,10 @@ from harness.models.build import build_model
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop
 from harness.recipes.recipe import Model
 from harness.record.journal import JournalWriter
+from harness.record.run_folder import RunFolder
 from harness.workflows import evaluating
 from harness.workflows.evaluating import RunEvaluator
 from harness.workflows.recording import Recorder
-from harness.workflows.run_folder import RunFolder
 from tests.generated_sources import damaged_behind_its_header
 from tests.parity.generated_images import jpeg_bytes, picture
 

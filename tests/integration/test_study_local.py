@@ -11,7 +11,7 @@ from harness.data.digits import digit_files
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
-from harness.workflows.run_folder import run_folder
+from harness.record.run_folder import run_folder
 from harness.workflows.status import study_status
 from harness.workflows.study import StudyReport, StudyRequest, run_study
 

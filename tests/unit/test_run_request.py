@@ -14,10 +14,10 @@ from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
+from harness.record.run_folder import RunFolder, check_same_run, existing_journal, locked
 from harness.record.run_folders import data_from, data_of
 from harness.workflows.from_scratch import scratch_recipe
 from harness.workflows.request import RunRequest, check_init, check_seeds
-from harness.workflows.run_folder import RunFolder, check_same_run, existing_journal, locked
 from harness.workflows.stopping import stop_on_signals
 from tests.record_samples import SampleRun, started, write_run
 
