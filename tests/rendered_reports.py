@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.record.journal import FILE_NAME, read_journal
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import find_runs
 from harness.report.markdown import markdown
 from harness.report.page import html
 from harness.workflows.bundle import member_name

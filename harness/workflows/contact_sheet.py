@@ -10,7 +10,6 @@ from PIL import Image
 
 from harness.recipes.protocol import Normalisation
 
-CONTACT_SHEET = "contact-sheet.png"
 COLUMNS = 8
 IMAGES = 32
 LARGEST_TILE = 112

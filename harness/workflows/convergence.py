@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.baselines.loading import load_baselines
 from harness.errors import UsageError
 from harness.frozen import Frozen
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import find_runs
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import copies, is_whole, refuse_mixture
 from harness.verdict.convergence import (

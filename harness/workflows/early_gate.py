@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness.errors import RecordError
 from harness.record.columns import read_columns
-from harness.record.run_folders import runs_of_study
+from harness.record.run_folder import runs_of_study
 from harness.record.schema import Warned
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import shared_marks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.errors import DataError, MachineError, RecordError
 from harness.numerics.pins import pin_runtime, set_import_flags
 from harness.record.journal import Journal, read_journal
-from harness.record.run_folders import data_of, find_runs
+from harness.record.run_folder import data_of, find_runs
 from harness.record.schema import EffectiveNumerics
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import Certificate, read_certificate
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import read_predictions
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import CONTACT_SHEET, find_runs
 from harness.record.summary import read_summary
 from harness.report.accuracy import Mistake, Mistakes, find_mistakes, most_confident
 from harness.report.build import NO_PICTURES, Extras, build
@@ -22,7 +22,6 @@ from harness.report.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
-from harness.workflows.contact_sheet import CONTACT_SHEET
 from harness.workflows.portable import portable, portable_text
 from harness.workflows.thumbnails import Pictures, kept_pictures, pictures_of
 from harness.workflows.verdict import verdict

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.baselines.loading import load_baselines
 from harness.frozen import Frozen
 from harness.record.columns import COMPILED, read_columns
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import find_runs
 from harness.record.summary import read_summary
 from harness.verdict.text import table
 from harness.verdict.throughput import (

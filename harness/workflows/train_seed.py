@@ -16,7 +16,7 @@ from harness.numerics.fingerprint import arrays_fingerprint
 from harness.progress import Progress
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
-from harness.record.run_folder import RunFolder
+from harness.record.run_folder import CONTACT_SHEET, RunFolder
 from harness.record.schema import AnyEvent, Interrupted, RunFinished
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import read_latest
@@ -32,7 +32,7 @@ from harness.training.state import (
 from harness.training.step import build_step
 from harness.workflows.batches import read_ahead, recipe_batches
 from harness.workflows.comparable import comparable_steps
-from harness.workflows.contact_sheet import CONTACT_SHEET, with_contact_sheet
+from harness.workflows.contact_sheet import with_contact_sheet
 from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.baselines.loading import load_baselines, load_target
 from harness.baselines.schema import Target
 from harness.errors import UsageError
-from harness.record.run_folders import find_runs, runs_of_study
+from harness.record.run_folder import find_runs, runs_of_study
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import binding_differences
 from harness.verdict.judge import judge

@@ -19,7 +19,7 @@ from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import contradictions, read_certificate
 from harness.record.journal import Journal, read_journal
 from harness.record.predictions import read_predictions
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import find_runs
 from harness.record.schema import Evaluation
 from harness.workflows.bundle import BASELINES, RUNS, prediction_files, reported_numbers
 

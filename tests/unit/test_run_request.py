@@ -14,8 +14,14 @@ from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
-from harness.record.run_folder import RunFolder, check_same_run, existing_journal, locked
-from harness.record.run_folders import data_from, data_of
+from harness.record.run_folder import (
+    RunFolder,
+    check_same_run,
+    data_from,
+    data_of,
+    existing_journal,
+    locked,
+)
 from harness.workflows.from_scratch import scratch_recipe
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.stopping import stop_on_signals

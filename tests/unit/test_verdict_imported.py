@@ -15,7 +15,7 @@ from harness.data.class_order import class_orders
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
-from harness.record.run_folders import find_runs
+from harness.record.run_folder import find_runs
 from harness.verdict.imported import (
     Draw,
     EvaluationAnswer,
