@@ -105,7 +105,7 @@ def command(
 
 def _publish(run: Path, certificate: "Certificate", tracking_uri: str | None) -> None:
     from harness.errors import TrackerError
-    from harness.record.mlflow_mirror import default_tracking_uri
+    from harness.tracking.mirror import default_tracking_uri
     from harness.workflows.certify import publish
     from harness.workflows.replaying import one_run
 

@@ -23,6 +23,6 @@ def command(runs: Path, host: str, port: int | None) -> None:
 
     It listens on this machine only and prints its address; Ctrl-C stops it.
     """
-    from harness.workflows.ui import ui
+    from harness.tracking.ui import ui
 
     ui(runs, host=host, port=port, say=lambda text: click.echo(text, err=True))

@@ -1,1 +1,1 @@
-"""What a run leaves behind: events, journal, predictions, the MLflow mirror and bundles."""
+"""What a run leaves behind: events, journal, predictions, certificates and bundles."""

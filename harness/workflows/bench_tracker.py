@@ -9,8 +9,8 @@ import harness
 from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Recipe
 from harness.record.journal import JournalWriter, read_journal
-from harness.record.mlflow_mirror import default_tracking_uri, sync_run
 from harness.record.schema import AnyEvent, DataIdentity, EffectiveNumerics, RunStarted, Steps
+from harness.tracking.mirror import default_tracking_uri, sync_run
 
 WINDOW_STEPS = 100
 WINDOWS = 100

@@ -120,9 +120,9 @@ def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
     Raises:
         TrackerError: the tracker has no such run, does not answer, or refuses.
     """
-    from harness.record.mirror_sender import RUN_TAG
-    from harness.record.mirror_tracker import Tracker, identifier, reason_of, shown_uri
-    from harness.record.mlflow_mirror import EXPERIMENT
+    from harness.tracking.client import Tracker, identifier, reason_of, shown_uri
+    from harness.tracking.mirror import EXPERIMENT
+    from harness.tracking.sender import RUN_TAG
 
     try:
         tracker = Tracker(tracking_uri, EXPERIMENT)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.record.journal import read_journal
-from harness.record.mlflow_mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.record.run_folder import data_of, find_runs
 from harness.record.summary import read_summary
+from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers
 from harness.verdict.text import judgement_text
 from harness.workflows.report import ReportRequest, report, write_report

@@ -9,9 +9,9 @@ import keras
 
 from harness.errors import TrackerError
 from harness.models.plain import plain_copy
-from harness.record.mirror_sender import RUN_TAG
-from harness.record.mirror_tracker import Tracker, identifier, reason_of, shown_uri
-from harness.record.mlflow_mirror import EXPERIMENT
+from harness.tracking.client import Tracker, identifier, reason_of, shown_uri
+from harness.tracking.mirror import EXPERIMENT
+from harness.tracking.sender import RUN_TAG
 
 MODEL_NAME = "network"
 _WEIGHTS_REMAIN = (

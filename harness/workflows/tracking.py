@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.errors import TrackerError
 from harness.record.journal import Journal
-from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
+from harness.tracking.mirror import default_tracking_uri, open_mirror
 from harness.workflows.request import RunRequest
 
 if TYPE_CHECKING:

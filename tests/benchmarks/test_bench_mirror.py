@@ -12,8 +12,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.record.journal import JournalWriter, read_journal
-from harness.record.mirror_rows import STEP_KEYS, WINDOW_KEYS
-from harness.record.mlflow_mirror import default_tracking_uri, open_mirror, sync_run
+from harness.tracking.mirror import default_tracking_uri, open_mirror, sync_run
+from harness.tracking.rows import STEP_KEYS, WINDOW_KEYS
 from tests.record_samples import SampleRun, started, windows, write_run
 
 pytestmark = pytest.mark.filterwarnings(

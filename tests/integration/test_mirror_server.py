@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from harness.errors import TrackerError
 from harness.record.journal import JournalWriter, read_journal
-from harness.record.mlflow_mirror import open_mirror, sync_run
 from harness.record.schema import AnyEvent
+from harness.tracking.mirror import open_mirror, sync_run
 from tests.record_samples import SampleRun, events, windows, write_run, write_start_files
 
 RUN = SampleRun()

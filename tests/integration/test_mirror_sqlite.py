@@ -6,7 +6,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from harness.record.journal import JournalWriter, read_journal
-from harness.record.mlflow_mirror import (
+from harness.record.schema import Interrupted, Resumed
+from harness.tracking.mirror import (
     EXPERIMENT,
     StudyResult,
     default_tracking_uri,
@@ -14,7 +15,6 @@ from harness.record.mlflow_mirror import (
     record_study,
     sync_run,
 )
-from harness.record.schema import Interrupted, Resumed
 from tests.record_samples import (
     EPOCH_S,
     NUMERICS,

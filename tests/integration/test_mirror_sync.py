@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 
 from harness.cli.sync import command
 from harness.errors import RecordError
-from harness.record.mlflow_mirror import default_tracking_uri
 from harness.record.run_folder import RunFolder, find_runs, locked
+from harness.tracking.mirror import default_tracking_uri
 from tests.record_samples import SampleRun, write_run
 
 pytestmark = pytest.mark.filterwarnings(

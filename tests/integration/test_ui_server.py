@@ -9,8 +9,8 @@ import pytest
 
 from harness.errors import RecordError
 from harness.record.journal import read_journal
-from harness.record.mlflow_mirror import default_tracking_uri, sync_run
-from harness.workflows.ui import serving
+from harness.tracking.mirror import default_tracking_uri, sync_run
+from harness.tracking.ui import serving
 from tests.record_samples import SampleRun, write_run
 
 pytestmark = pytest.mark.filterwarnings(

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from harness.record.mirror_rows import (
+from harness.record.schema import Interrupted, RunFinished, Steps
+from harness.tracking.rows import (
     PARAM_CHARACTERS,
     STEP_KEYS,
     WINDOW_KEYS,
@@ -13,7 +14,6 @@ from harness.record.mirror_rows import (
     step_rows,
     window_rows,
 )
-from harness.record.schema import Interrupted, RunFinished, Steps
 from tests.record_samples import SampleRun, evaluation, started, windows
 
 RUN = SampleRun()

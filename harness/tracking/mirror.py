@@ -16,18 +16,12 @@ from pathlib import Path
 
 from harness.errors import TrackerError
 from harness.record.journal import FILE_NAME, Journal, read_journal
-from harness.record.mirror_rows import Row, milliseconds
-from harness.record.mirror_sender import Sender
-from harness.record.mirror_study import StudyResult, record_study
-from harness.record.mirror_system import Sampler, open_sampler
-from harness.record.mirror_tracker import (
-    EXPERIMENT,
-    Tracker,
-    default_tracking_uri,
-    reason_of,
-    shown_uri,
-)
 from harness.record.schema import AnyEvent, Interrupted, Resumed, RunFinished, RunStarted
+from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri, reason_of, shown_uri
+from harness.tracking.rows import Row, milliseconds
+from harness.tracking.sender import Sender
+from harness.tracking.study_verdict import StudyResult, record_study
+from harness.tracking.system import Sampler, open_sampler
 
 __all__ = [
     "EXPERIMENT",

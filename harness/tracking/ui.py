@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from harness.errors import MachineError, RecordError
-from harness.record.mlflow_mirror import default_tracking_uri
+from harness.tracking.mirror import default_tracking_uri
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S = 120.0

@@ -9,18 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.record.journal import FILE_NAME, Journal
-from harness.record.mirror_rows import (
-    TAG_CHARACTERS,
-    Row,
-    end_status,
-    evaluation_rows,
-    milliseconds,
-    params,
-    start_tags,
-    step_rows,
-    window_rows,
-)
-from harness.record.mirror_tracker import Tracker, identifier
 from harness.record.schema import (
     AnyEvent,
     CheckpointWritten,
@@ -32,6 +20,18 @@ from harness.record.schema import (
     RunStarted,
     Steps,
     Warned,
+)
+from harness.tracking.client import Tracker, identifier
+from harness.tracking.rows import (
+    TAG_CHARACTERS,
+    Row,
+    end_status,
+    evaluation_rows,
+    milliseconds,
+    params,
+    start_tags,
+    step_rows,
+    window_rows,
 )
 
 STUDY_TAG = "harness.study"

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from harness.record.mirror_rows import DATASET_DIGEST_CHARACTERS, Row
 from harness.record.schema import DataIdentity
+from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, Row
 
 EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000

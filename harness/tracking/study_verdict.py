@@ -4,15 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TrackerError
-from harness.record.mirror_rows import Row, milliseconds
-from harness.record.mirror_sender import RUN_TAG, study_tags
-from harness.record.mirror_tracker import (
-    EXPERIMENT,
-    Tracker,
-    identifier,
-    reason_of,
-    shown_uri,
-)
+from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of, shown_uri
+from harness.tracking.rows import Row, milliseconds
+from harness.tracking.sender import RUN_TAG, study_tags
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The mirror of journals in MLflow, and MLflow's own interface."""
