@@ -3,16 +3,16 @@
 import difflib
 
 from harness.errors import RecipeError
-from harness.recipes.apm5 import APM5_RESNET50
-from harness.recipes.apm5_2020 import APM5_RESNET18_2020, APM5_RESNET50_2020
-from harness.recipes.apm5_resnet18 import APM5_RESNET18
-from harness.recipes.he2015 import HE2015_RESNET50
-from harness.recipes.he2015_cifar import HE2015_CIFAR10
-from harness.recipes.keras_resnet50 import KERAS_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5_2020 import APM5_RESNET18_2020, APM5_RESNET50_2020
+from harness.recipes.published.apm5_resnet18 import APM5_RESNET18
+from harness.recipes.published.he2015 import HE2015_RESNET50
+from harness.recipes.published.he2015_cifar import HE2015_CIFAR10
+from harness.recipes.published.keras_resnet50 import KERAS_RESNET50
+from harness.recipes.published.zhong2020 import ZHONG2020_FASHION
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
-from harness.recipes.zhong2020 import ZHONG2020_FASHION
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe

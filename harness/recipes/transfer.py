@@ -11,8 +11,8 @@ Expected: above `transfer-scratch`, which is the same recipe without the weights
 same settings, data and seed in the same runs folder, or the commands for it.
 """
 
-from harness.recipes.apm5 import AUGMENTATION, LOSS
 from harness.recipes.protocol import center_crop, ten_crop
+from harness.recipes.published.apm5 import AUGMENTATION, LOSS
 from harness.recipes.recipe import Cosine, Linear, Model, Notes, Optimizer, Phase, Recipe, Trunk
 
 EPOCHS = 10

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.measure.environment import effective_numerics
-from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.protocol import ten_crop
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Numerics, Precision
 from harness.workflows.bench_evaluate import (
     CROPS_PER_BATCH,

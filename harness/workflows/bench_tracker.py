@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import harness
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Recipe
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import AnyEvent, DataIdentity, EffectiveNumerics, RunStarted, Steps

@@ -15,7 +15,7 @@ from harness.measure.operations import multiply_adds
 from harness.models.build import build_model
 from harness.models.plain import plain_convolutions, plain_copy
 from harness.numerics.pins import pin_runtime, resolved
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model, Numerics, Precision, Recipe
 from harness.training.state import create_state
 from harness.training.step import build_step

@@ -114,7 +114,7 @@ def _network() -> Any:
 def _step() -> Work:
     import tensorflow as tf
 
-    from harness.recipes.apm5 import APM5_RESNET50
+    from harness.recipes.published.apm5 import APM5_RESNET50
     from harness.training.state import create_state
     from harness.training.step import build_step
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.models.build import build_model
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.record.journal import JournalWriter, read_journal
 from harness.training.background import CheckpointWriter
 from harness.training.checkpoint import Written, list_checkpoints, read_latest, write_checkpoint

@@ -15,7 +15,7 @@ from harness.measure.operations import multiply_adds, training_flops
 from harness.measure.peaks import measure_gemm
 from harness.models.build import build_model
 from harness.numerics.fingerprint import joint_fingerprint
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model
 from harness.training.loss import smoothed_cross_entropy
 from harness.training.state import create_state

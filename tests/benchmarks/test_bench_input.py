@@ -27,7 +27,7 @@ from harness.data.order import Positions
 from harness.data.pipeline import training_batches, training_example
 from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
 from harness.measure.memory import give_back
-from harness.recipes.apm5 import APM5_RESNET50, AUGMENTATION
+from harness.recipes.published.apm5 import APM5_RESNET50, AUGMENTATION
 from harness.record.schema import DataIdentity
 from harness.workflows.bench_input import alternate, bench_input, render
 from tests.parity.generated_images import jpeg_bytes, picture

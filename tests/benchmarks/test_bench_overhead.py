@@ -24,7 +24,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.models.build import build_model
 from harness.numerics.fingerprint import step_marks
 from harness.progress import Progress
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.record.journal import JournalWriter
 from harness.tracking.mirror import default_tracking_uri, open_mirror

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from harness.models.build import build_model
 from harness.models.plain import plain_copy
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model
 from harness.training.state import create_state
 from harness.training.step import build_step

@@ -23,8 +23,8 @@ from harness.data.draws import colour_draws, geometry_draws, uniforms
 from harness.data.inspection import inspect
 from harness.data.pipeline import crop_function, evaluation_crops
 from harness.data.reading import decode_upright
-from harness.recipes.apm5 import AUGMENTATION
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, center_crop, ten_crop
+from harness.recipes.published.apm5 import AUGMENTATION
 from tests.parity.generated_images import write_awkward_images
 from tests.shared_data import SHARED, shared
 

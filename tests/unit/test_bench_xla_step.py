@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from harness.errors import RecipeError
 from harness.models.build import build_model
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model, Recipe
 from harness.training.state import create_state
 from harness.training.step import build_step

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from harness.data.colour import normalise_image
-from harness.recipes.he2015 import MEAN_ONLY
 from harness.recipes.protocol import Normalisation, ten_crop
+from harness.recipes.published.he2015 import MEAN_ONLY
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (4, 7, 3), (2, 3, 5, 3)], ids=str)

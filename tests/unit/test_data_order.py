@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.data.order import Positions, image_index, order_seeds
 from harness.errors import UsageError
-from harness.recipes.apm5 import AUGMENTATION
+from harness.recipes.published.apm5 import AUGMENTATION
 
 IMAGENET = 1_281_167
 GOLDEN_FIRST = [356208, 289537, 639911, 470390, 986251, 794386]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.recipes.smoke import SMOKE
 from harness.record.schema import DataIdentity

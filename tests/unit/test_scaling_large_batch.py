@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import RecipeError
-from harness.recipes.apm5 import APM5_RESNET50
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Linear
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE

@@ -4,7 +4,7 @@ import pytest
 
 from harness.baselines.loading import load_baselines
 from harness.measure.scaling import Link, Machine, fitted_link, planned
-from harness.recipes.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.smoke import SMOKE
 from harness.workflows.scaling import Measured, at_image_size, last_error
 from harness.workflows.scaling_plan import Network, checks_of, hardware_of, plan_on

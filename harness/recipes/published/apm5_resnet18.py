@@ -13,7 +13,7 @@ Known deviations and ambiguities:
     72.12 % with ten crops: 0.52 points more.
 """
 
-from harness.recipes.apm5 import apm5_recipe
+from harness.recipes.published.apm5 import apm5_recipe
 
 APM5_RESNET18 = apm5_recipe(
     name="apm5-resnet18",

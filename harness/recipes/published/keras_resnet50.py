@@ -17,7 +17,7 @@ Known deviations:
     come from a shared generator in parallel threads.
 """
 
-from harness.recipes.apm5 import apm5_recipe
+from harness.recipes.published.apm5 import apm5_recipe
 
 KERAS_RESNET50 = apm5_recipe(
     name="keras-resnet50",

@@ -18,7 +18,7 @@ Known deviations:
     come from a shared generator in parallel threads.
 """
 
-from harness.recipes.apm5 import PEAK_RATE, apm5_recipe
+from harness.recipes.published.apm5 import PEAK_RATE, apm5_recipe
 from harness.recipes.recipe import Cosine, Linear, Optimizer, Phase, Recipe
 
 CITATION = "Apm5/ImageNet_Tensorflow2.0, commit a893b39 (2020-09-25)"

@@ -1,0 +1,1 @@
+"""Recipes of published results, one file for each source."""
