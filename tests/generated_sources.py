@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness.data import source_tars
 from harness.data.class_order import class_orders
+from harness.data.sources import tars
 from tests.parity.generated_images import jpeg_bytes, picture
 
 WNIDS = ("n01440764", "n01443537", "n02105855")
@@ -82,8 +82,8 @@ def write_tars(
 ) -> tuple[Path, Path]:
     """Both tars in ILSVRC's structure, and a label file in the development kit's order."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / source_tars.TRAIN_TAR).write_bytes(tar_bytes(inner or inner_tars()))
-    (root / source_tars.VAL_TAR).write_bytes(tar_bytes(val or val_images()))
+    (root / tars.TRAIN_TAR).write_bytes(tar_bytes(inner or inner_tars()))
+    (root / tars.VAL_TAR).write_bytes(tar_bytes(val or val_images()))
     return root, write_label_list(root / "val.txt")
 
 

@@ -129,9 +129,9 @@ def logical() -> dict[str, Any]:
 
 def order(several: tuple[Any, ...]) -> dict[str, Any]:
     """Indices and pixels of real batches, put together over the replicas."""
-    from harness.data.digits import write_digits
+    from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import open_dataset
-    from harness.data.pipeline import training_batches
+    from harness.data.sources.digits import write_digits
     from harness.recipes.smoke import SMOKE
     from harness.training.devices import replica_batches
 

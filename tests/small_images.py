@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from harness.data.dataset import Split
-from harness.data.inspection import farmhash64
+from harness.data.image_files.inspection import farmhash64
 from harness.recipes.protocol import Normalisation, Protocol, center_crop
 from harness.recipes.recipe import Augmentation
 

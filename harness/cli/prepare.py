@@ -63,8 +63,8 @@ def command(
     same command again continues. Exit code 2 when images had to be refused:
     they are named.
     """
+    from harness.data.prepare import prepare, render
     from harness.errors import UsageError
-    from harness.workflows.prepare import prepare, render
 
     if (train_list is None) != (val_list is None):
         raise UsageError(

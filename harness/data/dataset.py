@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.data.texts import Names
+from harness.data.string_column import Names
 from harness.record.schema import DataDecisions, DataIdentity
 
 Channels = Literal[1, 3, "mixed"]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, ValidationError
 
-from harness.data.texts import text_buffer
+from harness.data.string_column import text_buffer
 from harness.errors import DataError
 from harness.files import write_durably
 from harness.frozen import Frozen

@@ -145,7 +145,7 @@ def in_a_python_op(function: Callable[..., np.ndarray], shape: list[int | None])
     """Wrap a function of (path, draws...) for `tf.data`, as the reference does."""
     import tensorflow as tf
 
-    from harness.data.xla import as_traced
+    from harness.data.transforms.xla import as_traced
 
     def call(path: Any, *draws: Any) -> Any:
         def work(path: Any, *draws: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from harness.data.class_order import class_orders
 from harness.data.dataset import Channels, DataSet, Split
-from harness.data.finding import find_folder
+from harness.data.imagenet_facts import images_per_class, kind_of, known_truths
 from harness.data.manifest import (
     DESCRIPTION,
     Description,
@@ -24,11 +24,11 @@ from harness.data.manifest import (
     stored_root_digest,
     write_manifest,
 )
-from harness.data.pixel_source import PixelSource
-from harness.data.preparing import ImageSource, OnProgress, Preparation, remove_parts
-from harness.data.sources import SPLITS, Source
-from harness.data.texts import Texts
-from harness.data.truths import images_per_class, kind_of, known_truths
+from harness.data.manifest_rows import ImageSource, OnProgress, Preparation, remove_parts
+from harness.data.sources.detection import find_folder
+from harness.data.sources.pixel_source import PixelSource
+from harness.data.sources.source import SPLITS, Source
+from harness.data.string_column import Texts
 from harness.errors import DataError
 from harness.files import make_folder
 from harness.measure.machine import usable_cores

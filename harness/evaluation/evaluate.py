@@ -12,17 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.pipeline import evaluation_batches
-from harness.data.reading import translate_error
-from harness.data.undecodable import images_in_order, naming_batches
+from harness.data.image_files.reading import translate_error
+from harness.data.input_pipeline.pipeline import evaluation_batches
+from harness.data.input_pipeline.undecodable import images_in_order, naming_batches
 from harness.errors import DataError, WeightsError
 from harness.evaluation.forward import Forward, View, forward_function, whole_image_function
 from harness.evaluation.result import Collector, EvaluationResult
-from harness.evaluation.whole_images import (
-    batches_by_size,
-    images_at_once,
-    whole_image_batches,
-)
+from harness.evaluation.whole_images import batches_by_size, images_at_once, whole_image_batches
 from harness.models.folding import fold_batch_norm, fold_into
 from harness.recipes.protocol import Protocol
 

@@ -14,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
-from harness.data.colour import normalise_image
-from harness.data.inspection import inspect
-from harness.data.pipeline import cut_crops
-from harness.data.reading import decode_upright
-from harness.data.resizing import resize_short_side
+from harness.data.image_files.inspection import inspect
+from harness.data.image_files.reading import decode_upright
+from harness.data.input_pipeline.pipeline import cut_crops
+from harness.data.transforms.colour import normalise_image
+from harness.data.transforms.resizing import resize_short_side
 from harness.errors import DataError
 from harness.evaluation.evaluate import check_sums
 from harness.evaluation.forward import Forward, View, forward_function, whole_image_function

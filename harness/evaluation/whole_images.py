@@ -9,12 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.data.colour import normalise_image
+from harness.data.compatibility import check_channels
 from harness.data.dataset import Split
-from harness.data.fitting import check_channels
-from harness.data.mapping import PREFETCHED_BATCHES, parallel, whole_image_calls
-from harness.data.resizing import resize_short_side
-from harness.data.split_tensors import SplitTensors
+from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel, whole_image_calls
+from harness.data.input_pipeline.split_tensors import SplitTensors
+from harness.data.transforms.colour import normalise_image
+from harness.data.transforms.resizing import resize_short_side
 from harness.recipes.protocol import Protocol
 
 TRANSPOSED = 5

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.pipeline import keeps_training_images, training_batches
-from harness.data.resident import resident_images
-from harness.data.undecodable import naming_batches, training_images
+from harness.data.input_pipeline.pipeline import keeps_training_images, training_batches
+from harness.data.input_pipeline.resident import resident_images
+from harness.data.input_pipeline.undecodable import naming_batches, training_images
 from harness.recipes.recipe import Recipe
 from harness.training.devices import Devices, Shard, replica_batches
 

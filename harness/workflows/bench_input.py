@@ -16,20 +16,24 @@ import tensorflow as tf
 
 from harness.data import opencv_reference as reference
 from harness.data.dataset import Split
-from harness.data.draws import COUNT, colour_draws, geometry_draws
-from harness.data.loose_files import loose_split
-from harness.data.manifest import DESCRIPTION
-from harness.data.mapping import PREFETCHED_BATCHES, parallel, parallel_calls
-from harness.data.opening import load
-from harness.data.order import Positions
-from harness.data.pipeline import evaluation_batches, training_batches, training_example
-from harness.data.reading import DCT, read_checked, translate_error
-from harness.data.undecodable import (
+from harness.data.image_files.reading import DCT, read_checked, translate_error
+from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel, parallel_calls
+from harness.data.input_pipeline.order import Positions
+from harness.data.input_pipeline.pipeline import (
+    evaluation_batches,
+    training_batches,
+    training_example,
+)
+from harness.data.input_pipeline.undecodable import (
     ImagesOf,
     images_in_order,
     naming_batches,
     training_images,
 )
+from harness.data.manifest import DESCRIPTION
+from harness.data.opening import load
+from harness.data.sources.loose_files import loose_split
+from harness.data.transforms.draws import COUNT, colour_draws, geometry_draws
 from harness.errors import UsageError
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol, ten_crop

@@ -159,7 +159,7 @@ def bench_loop(
         DataError: the folder is no data set, or an image is missing or damaged.
         RecipeError: the recipe does not fit the data.
     """
-    from harness.data.fitting import check_input
+    from harness.data.compatibility import check_input
     from harness.data.opening import open_dataset
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from harness.data.reading import translate_error
+from harness.data.image_files.reading import translate_error
 from harness.errors import MachineError
 
 

@@ -142,7 +142,7 @@ def _open_devices(request: RunRequest) -> "Devices":
 
 def _checked_data(request: RunRequest, say: Say) -> "DataSet":
     """Look at machine and folder, open the data, and see whether the recipe fits it."""
-    from harness.data.fitting import check_input
+    from harness.data.compatibility import check_input
     from harness.workflows.before_run import check_before_run
 
     check_before_run(request, say)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import AccuracyRow
-from harness.data.label_files import VAL_NAME, read_val_labels, tfds_val_labels
+from harness.data.sources.label_files import VAL_NAME, read_val_labels, tfds_val_labels
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import read_predictions

@@ -154,7 +154,7 @@ def _threads(request: RunRequest) -> Numerics:
 def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
     import tensorflow as tf
 
-    from harness.data.mapping import input_settings
+    from harness.data.input_pipeline.mapping import input_settings
     from harness.measure.environment import capture_environment, effective_numerics, git_state
     from harness.measure.peaks import measure_gemm
     from harness.workflows.surroundings import Surroundings

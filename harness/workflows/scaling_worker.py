@@ -87,8 +87,8 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     set_import_flags(numerics)
     pin_runtime(numerics, recipe.precision)
 
+    from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import load
-    from harness.data.pipeline import training_batches
     from harness.models.build import build_model
     from harness.training.devices import ONE_DEVICE, open_devices, replica_batches
     from harness.training.state import create_state

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.data.shape import data_shape
 from harness.errors import HarnessError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
-from harness.workflows.data_shape import data_shape
 from harness.workflows.study_jobs import (
     PREEMPTED,
     ExecutorName,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from harness.data.dataset import DataSet
+from harness.data.input_pipeline.contact_sheet import with_contact_sheet
 from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.files import disk_error
 from harness.measure.memory import give_back
@@ -32,7 +33,6 @@ from harness.training.state import (
 from harness.training.step import build_step
 from harness.workflows.batches import read_ahead, recipe_batches
 from harness.workflows.comparable import comparable_steps
-from harness.workflows.contact_sheet import with_contact_sheet
 from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.failures import device_errors

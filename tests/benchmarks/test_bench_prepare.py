@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.data.finding import find_folder
-from harness.data.jpeg_header import read_jpeg_header
+from harness.data.image_files.jpeg_header import read_jpeg_header
 from harness.data.opening import build
+from harness.data.sources.detection import find_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.shared_data import SHARED
 

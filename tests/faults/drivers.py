@@ -120,7 +120,7 @@ def clock_jumping_back() -> None:
 
 def other_order() -> None:
     """The order of the images is that of another seed; everything else stays."""
-    from harness.data import pipeline
+    from harness.data.input_pipeline import pipeline
 
     plain = pipeline.order_seeds
     pipeline.order_seeds = lambda seed, passes: plain(seed + 1, passes)

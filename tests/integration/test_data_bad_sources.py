@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.data import source_tars
 from harness.data.class_order import class_orders
 from harness.data.manifest import MANIFEST
 from harness.data.opening import open_dataset
+from harness.data.prepare import prepare
+from harness.data.sources import tars
 from harness.errors import DataError
-from harness.workflows.prepare import prepare
 from tests.generated_sources import (
     VAL,
     WNIDS,
@@ -32,7 +32,7 @@ from tests.generated_sources import (
 
 
 @pytest.mark.parametrize("cut", [700, 1024, 5000])
-@pytest.mark.parametrize("name", [source_tars.TRAIN_TAR, source_tars.VAL_TAR])
+@pytest.mark.parametrize("name", [tars.TRAIN_TAR, tars.VAL_TAR])
 def test_a_tar_cut_short_is_named(tmp_path: Path, name: str, cut: int) -> None:
     source, labels = write_tars(tmp_path / "in")
     tar = source / name
@@ -47,7 +47,7 @@ def test_a_tar_cut_short_is_named(tmp_path: Path, name: str, cut: int) -> None:
 @pytest.mark.parametrize("evil", ["../evil.JPEG", "/evil.JPEG", "a/../../evil.JPEG"])
 def test_paths_that_leave_the_target_are_refused(tmp_path: Path, evil: str) -> None:
     source, labels = write_tars(tmp_path / "in")
-    (source / source_tars.VAL_TAR).write_bytes(tar_bytes({evil: jpeg(0)}))
+    (source / tars.VAL_TAR).write_bytes(tar_bytes({evil: jpeg(0)}))
     with pytest.raises(DataError, match="leaves the target"):
         prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
     assert not list(tmp_path.rglob("evil.JPEG"))
@@ -55,7 +55,7 @@ def test_paths_that_leave_the_target_are_refused(tmp_path: Path, evil: str) -> N
 
 def test_links_in_a_tar_are_refused(tmp_path: Path) -> None:
     source, labels = write_tars(tmp_path / "in")
-    with tarfile.open(source / source_tars.VAL_TAR, "w") as tar:
+    with tarfile.open(source / tars.VAL_TAR, "w") as tar:
         member = tarfile.TarInfo(f"{VAL.format(1)}.JPEG")
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(member)
@@ -194,7 +194,7 @@ def test_a_tar_that_may_not_be_read_is_not_called_damaged(
     monkeypatch.setattr(tarfile, "open", denied)
     with pytest.raises(DataError, match="cannot be read: Permission denied") as caught:
         prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
-    assert caught.value.where == str(source / source_tars.TRAIN_TAR)
+    assert caught.value.where == str(source / tars.TRAIN_TAR)
     assert "permissions" in str(caught.value.remedy)
 
 
@@ -248,7 +248,7 @@ def test_a_label_list_of_all_of_imagenet_serves_a_subset(tmp_path: Path) -> None
 def test_an_image_twice_in_a_tar_is_named(tmp_path: Path) -> None:
     source, labels = write_tars(tmp_path / "in")
     name = f"{VAL.format(1)}.JPEG"
-    with tarfile.open(source / source_tars.VAL_TAR, "w") as tar:
+    with tarfile.open(source / tars.VAL_TAR, "w") as tar:
         for _ in range(4):
             add(tar, name, jpeg(7) * 50)
     for _ in range(2):  # an interrupted preparation's files must not hide it

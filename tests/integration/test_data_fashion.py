@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.data.opening import open_dataset
-from harness.workflows.prepare import Prepared, prepare, render
+from harness.data.prepare import Prepared, prepare, render
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 ROOT_DIGEST = "dcb186f5f8a110119e9ff0837970e9d66e3a65fc7224249a35e3cc2fb9377360"

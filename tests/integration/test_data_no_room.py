@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data import preparing
+from harness.data import manifest_rows
 from harness.data.manifest import DESCRIPTION, MANIFEST
+from harness.data.prepare import prepare
 from harness.errors import MachineError
-from harness.workflows.prepare import prepare
 from tests.generated_sources import write_folder, write_tars
 
 FULL = OSError(28, "No space left on device")
@@ -45,7 +45,7 @@ def test_a_full_disk_while_rows_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     root = write_folder(tmp_path / "in")
-    monkeypatch.setattr(preparing, "PART_ROWS", 4)
+    monkeypatch.setattr(manifest_rows, "PART_ROWS", 4)
     real_table, real_text = pq.write_table, Path.write_text
 
     def table(rows: object, path: Path, **options: object) -> None:
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     root = write_folder(tmp_path / "in")
-    monkeypatch.setattr(preparing, "inspect_all", lambda *_, **__: pytest.fail("was read"))
+    monkeypatch.setattr(manifest_rows, "inspect_all", lambda *_, **__: pytest.fail("was read"))
     if place == "below a file":
         (tmp_path / "file").write_text("x")
         out = tmp_path / "file" / "out"

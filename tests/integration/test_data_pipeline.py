@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.data import mapping
 from harness.data.dataset import DataSet, Split
-from harness.data.digits import write_digits
+from harness.data.image_files.reading import translate_error
+from harness.data.input_pipeline import mapping
+from harness.data.input_pipeline.order import image_index, order_seeds
+from harness.data.input_pipeline.pipeline import evaluation_batches, training_batches
 from harness.data.opening import open_dataset
-from harness.data.order import image_index, order_seeds
-from harness.data.pipeline import evaluation_batches, training_batches
-from harness.data.reading import translate_error
+from harness.data.sources.digits import write_digits
 from harness.errors import RecipeError
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.smoke import SMOKE

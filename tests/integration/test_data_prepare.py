@@ -11,15 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.prepare import command, progress_line
-from harness.data import preparing, source_tars
+from harness.data import manifest_rows
 from harness.data.class_order import class_orders, translate_labels
 from harness.data.manifest import MANIFEST, read_manifest
+from harness.data.manifest_rows import Progress
 from harness.data.opening import open_dataset
-from harness.data.preparing import Progress
-from harness.data.source_tars import PublishedTar
-from harness.data.sources import SourceImage
+from harness.data.prepare import Prepared, prepare, render
+from harness.data.sources import tars
+from harness.data.sources.source import SourceImage
+from harness.data.sources.tars import PublishedTar
 from harness.errors import DataError, HarnessError
-from harness.workflows.prepare import Prepared, prepare, render
 from tests.generated_sources import (
     VAL,
     WNIDS,
@@ -51,7 +52,7 @@ def test_tars_equal_the_folder(tmp_path: Path, folder_root: str) -> None:
     assert identity.root_digest == folder_root
     assert (identity.train_images, identity.val_images, identity.classes) == (9, 6, WNIDS)
     facts = {truth.fact: truth.holds for truth in prepared.description.truths}
-    assert facts[f"bytes of {source_tars.TRAIN_TAR}"] is False
+    assert facts[f"bytes of {tars.TRAIN_TAR}"] is False
     data = open_dataset(tmp_path / "out", manifests=tmp_path / "unused")
     assert Path(data.val.paths[0]).read_bytes() == val_images()[f"{VAL.format(1)}.JPEG"]
     assert "subset of ImageNet" in render(prepared)
@@ -178,9 +179,9 @@ def test_an_interrupted_preparation_goes_on(
     tmp_path: Path, folder_root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_folder(tmp_path / "in")
-    monkeypatch.setattr(preparing, "PART_ROWS", 4)
+    monkeypatch.setattr(manifest_rows, "PART_ROWS", 4)
     inspected: list[bytes] = []
-    real = preparing.inspect_all
+    real = manifest_rows.inspect_all
 
     def counting(raws: list[bytes], **options: bool) -> object:
         inspected.extend(raws)
@@ -191,17 +192,17 @@ def test_an_interrupted_preparation_goes_on(
             raise KeyboardInterrupt
         return counting(raws, **options)
 
-    monkeypatch.setattr(preparing, "BATCH_IMAGES", 2)
-    monkeypatch.setattr(preparing, "inspect_all", failing)
+    monkeypatch.setattr(manifest_rows, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(manifest_rows, "inspect_all", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare(root, tmp_path / "out", workers=1)
     assert not (tmp_path / "out" / MANIFEST).exists()
     inspected.clear()
-    monkeypatch.setattr(preparing, "inspect_all", counting)
+    monkeypatch.setattr(manifest_rows, "inspect_all", counting)
     prepared = prepare(root, tmp_path / "out", workers=1)
     assert len(inspected) == 15 - 8
     assert prepared.description.identity.root_digest == folder_root
-    assert not (tmp_path / "out" / preparing.PARTS).exists()
+    assert not (tmp_path / "out" / manifest_rows.PARTS).exists()
     inspected.clear()
     prepare(root, tmp_path / "out")
     assert not inspected
@@ -217,10 +218,10 @@ def test_an_interrupted_preparation_goes_on(
 def test_tasks_end_by_number_and_by_bytes(
     sizes: list[int], batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "BATCH_IMAGES", 2)
-    monkeypatch.setattr(preparing, "BATCH_BYTES", 9)
+    monkeypatch.setattr(manifest_rows, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(manifest_rows, "BATCH_BYTES", 9)
     items = [(SourceImage("train", "a", f"{n}", size, 0), None) for n, size in enumerate(sizes)]
-    made = list(preparing.in_tasks(iter(items)))
+    made = list(manifest_rows.in_tasks(iter(items)))
     assert [len(batch) for batch in made] == batches
     assert [item for batch in made for item in batch] == items
 
@@ -230,7 +231,9 @@ def test_unpacking_tars_goes_on_without_inspecting_again(
 ) -> None:
     source, labels = write_tars(tmp_path / "in")
     first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
-    monkeypatch.setattr(preparing, "inspect_all", lambda _, **__: pytest.fail("inspected again"))
+    monkeypatch.setattr(
+        manifest_rows, "inspect_all", lambda _, **__: pytest.fail("inspected again")
+    )
     again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
     assert again.description == first.description
 
@@ -257,7 +260,7 @@ def published(path: Path, md5: str) -> dict[str, PublishedTar]:
 
 def test_md5_of_a_tar_of_the_published_size(tmp_path: Path) -> None:
     source, labels = write_tars(tmp_path / "in")
-    tar = source / source_tars.VAL_TAR
+    tar = source / tars.VAL_TAR
     md5 = hashlib.md5(tar.read_bytes()).hexdigest()
 
     def run(sum_: str, out: str) -> Prepared:
@@ -278,7 +281,7 @@ def test_md5_of_a_tar_of_the_published_size(tmp_path: Path) -> None:
 
 
 def test_ground_truth_and_tfds_label_formats(tmp_path: Path) -> None:
-    from harness.data.label_files import read_val_labels
+    from harness.data.sources.label_files import read_val_labels
 
     devkit = translate_labels(np.array([0, 1]), "wordnet", "devkit") + 1
     truth = tmp_path / "ILSVRC2012_validation_ground_truth.txt"

@@ -11,17 +11,17 @@ import keras
 import numpy as np
 import pytest
 
-from harness.data import resident
+from harness.data.compatibility import check_input
 from harness.data.dataset import Split
-from harness.data.fitting import check_input
-from harness.data.inspection import farmhash64
-from harness.data.pipeline import (
+from harness.data.image_files.inspection import farmhash64
+from harness.data.input_pipeline import resident
+from harness.data.input_pipeline.pipeline import (
     evaluation_batches,
     keeps_evaluation_images,
     keeps_training_images,
     training_batches,
 )
-from harness.data.resident import fits_in_memory, resident_images
+from harness.data.input_pipeline.resident import fits_in_memory, resident_images
 from harness.errors import DataError, RecipeError
 from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop

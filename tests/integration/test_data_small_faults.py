@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from harness.data.manifest import MANIFEST
+from harness.data.prepare import prepare
 from harness.errors import DataError
-from harness.workflows.prepare import prepare
 from tests.small_sources import (
     CIFAR_10_FILES,
     IDX_NAMES,
@@ -281,16 +281,16 @@ def test_pickles_are_refused_unopened(
 def test_a_file_that_changes_while_it_is_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.data import source_idx
+    from harness.data.sources import idx
 
     source = write_all(tmp_path / "in", IDX)
-    real = source_idx.PixelSource
+    real = idx.PixelSource
 
     def cut(**fields: object) -> object:
         (source / TRAIN_IMAGES).write_bytes(IDX[TRAIN_IMAGES][:-63])
         return real(**fields)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(source_idx, "PixelSource", cut)
+    monkeypatch.setattr(idx, "PixelSource", cut)
     with pytest.raises(DataError, match="another length than a moment ago"):
         prepare(source, tmp_path / "out")
     assert not (tmp_path / "out" / MANIFEST).exists()

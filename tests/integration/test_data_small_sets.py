@@ -13,13 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.prepare import command
-from harness.data import known_sets, preparing
+from harness.data import manifest_rows
 from harness.data.dataset import Split
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest
 from harness.data.opening import open_dataset
+from harness.data.prepare import prepare, render
+from harness.data.shape import data_shape
+from harness.data.sources import known_sets
 from harness.errors import DataError
-from harness.workflows.data_shape import data_shape
-from harness.workflows.prepare import prepare, render
 from tests.small_sources import (
     Made,
     archive,
@@ -220,10 +221,10 @@ def test_an_interrupted_preparation_goes_on(
     tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_all(tmp_path / "in", gzipped(PLAIN))
-    monkeypatch.setattr(preparing, "PART_ROWS", 8)
-    monkeypatch.setattr(preparing, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(manifest_rows, "PART_ROWS", 8)
+    monkeypatch.setattr(manifest_rows, "BATCH_IMAGES", 4)
     inspected: list[bytes] = []
-    real = preparing.inspect_all
+    real = manifest_rows.inspect_all
 
     def counting(raws: list[bytes], **options: bool) -> object:
         inspected.extend(raws)
@@ -234,12 +235,12 @@ def test_an_interrupted_preparation_goes_on(
             raise KeyboardInterrupt
         return counting(raws, **options)
 
-    monkeypatch.setattr(preparing, "inspect_all", failing)
+    monkeypatch.setattr(manifest_rows, "inspect_all", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "out", workers=1)
     assert not (tmp_path / "out" / MANIFEST).exists()
     inspected.clear()
-    monkeypatch.setattr(preparing, "inspect_all", counting)
+    monkeypatch.setattr(manifest_rows, "inspect_all", counting)
     prepared = prepare(source, tmp_path / "out", workers=1)
     assert len(inspected) == 60 - 32
     assert prepared.description.identity.root_digest == root

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from harness.data.dataset import DataSet, Split
+from harness.data.image_files.reading import translate_error
+from harness.data.input_pipeline.pipeline import training_batches
+from harness.data.input_pipeline.undecodable import naming_batches, training_images
 from harness.data.opening import open_dataset
-from harness.data.pipeline import training_batches
-from harness.data.reading import translate_error
-from harness.data.undecodable import naming_batches, training_images
 from harness.errors import DataError
 from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.digits import digit_files
+from harness.data.sources.digits import digit_files
 from harness.record.journal import Journal
 from harness.workflows.compliance_log import log_lines
 from tests.faults.command import Command

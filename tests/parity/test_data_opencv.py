@@ -11,7 +11,10 @@ import pytest
 import tensorflow as tf
 
 from harness.data import opencv_reference as reference
-from harness.data.colour import (
+from harness.data.image_files.inspection import inspect
+from harness.data.image_files.reading import decode_upright
+from harness.data.input_pipeline.pipeline import crop_function, evaluation_crops
+from harness.data.transforms.colour import (
     EIGENVALUES,
     EIGENVECTORS,
     add_lighting,
@@ -19,10 +22,7 @@ from harness.data.colour import (
     normalise,
     shift_hsv,
 )
-from harness.data.draws import colour_draws, geometry_draws, uniforms
-from harness.data.inspection import inspect
-from harness.data.pipeline import crop_function, evaluation_crops
-from harness.data.reading import decode_upright
+from harness.data.transforms.draws import colour_draws, geometry_draws, uniforms
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, center_crop, ten_crop
 from harness.recipes.published.apm5 import AUGMENTATION
 from tests.parity.generated_images import write_awkward_images

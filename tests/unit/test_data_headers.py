@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.data.inspection import inspect, inspect_all
-from harness.data.jpeg_header import BadHeaderError, read_jpeg_header
+from harness.data.image_files.inspection import inspect, inspect_all
+from harness.data.image_files.jpeg_header import BadHeaderError, read_jpeg_header
 from tests.parity.generated_images import jpeg_bytes, picture
 
 IMAGE = picture(23, 37)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.data.colour import normalise_image
+from harness.data.transforms.colour import normalise_image
 from harness.recipes.protocol import Normalisation, ten_crop
 from harness.recipes.published.he2015 import MEAN_ONLY
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_digest
 from harness.data.opening import open_dataset
-from harness.data.sources import list_folder
+from harness.data.sources.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
+from harness.data.sources.source import list_folder
 from harness.errors import DataError
 from tests.generated_sources import encoded
 from tests.parity.generated_images import jpeg_bytes, picture

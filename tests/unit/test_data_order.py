@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.draws import augmentation_key, colour_draws, geometry_draws, uniforms
-from harness.data.order import Positions, image_index, order_seeds
+from harness.data.input_pipeline.order import Positions, image_index, order_seeds
+from harness.data.transforms.draws import augmentation_key, colour_draws, geometry_draws, uniforms
 from harness.errors import UsageError
 from harness.recipes.published.apm5 import AUGMENTATION
 

@@ -8,8 +8,16 @@ import pytest
 import tensorflow as tf
 from scipy.stats import chisquare
 
-from harness.data.draws import FLIP, X, Y, augmentation_key, batch_uniforms, padded_draws, uniforms
-from harness.data.padding import padded_step
+from harness.data.transforms.draws import (
+    FLIP,
+    X,
+    Y,
+    augmentation_key,
+    batch_uniforms,
+    padded_draws,
+    uniforms,
+)
+from harness.data.transforms.padding import padded_step
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Augmentation
 from tests.small_images import COLOUR, GREY, padded, pixels

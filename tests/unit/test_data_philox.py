@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.data.draws import augmentation_key, batch_uniforms, uniforms
-from harness.data.order import image_index, order_seeds
-from harness.data.philox import stateless_uniforms
+from harness.data.input_pipeline.order import image_index, order_seeds
+from harness.data.transforms.draws import augmentation_key, batch_uniforms, uniforms
+from harness.numerics.philox import stateless_uniforms
 
 EXTREMES = [0, 1, -1, 2**31, -(2**31), 2**32 - 1, 2**32, 2**63 - 1, -(2**63)]
 

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from harness.data.text_tensor import TextTensor
-from harness.data.texts import Texts
+from harness.data.input_pipeline.text_tensor import TextTensor
+from harness.data.string_column import Texts
 
 WORDS = ("a/1.JPEG", "", "b/2.JPEG", "längere Namen", "e")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.data.resizing import resize_short_side
+from harness.data.transforms.resizing import resize_short_side
 from harness.recipes.protocol import Protocol, center_crop
 
 RANDOM = np.random.RandomState(2)

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from harness.data.input_pipeline.contact_sheet import contact_sheet, with_contact_sheet
 from harness.recipes.protocol import APM5_NORMALISATION
-from harness.workflows.contact_sheet import contact_sheet, with_contact_sheet
 from tests.small_images import GREY
 
 

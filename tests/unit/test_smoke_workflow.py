@@ -4,18 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.prepare import prepare
+from harness.data.shape import check_imagenet_shape, data_shape
 from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
-from harness.workflows.data_shape import check_imagenet_shape, data_shape
-from harness.workflows.prepare import prepare
 from harness.workflows.smoke import compare_bits
-from harness.workflows.subset import (
-    SUBSET_CLASSES,
-    SUBSET_TRAIN,
-    SUBSET_VAL,
-    imagenet_subset,
-)
+from harness.workflows.subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
 from tests.parity.generated_images import jpeg_bytes, picture
 
 

@@ -8,8 +8,8 @@ unrelated numbers.
 
 import tensorflow as tf
 
-from harness.data.philox import stateless_uniforms
-from harness.data.xla import compiled
+from harness.data.transforms.xla import compiled
+from harness.numerics.philox import stateless_uniforms
 from harness.numerics.seeds import derive_seed
 from harness.recipes.recipe import Augmentation
 

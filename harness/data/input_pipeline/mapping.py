@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from harness.data.xla import as_traced
+from harness.data.transforms.xla import as_traced
 from harness.measure.machine import usable_cores
 
 PREFETCHED_BATCHES = 1

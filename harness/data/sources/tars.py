@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from harness.data.label_files import refuse_labels_without_image
 from harness.data.manifest import Truth
-from harness.data.sources import EXTENSIONS, SourceImage, SplitName, refuse_undecodable_name
+from harness.data.sources.label_files import refuse_labels_without_image
+from harness.data.sources.source import EXTENSIONS, SourceImage, SplitName, refuse_undecodable_name
 from harness.errors import DataError
 
 READ_BYTES = 1 << 20

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.data.conversion import UnreadableImageError, to_png
-from harness.data.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
-from harness.data.png import plain_png
+from harness.data.image_files.conversion import UnreadableImageError, to_png
+from harness.data.image_files.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
+from harness.data.image_files.png import plain_png
 
 Decision = Literal["as_is", "converted", "refused"]
 DECODABLE_PROCESSES = frozenset({0, 1, 2})

@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 
-from harness.data.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
-from harness.data.pixel_source import Layout, PixelFile, PixelSource, refuse_missing_classes
-from harness.data.sources import SPLITS, SplitName
-from harness.data.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
+from harness.data.sources.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
+from harness.data.sources.pixel_source import Layout, PixelFile, PixelSource, refuse_missing_classes
+from harness.data.sources.source import SPLITS, SplitName
+from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
 from harness.errors import DataError
 
 Content = Literal["images", "labels"]

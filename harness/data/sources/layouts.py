@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.class_order import CLASSES, Order, class_orders, translate_labels
-from harness.data.label_files import (
+from harness.data.sources.label_files import (
     bad_line,
     order_of,
     read_lines,
@@ -13,7 +13,7 @@ from harness.data.label_files import (
     read_val_labels,
     refuse_labels_without_image,
 )
-from harness.data.sources import (
+from harness.data.sources.source import (
     Source,
     SourceImage,
     SplitName,

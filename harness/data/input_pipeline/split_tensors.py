@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.reading import decode_upright, read_checked
-from harness.data.text_tensor import TextTensor
+from harness.data.image_files.reading import decode_upright, read_checked
+from harness.data.input_pipeline.text_tensor import TextTensor
 
 
 @dataclass(frozen=True)

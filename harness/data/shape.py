@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.class_order import class_orders
-from harness.data.finding import find_folder
+from harness.data.imagenet_facts import TRAIN_IMAGES, VAL_IMAGES
 from harness.data.manifest import DESCRIPTION, read_description
-from harness.data.truths import TRAIN_IMAGES, VAL_IMAGES
+from harness.data.sources.detection import find_folder
 from harness.errors import DataError
 
 GET_IMAGENET = (

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from harness.data import source_tars
 from harness.data.class_order import Order
-from harness.data.label_files import read_val_labels, tfds_val_labels
-from harness.data.preparing import ImageSource
-from harness.data.small_sets import find_small_set, look
-from harness.data.source_layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
-from harness.data.source_tfds import MARK, TfdsSource
-from harness.data.sources import Source, SplitName, list_folder
+from harness.data.manifest_rows import ImageSource
+from harness.data.sources import tars
+from harness.data.sources.label_files import read_val_labels, tfds_val_labels
+from harness.data.sources.layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
+from harness.data.sources.small_sets import find_small_set, look
+from harness.data.sources.source import Source, SplitName, list_folder
+from harness.data.sources.tfds import MARK, TfdsSource
 from harness.errors import DataError
 
 IMAGES = "images"
@@ -24,7 +24,7 @@ def find_source(
     lists: dict[SplitName, Path] | None = None,
     val_labels: Path | None = None,
     order: Order | None = None,
-    published: dict[str, source_tars.PublishedTar] | None = None,
+    published: dict[str, tars.PublishedTar] | None = None,
 ) -> ImageSource:
     """List or open a source.
 
@@ -77,26 +77,24 @@ def find_folder(
 
 
 def _has_tars(path: Path) -> bool:
-    return any((path / name).exists() for name in (source_tars.TRAIN_TAR, source_tars.VAL_TAR))
+    return any((path / name).exists() for name in (tars.TRAIN_TAR, tars.VAL_TAR))
 
 
 def _tars(
     path: Path,
     out: Path,
     labels: dict[str, str],
-    published: dict[str, source_tars.PublishedTar] | None,
+    published: dict[str, tars.PublishedTar] | None,
 ) -> ImageSource:
-    for name in (source_tars.TRAIN_TAR, source_tars.VAL_TAR):
+    for name in (tars.TRAIN_TAR, tars.VAL_TAR):
         if not (path / name).is_file():
             raise DataError(
                 f"{name} is missing",
                 where=str(path),
-                expected=f"{source_tars.TRAIN_TAR} and {source_tars.VAL_TAR}",
+                expected=f"{tars.TRAIN_TAR} and {tars.VAL_TAR}",
                 remedy="download it from image-net.org, or put both into one folder",
             )
-    return source_tars.TarSource(
-        out.resolve() / IMAGES, path, labels, published or source_tars.PUBLISHED
-    )
+    return tars.TarSource(out.resolve() / IMAGES, path, labels, published or tars.PUBLISHED)
 
 
 def _val_labels(path: Path | None, order: Order | None) -> dict[str, str]:

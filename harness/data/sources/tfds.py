@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.data.png import PNG_SIGNATURE
-from harness.data.sources import SourceImage, SplitName
+from harness.data.image_files.png import PNG_SIGNATURE
+from harness.data.sources.source import SourceImage, SplitName
 from harness.errors import DataError, UsageError
 
 MARK = "dataset_info.json"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.known_sets import KnownSet
+from harness.data.image_files.png import write_png
 from harness.data.manifest import Truth
-from harness.data.png import write_png
-from harness.data.sources import SPLITS, SourceImage, SplitName
-from harness.data.unpacking import AGAIN, NamedStream, blocks, filled
+from harness.data.sources.known_sets import KnownSet
+from harness.data.sources.source import SPLITS, SourceImage, SplitName
+from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, filled
 from harness.errors import DataError
 
 IMAGES_AT_ONCE = 1_000

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from harness.data.class_order import class_orders
-from harness.data.digits import ROOT_DIGEST as DIGITS_ROOT
 from harness.data.manifest import Truth
+from harness.data.sources.digits import ROOT_DIGEST as DIGITS_ROOT
 
 TRAIN_IMAGES = 1_281_167
 VAL_IMAGES = 50_000

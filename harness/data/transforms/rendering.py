@@ -10,9 +10,9 @@ from functools import cache
 
 import tensorflow as tf
 
-from harness.data.geometry import Plan, plan_crop
-from harness.data.reading import DCT, decode_upright
-from harness.data.xla import compiled, materialised
+from harness.data.image_files.reading import DCT, decode_upright
+from harness.data.transforms.geometry import Plan, plan_crop
+from harness.data.transforms.xla import compiled, materialised
 
 SHORT_TAPS = 2
 

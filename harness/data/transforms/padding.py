@@ -10,9 +10,9 @@ from functools import cache
 
 import tensorflow as tf
 
-from harness.data.colour import augment_colours, normalise
-from harness.data.draws import colour_draws, padded_draws
-from harness.data.xla import compiled
+from harness.data.transforms.colour import augment_colours, normalise
+from harness.data.transforms.draws import colour_draws, padded_draws
+from harness.data.transforms.xla import compiled
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Augmentation
 

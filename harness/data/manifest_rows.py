@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.inspection import Inspection, farmhash64, inspect_all
+from harness.data.image_files.inspection import Inspection, farmhash64, inspect_all
 from harness.data.manifest import MANIFEST, SCHEMA
-from harness.data.sources import SourceImage
+from harness.data.sources.source import SourceImage
 from harness.errors import DataError
 from harness.files import write_durably, write_file
 

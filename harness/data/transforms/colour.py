@@ -11,7 +11,7 @@ from functools import cache
 
 import tensorflow as tf
 
-from harness.data.xla import compiled, materialised
+from harness.data.transforms.xla import compiled, materialised
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Augmentation
 

@@ -5,24 +5,24 @@ from functools import partial
 
 import tensorflow as tf
 
-from harness.data.colour import colour_step, normalise_image
+from harness.data.compatibility import check_channels, check_training
 from harness.data.dataset import Split
-from harness.data.draws import (
+from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel
+from harness.data.input_pipeline.order import Positions, image_index, order_seeds
+from harness.data.input_pipeline.resident import fits_in_memory, resident_images
+from harness.data.input_pipeline.split_tensors import SplitTensors
+from harness.data.transforms.colour import colour_step, normalise_image
+from harness.data.transforms.draws import (
     augmentation_key,
     batch_uniforms,
     colour_draws,
     geometry_draws,
     uniforms,
 )
-from harness.data.fitting import check_channels, check_training
-from harness.data.mapping import PREFETCHED_BATCHES, parallel
-from harness.data.order import Positions, image_index, order_seeds
-from harness.data.padding import padded_step
-from harness.data.rendering import crop_planes
-from harness.data.resident import fits_in_memory, resident_images
-from harness.data.resizing import resize_short_side
-from harness.data.split_tensors import SplitTensors
-from harness.data.xla import as_traced
+from harness.data.transforms.padding import padded_step
+from harness.data.transforms.rendering import crop_planes
+from harness.data.transforms.resizing import resize_short_side
+from harness.data.transforms.xla import as_traced
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Augmentation
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.data import source_cifar
-from harness.data.pixel_source import PixelSource
-from harness.data.source_idx import idx_source, looks_like_idx
-from harness.data.sources import SPLITS, files_of
-from harness.data.unpacking import first_bytes
+from harness.data.sources import cifar
+from harness.data.sources.idx import idx_source, looks_like_idx
+from harness.data.sources.pixel_source import PixelSource
+from harness.data.sources.source import SPLITS, files_of
+from harness.data.sources.unpacking import first_bytes
 from harness.errors import DataError
 
 SMALL_SETS = frozenset({"idx", "cifar_binary"})
@@ -58,11 +58,11 @@ def find_small_set(path: Path, root: Path) -> PixelSource | None:
     if found.idx:
         return idx_source(found.idx, path, root)
     if found.binary:
-        return source_cifar.cifar_folder(found.binary, path, root)
+        return cifar.cifar_folder(found.binary, path, root)
     if found.archives:
-        return source_cifar.cifar_archive(found.archives[0], root)
+        return cifar.cifar_archive(found.archives[0], root)
     if found.pickles:
-        raise source_cifar.pickles_refused(found.pickles[0].parent)
+        raise cifar.pickles_refused(found.pickles[0].parent)
     return None
 
 
@@ -77,7 +77,7 @@ def look(path: Path) -> Found:
         return found
     if any((path / split).is_dir() for split in SPLITS):
         return found
-    own = (path / name for name in source_cifar.FOLDERS + source_cifar.PICKLE_FOLDERS)
+    own = (path / name for name in cifar.FOLDERS + cifar.PICKLE_FOLDERS)
     for folder in (path, *filter(Path.is_dir, own)):
         for entry in files_of(folder, path):
             _sort(Path(entry.path), found)
@@ -85,14 +85,14 @@ def look(path: Path) -> Found:
 
 
 def _sort(file: Path, found: Found) -> None:
-    name, first = source_cifar.published_name(file.name), first_bytes(file, LOOK_BYTES)
-    if name in source_cifar.BINARY_FILES:
+    name, first = cifar.published_name(file.name), first_bytes(file, LOOK_BYTES)
+    if name in cifar.BINARY_FILES:
         found.binary.append(file)
     elif looks_like_idx(name, first):
         found.idx.append(file)
     elif first[TAR_MARK] == b"ustar":
         found.archives.append(file)
-    elif name in source_cifar.PICKLES and first.startswith(PICKLE):
+    elif name in cifar.PICKLES and first.startswith(PICKLE):
         found.pickles.append(file)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.mapping import parallel, whole_image_calls
-from harness.data.reading import translate_error
-from harness.data.split_tensors import SplitTensors
-from harness.data.undecodable import images_in_order, naming_batches
+from harness.data.image_files.reading import translate_error
+from harness.data.input_pipeline.mapping import parallel, whole_image_calls
+from harness.data.input_pipeline.split_tensors import SplitTensors
+from harness.data.input_pipeline.undecodable import images_in_order, naming_batches
 
 MOST_BYTES = 1 << 30
 """Of one split's pixels."""

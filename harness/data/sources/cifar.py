@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.known_sets import CIFAR_10, CIFAR_100, KnownSet, file_truths
 from harness.data.manifest import Truth
-from harness.data.pixel_source import (
+from harness.data.sources.known_sets import CIFAR_10, CIFAR_100, KnownSet, file_truths
+from harness.data.sources.pixel_source import (
     Layout,
     PixelFile,
     PixelSource,
     Streams,
     refuse_missing_classes,
 )
-from harness.data.sources import SplitName
-from harness.data.unpacking import AGAIN, NamedStream, blocks, members, unpacked
+from harness.data.sources.source import SplitName
+from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, members, unpacked
 from harness.errors import DataError
 
 FOLDERS = ("cifar-10-batches-bin", "cifar-100-binary")

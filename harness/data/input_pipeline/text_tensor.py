@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
-from harness.data.texts import Names, Texts, text_buffer
+from harness.data.string_column import Names, Texts, text_buffer
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.class_order import Order
-from harness.data.finding import find_source
 from harness.data.manifest import Description
+from harness.data.manifest_rows import OnProgress
 from harness.data.opening import build, refused_images
-from harness.data.preparing import OnProgress
-from harness.data.small_sets import SMALL_SETS
-from harness.data.source_tars import PublishedTar
-from harness.data.sources import SplitName
+from harness.data.sources.detection import find_source
+from harness.data.sources.small_sets import SMALL_SETS
+from harness.data.sources.source import SplitName
+from harness.data.sources.tars import PublishedTar
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from harness.data.dataset import Split
-from harness.data.order import Positions, image_index, order_seeds
-from harness.data.reading import CHANGED, decode_upright
+from harness.data.image_files.reading import CHANGED, decode_upright
+from harness.data.input_pipeline.order import Positions, image_index, order_seeds
 from harness.errors import DataError
 
 ImagesOf = Callable[[int], Iterable[int]]

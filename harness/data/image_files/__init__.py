@@ -1,0 +1,1 @@
+"""One image file: its header, what is done with it, its conversion and its pixels."""

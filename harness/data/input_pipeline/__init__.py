@@ -1,0 +1,1 @@
+"""Which image stands where, and the batches of a step, inside the graph."""

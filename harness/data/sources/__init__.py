@@ -1,0 +1,1 @@
+"""Where images come from: every layout that people have, told apart by content."""

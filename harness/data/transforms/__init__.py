@@ -1,0 +1,1 @@
+"""What is done to an image's pixels, in training and in evaluation."""
