@@ -7,14 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data.image_files.inspection import Inspection, farmhash64, inspect_all
 from harness.data.manifest import MANIFEST, SCHEMA
-from harness.data.sources.source import SourceImage
+from harness.data.sources.source import ImageSource, Item, SourceImage
 from harness.errors import DataError
 from harness.files import write_durably, write_file
 
@@ -22,10 +22,8 @@ PART_ROWS = 2_000
 PARTS = ".parts"
 BATCH_IMAGES = 16
 """Images of one task: handing over each by itself cost a third of the rate."""
-
 BATCH_BYTES = 4 << 20
 """Ends a task early, so that large images do not fill the memory."""
-
 PENDING_PER_WORKER = 3
 
 
@@ -40,38 +38,6 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-Item = tuple[SourceImage, bytes | None]
-
-
-class ImageSource(Protocol):
-    """What the preparation needs to know of a source."""
-
-    @property
-    def kind(self) -> str:
-        """Kind of source, recorded."""
-
-    @property
-    def root(self) -> Path:
-        """Folder that paths are relative to."""
-
-    @property
-    def origin(self) -> Path:
-        """What was given as the source; for messages."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Classes in label order."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes to be read."""
-
-    @property
-    def count(self) -> int | None:
-        """Number of images, where known."""
-
-    def items(self, on_bytes: Callable[[int], None]) -> Iterator[Item]:
-        """Images, with their bytes where they are not files yet."""
 
 
 class Preparation:

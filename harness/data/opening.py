@@ -24,10 +24,10 @@ from harness.data.manifest import (
     stored_root_digest,
     write_manifest,
 )
-from harness.data.manifest_rows import ImageSource, OnProgress, Preparation, remove_parts
+from harness.data.manifest_rows import OnProgress, Preparation, remove_parts
 from harness.data.sources.detection import find_folder
 from harness.data.sources.pixel_source import PixelSource
-from harness.data.sources.source import SPLITS, Source
+from harness.data.sources.source import SPLITS, ImageSource, Source
 from harness.data.string_column import Texts
 from harness.errors import DataError
 from harness.files import make_folder

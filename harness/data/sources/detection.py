@@ -4,12 +4,11 @@ import os
 from pathlib import Path
 
 from harness.data.class_order import Order
-from harness.data.manifest_rows import ImageSource
 from harness.data.sources import tars
 from harness.data.sources.label_files import read_val_labels, tfds_val_labels
 from harness.data.sources.layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
 from harness.data.sources.small_sets import find_small_set, look
-from harness.data.sources.source import Source, SplitName, list_folder
+from harness.data.sources.source import ImageSource, Source, SplitName, list_folder
 from harness.data.sources.tfds import MARK, TfdsSource
 from harness.errors import DataError
 

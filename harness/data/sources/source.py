@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness.errors import DataError
 
@@ -203,3 +203,37 @@ def image_of(entry: os.DirEntry[str], root: Path, split: SplitName, class_name: 
     stat = entry.stat()
     relative = entry.path.removeprefix(f"{root}{os.sep}")
     return SourceImage(split, class_name, relative, stat.st_size, stat.st_mtime_ns)
+
+
+Item = tuple[SourceImage, bytes | None]
+
+
+class ImageSource(Protocol):
+    """What the preparation needs to know of a source."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of source, recorded."""
+
+    @property
+    def root(self) -> Path:
+        """Folder that paths are relative to."""
+
+    @property
+    def origin(self) -> Path:
+        """What was given as the source; for messages."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes in label order."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to be read."""
+
+    @property
+    def count(self) -> int | None:
+        """Number of images, where known."""
+
+    def items(self, on_bytes: Callable[[int], None]) -> Iterator[Item]:
+        """Images, with their bytes where they are not files yet."""
