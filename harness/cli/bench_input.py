@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
     from harness.cli.bench_output import show
-    from harness.numerics.quiet import import_tensorflow
+    from harness.numerics.tensorflow_import import import_tensorflow
     from harness.recipes.catalogue import find_recipe
     from harness.workflows.bench_machine import Watch
 

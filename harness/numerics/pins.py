@@ -9,7 +9,7 @@ import os
 import sys
 
 from harness.errors import MachineError
-from harness.numerics.quiet import import_tensorflow, lower_log_level
+from harness.numerics.tensorflow_import import import_tensorflow, lower_log_level
 from harness.recipes.recipe import Numerics, Precision
 
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"

@@ -14,7 +14,7 @@ from typing import IO, Any
 from harness.errors import MachineError, UsageError
 from harness.measure.scaling import Link, Machine, planned
 from harness.numerics.pins import set_import_flags
-from harness.numerics.quiet import import_tensorflow
+from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
 from harness.workflows.scaling_plan import (

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from harness.errors import HarnessError, PreemptedError, UsageError
-from harness.numerics.quiet import show_stderr
+from harness.numerics.tensorflow_import import show_stderr
 from harness.training.cluster import Cluster
 from harness.workflows.step_gate import StepGate
 from harness.workflows.stopping import StopRequest

@@ -240,7 +240,7 @@ def at_size(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> dict
     synthetic_manifest(folder, photographs / "0.JPEG", TRAIN_IMAGES, VAL_IMAGES)
     # TensorFlow is imported first and as a run does, not by the way of this module's imports.
     work = (
-        "from harness.numerics.quiet import import_tensorflow; import_tensorflow(); "
+        "from harness.numerics.tensorflow_import import import_tensorflow; import_tensorflow(); "
         f"from {__name__} import *; measure_at_size(Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", work, str(folder)]

@@ -8,11 +8,11 @@ import threading
 
 import pytest
 
-from harness.numerics.quiet import absent, show_stderr, withheld_stderr
+from harness.numerics.tensorflow_import import absent, show_stderr, withheld_stderr
 
 IMPORT = """
 import sys
-from harness.numerics.quiet import UNUSED, import_tensorflow
+from harness.numerics.tensorflow_import import UNUSED, import_tensorflow
 import_tensorflow()
 print(sorted(name for name in UNUSED if name in sys.modules))
 import pandas
