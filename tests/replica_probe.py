@@ -71,8 +71,8 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     """Each step's answers, weights after the first, and whether all replicas hold the same bits."""
     import tensorflow as tf
 
+    from harness.distributed.devices import replica_batches
     from harness.numerics.fingerprint import hex_of
-    from harness.training.devices import replica_batches
     from harness.training.state import create_state, take_from_chief, to_arrays
     from harness.training.step import build_step
 
@@ -103,7 +103,7 @@ def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def logical() -> dict[str, Any]:
     import tensorflow as tf
 
-    from harness.training.devices import Asked, Devices, open_devices
+    from harness.distributed.devices import Asked, Devices, open_devices
 
     tf.config.experimental.enable_op_determinism()
     four = open_devices(Asked("cpu", 4), None)
@@ -132,8 +132,8 @@ def order(several: tuple[Any, ...]) -> dict[str, Any]:
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import open_dataset
     from harness.data.sources.digits import write_digits
+    from harness.distributed.devices import replica_batches
     from harness.recipes.smoke import SMOKE
-    from harness.training.devices import replica_batches
 
     with tempfile.TemporaryDirectory() as folder:
         write_digits(Path(folder) / "digits")
@@ -168,8 +168,8 @@ def joined(devices: Any, batch: Any) -> list[Any]:
 def worker(addresses: list[str], number: int) -> dict[str, Any]:
     import tensorflow as tf
 
-    from harness.training.cluster import Cluster
-    from harness.training.devices import ONE_DEVICE, open_devices
+    from harness.distributed.cluster import Cluster
+    from harness.distributed.devices import ONE_DEVICE, open_devices
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -70,8 +70,8 @@ def command(
     done. Exit codes: 0 done, 2 wrong input, 3 stopped by --stop-when-unusual, 4
     training diverged, 75 interrupted (give the same command again).
     """
+    from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.numerics.pins import set_import_flags
-    from harness.training.cluster import check_job, cluster_from_environment
     from harness.workflows.request import RunRequest
     from harness.workflows.run import run
 
@@ -83,7 +83,7 @@ def command(
     cluster = cluster_from_environment(os.environ, workers)
     check_job(cluster.workers if cluster else workers or 1, options["devices"], chosen.batch)
     if cluster is None and workers is not None and workers > 1:
-        from harness.workflows.worker_launch import launch
+        from harness.distributed.launcher import launch
 
         raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ, say))
 

@@ -10,8 +10,8 @@ from harness.data.dataset import Split
 from harness.data.input_pipeline.pipeline import keeps_training_images, training_batches
 from harness.data.input_pipeline.resident import resident_images
 from harness.data.input_pipeline.undecodable import naming_batches, training_images
+from harness.distributed.devices import Devices, Shard, replica_batches
 from harness.recipes.recipe import Recipe
-from harness.training.devices import Devices, Shard, replica_batches
 
 TOLD_EVERY_S = 2.0
 

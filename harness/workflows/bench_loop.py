@@ -218,9 +218,9 @@ def measurement(
     recipe: Recipe, data: "DataSet", scratch: Path, steps: int, now: Now
 ) -> Iterator[Measurement]:
     """Build network, steps, pipelines and journal, and take each part once for compilation."""
+    from harness.distributed.devices import ONE_DEVICE, open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
-    from harness.training.devices import ONE_DEVICE, open_devices
     from harness.training.state import create_state
     from harness.training.step import build_step
     from harness.workflows.batches import recipe_batches

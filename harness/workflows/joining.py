@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import harness
+from harness.distributed.coordination import ChiefCrew, FollowerCrew
+from harness.distributed.peers import Alone, Job, Say
+from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
-from harness.workflows.crews import ChiefCrew, FollowerCrew
 from harness.workflows.request import RunRequest
-from harness.workflows.stopping import StopRequest
-from harness.workflows.workers import Alone, Job, Say
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
-    from harness.training.devices import Devices
+    from harness.distributed.devices import Devices
 
 THREADS = ("intra_op_threads", "inter_op_threads")
 
@@ -133,7 +133,7 @@ def _pin(request: RunRequest, numerics: Numerics) -> None:
 
 
 def _open_devices(request: RunRequest) -> "Devices":
-    from harness.training.devices import open_devices, parse_devices
+    from harness.distributed.devices import open_devices, parse_devices
 
     devices = open_devices(parse_devices(request.devices), request.cluster)
     devices.check_batch(request.recipe.batch)

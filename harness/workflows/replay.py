@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import DataSet
+from harness.distributed.devices import Devices
 from harness.errors import UsageError
 from harness.models.build import build_model
 from harness.models.transfer import freeze_trunk
@@ -18,16 +19,9 @@ from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
 from harness.record.journal import Journal
 from harness.training.checkpoint import folder_name, read_checkpoint
-from harness.training.devices import Devices
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import learning_rates, momentum_kept
-from harness.training.state import (
-    TrainState,
-    create_state,
-    from_arrays,
-    reset_momentum,
-    to_arrays,
-)
+from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
 from harness.workflows.batches import recipe_batches
 from harness.workflows.failures import device_errors

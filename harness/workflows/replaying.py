@@ -12,7 +12,7 @@ from harness.record.schema import EffectiveNumerics
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
-    from harness.training.devices import Devices
+    from harness.distributed.devices import Devices
     from harness.workflows.replay import Replay
 
 
@@ -108,7 +108,7 @@ def _devices(recorded: EffectiveNumerics) -> "Devices":
     Fewer would share a batch otherwise, and batch normalisation per replica would have other
     statistics: another training, and not other rounding.
     """
-    from harness.training.devices import open_devices, parse_devices
+    from harness.distributed.devices import open_devices, parse_devices
 
     count = len(recorded.devices)
     on_cpu = parse_devices(f"cpu:{count}")

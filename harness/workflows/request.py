@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.distributed.cluster import Cluster
 from harness.errors import UsageError
 from harness.numerics.seeds import check_seed
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Recipe
-from harness.training.cluster import Cluster
 
 
 @dataclass(frozen=True)

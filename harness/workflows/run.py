@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.distributed.peers import Job
+from harness.distributed.signals import stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import disk_errors
 from harness.numerics.pins import resolved
@@ -24,12 +26,10 @@ from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.workflows.from_scratch import AgainstScratch, against_scratch
 from harness.workflows.joining import joined
 from harness.workflows.request import RunRequest, check_init, check_seeds
-from harness.workflows.stopping import stop_on_signals
-from harness.workflows.workers import Job
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
-    from harness.training.devices import Devices
+    from harness.distributed.devices import Devices
     from harness.workflows.surroundings import Surroundings
 
 Say = Callable[[str], None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
+from harness.distributed.launcher import free_addresses
 from harness.errors import MachineError, UsageError
 from harness.measure.scaling import Link, Machine, planned
 from harness.numerics.pins import set_import_flags
@@ -27,7 +28,6 @@ from harness.workflows.scaling_plan import (
     plan_on,
 )
 from harness.workflows.scaling_worker import READY, Answer, Question
-from harness.workflows.worker_launch import free_addresses
 
 
 @dataclass(frozen=True)

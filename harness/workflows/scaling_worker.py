@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.distributed.cluster import Cluster
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Recipe
-from harness.training.cluster import Cluster
 
 READY = "ready"
 PROBES = 10
@@ -89,8 +89,8 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
 
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import load
+    from harness.distributed.devices import ONE_DEVICE, open_devices, replica_batches
     from harness.models.build import build_model
-    from harness.training.devices import ONE_DEVICE, open_devices, replica_batches
     from harness.training.state import create_state
     from harness.training.step import build_step
 

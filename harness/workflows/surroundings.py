@@ -7,10 +7,10 @@ from typing import Any
 from harness import __version__
 from harness.baselines import load_baselines
 from harness.data.dataset import DataSet
+from harness.distributed.devices import Devices
 from harness.record.run_folder import data_from
 from harness.record.schema import Ceiling, EffectiveNumerics, RegisteredTarget, Resumed, RunStarted
 from harness.training.checkpoint import Loaded
-from harness.training.devices import Devices
 from harness.workflows.request import RunRequest
 
 

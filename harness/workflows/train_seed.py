@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from harness.data.dataset import DataSet
 from harness.data.input_pipeline.contact_sheet import with_contact_sheet
+from harness.distributed.peers import Job
 from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.files import disk_error
 from harness.measure.memory import give_back
@@ -43,7 +44,6 @@ from harness.workflows.request import RunRequest
 from harness.workflows.resuming import damage
 from harness.workflows.surroundings import Identity, Surroundings, resumed_event, started_event
 from harness.workflows.watching import UnusualCurveError, Watch, open_watch
-from harness.workflows.workers import Job
 
 Reason = Literal["signal", "steps_limit", "gate", "error", "worker_lost"]
 

@@ -146,8 +146,8 @@ def seen_images() -> None:
 
 def late_import() -> None:
     """TensorFlow's import takes longer than a worker may be silent, as on a busy machine."""
+    from harness.distributed.channel import SILENCE_S
     from harness.numerics import pins
-    from harness.workflows.worker_channel import SILENCE_S
 
     plain = pins.import_tensorflow
 

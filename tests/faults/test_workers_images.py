@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.training.cluster import TF_CONFIG, Cluster
-from harness.workflows.worker_launch import free_addresses
+from harness.distributed.cluster import TF_CONFIG, Cluster
+from harness.distributed.launcher import free_addresses
 from tests.faults.command import (
     STEPS,
     STEPS_PER_EPOCH,

@@ -8,8 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.training.cluster import TF_CONFIG, Cluster
-from harness.workflows.worker_launch import free_addresses
+from harness.distributed.cluster import TF_CONFIG, Cluster
+from harness.distributed.launcher import free_addresses
 from tests.faults.command import (
     STEPS,
     Command,

@@ -14,11 +14,11 @@ from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.pipeline import training_batches
 from harness.data.input_pipeline.undecodable import naming_batches, training_images
 from harness.data.opening import open_dataset
+from harness.distributed.devices import ONE_DEVICE, open_devices
 from harness.errors import DataError
 from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop
 from harness.recipes.smoke import SMOKE
-from harness.training.devices import ONE_DEVICE, open_devices
 from harness.workflows.batches import recipe_batches
 from harness.workflows.bench_input import bench_input
 from harness.workflows.failures import device_errors

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.workflows.worker_launch import free_addresses
+from harness.distributed.launcher import free_addresses
 
 BOUND_ULP = 8.0
 """After one step, in units in the last place of each tensor's largest value.

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from harness.distributed import channel as worker_channel
+from harness.distributed.channel import Channel
+from harness.distributed.cluster import Cluster
+from harness.distributed.coordination import ChiefCrew, FollowerCrew
+from harness.distributed.launcher import free_addresses
+from harness.distributed.peers import Crew, PeerFailedError
+from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, MachineError, PreemptedError, UsageError
-from harness.training.cluster import Cluster
-from harness.workflows import worker_channel
-from harness.workflows.crews import ChiefCrew, FollowerCrew
-from harness.workflows.stopping import StopRequest
-from harness.workflows.worker_channel import Channel
-from harness.workflows.worker_launch import free_addresses
-from harness.workflows.workers import Crew, PeerFailedError
 
 IDENTITY = {"code": "c1", "recipe digest": "r1"}
 PLAN = {"intra_op_threads": 1}

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from harness.errors import UsageError
-from harness.training.cluster import (
+from harness.distributed.cluster import (
     Cluster,
     check_job,
     cluster_from_environment,
     parse_tf_config,
 )
-from harness.training.devices import Asked, Devices, parse_devices
+from harness.distributed.devices import Asked, Devices, parse_devices
+from harness.errors import UsageError
 
 TWO = {"worker": ["a:1", "b:2"]}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.distributed.signals import stop_on_signals
 from harness.errors import MachineError, RecordError, RunLockedError, UsageError
 from harness.files import disk_errors
 from harness.recipes.normalisations import NORMALISATIONS
@@ -24,7 +25,6 @@ from harness.record.run_folder import (
 )
 from harness.workflows.from_scratch import scratch_recipe
 from harness.workflows.request import RunRequest, check_init, check_seeds
-from harness.workflows.stopping import stop_on_signals
 from tests.record_samples import SampleRun, started, write_run
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness.workflows.step_gate import StepGate
+from harness.distributed.preemption_sync import StepGate
 
 
 class Reduction:

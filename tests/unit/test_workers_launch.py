@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.workflows import worker_launch
+from harness.distributed import launcher
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 
@@ -40,7 +40,7 @@ def test_a_job_that_fails_tells_how_each_worker_ended(
     monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...], code: int, told: list[str]
 ) -> None:
     started = tuple(subprocess.Popen([sys.executable, "-c", text]) for text in workers)
-    monkeypatch.setattr(worker_launch, "start_workers", lambda *_arguments: started)
+    monkeypatch.setattr(launcher, "start_workers", lambda *_arguments: started)
     said: list[str] = []
-    assert worker_launch.launch((), len(workers), {}, said.append) == code
+    assert launcher.launch((), len(workers), {}, said.append) == code
     assert said == told

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from harness.distributed.cluster import Cluster
 from harness.errors import MachineError, UsageError
-from harness.training.cluster import Cluster
 
 PACK_BYTES = 32 * 1024 * 1024
 """Gradients travel in packs of this size, as TensorFlow advises for NCCL."""

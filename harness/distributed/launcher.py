@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from types import FrameType
 
-from harness.training.cluster import TF_CONFIG, Cluster
-from harness.workflows.workers import PREEMPTED, Say
+from harness.distributed.cluster import TF_CONFIG, Cluster
+from harness.distributed.peers import PREEMPTED, Say
 
 POLL_S = 0.1
 LOST_S = 60.0

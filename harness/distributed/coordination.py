@@ -6,9 +6,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from harness.distributed.channel import Channel, Listener, Message, check_port, connect
+from harness.distributed.peers import LOOK_S, Crew
 from harness.errors import UsageError
-from harness.workflows.worker_channel import Channel, Listener, Message, check_port, connect
-from harness.workflows.workers import LOOK_S, Crew
 
 ASSEMBLY_S = 600.0
 """How long workers wait for each other at the start; a cluster may start them minutes apart."""

@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from harness.distributed.channel import SILENCE_S, Channel, Message
+from harness.distributed.cluster import Cluster
+from harness.distributed.preemption_sync import StepGate
+from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, PreemptedError, UsageError
 from harness.numerics.tensorflow_import import show_stderr
-from harness.training.cluster import Cluster
-from harness.workflows.step_gate import StepGate
-from harness.workflows.stopping import StopRequest
-from harness.workflows.worker_channel import SILENCE_S, Channel, Message
 
 LOOK_S = 0.5
 """Between two looks whether a signal came while workers wait for each other at the start."""
