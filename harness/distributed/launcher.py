@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 from harness.distributed.cluster import TF_CONFIG, Cluster
-from harness.distributed.peers import PREEMPTED, Say
+from harness.distributed.job import PREEMPTED, Say
 
 POLL_S = 0.1
 LOST_S = 60.0

@@ -11,10 +11,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from harness.distributed.channel import SILENCE_S, Channel, Message
 from harness.distributed.cluster import Cluster
+from harness.distributed.job import PREEMPTED, Say
 from harness.distributed.preemption_sync import StepGate
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, PreemptedError, UsageError
@@ -24,71 +25,9 @@ LOOK_S = 0.5
 """Between two looks whether a signal came while workers wait for each other at the start."""
 GRACE_S = 15.0
 """How long a worker may take to end by itself after another has failed."""
-PREEMPTED = 75
 ENDS_OF_ALL = (0, 4)
 """Exit codes at which all workers arrive by themselves: done, diverged."""
-
-Say = Callable[[str], None]
 Die = Callable[[int], None]
-
-
-class Job(Protocol):
-    """What a run needs to know of its job; one process alone is the simplest."""
-
-    @property
-    def chief(self) -> bool:
-        """Whether this process writes."""
-
-    def share(self, name: str, value: Any = None) -> Any:
-        """The chief's value, on every worker. JSON-like."""
-
-    def stops(self, done: int) -> bool:
-        """Whether all workers stop after `done` steps."""
-
-    def asked_by(self) -> str | None:
-        """The signal that asks for a stop, if one came."""
-
-    def stopped_by(self) -> str | None:
-        """The same once all workers know where they stop."""
-
-    def on_loss(self, record: Callable[[str], None]) -> None:
-        """Have the chief record the loss of a worker before it ends."""
-
-    def explain(self) -> None:
-        """After an error of TensorFlow: wait for the loss of a worker that may be its cause."""
-
-
-class Alone:
-    """A job of one process."""
-
-    chief = True
-
-    def __init__(self, stop: StopRequest) -> None:
-        self._stop = stop
-
-    def share(self, name: str, value: Any = None) -> Any:
-        """Return the value itself."""
-        del name
-        return value
-
-    def stops(self, done: int) -> bool:
-        """Whether a signal came."""
-        del done
-        return self._stop.requested()
-
-    def asked_by(self) -> str | None:
-        """Name of the signal."""
-        return self._stop.signal_name
-
-    def stopped_by(self) -> str | None:
-        """Name of the signal."""
-        return self._stop.signal_name
-
-    def on_loss(self, record: Callable[[str], None]) -> None:
-        """Nothing can be lost."""
-
-    def explain(self) -> None:
-        """There is nobody to blame."""
 
 
 class PeerFailedError(HarnessError):

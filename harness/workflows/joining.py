@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import harness
 from harness.distributed.coordination import ChiefCrew, FollowerCrew
-from harness.distributed.peers import Alone, Job, Say
+from harness.distributed.job import Alone, Job, Say
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags

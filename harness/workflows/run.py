@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.distributed.peers import Job
+from harness.distributed.job import Job
 from harness.distributed.signals import stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import disk_errors

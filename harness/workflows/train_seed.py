@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from harness.data.dataset import DataSet
 from harness.data.input_pipeline.contact_sheet import with_contact_sheet
-from harness.distributed.peers import Job
+from harness.distributed.job import Job
 from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.files import disk_error
 from harness.measure.memory import give_back
