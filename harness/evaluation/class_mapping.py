@@ -14,7 +14,7 @@ from harness.data.class_order import CLASSES, class_orders, translate_labels
 from harness.data.dataset import DataSet
 from harness.errors import DataError
 from harness.models.catalogue import HEADS
-from harness.models.weight_description import WeightsDescription
+from harness.weights.description import WeightsDescription
 
 ResultOrder = Literal["wordnet", "folder"]
 

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 
 from harness.errors import WeightsError
-from harness.models.weight_files import WeightArrays
+from harness.weights.files import WeightArrays
 
 HEAD = "predictions"
 
-_BUILDERS: dict[str, Callable[..., Any]] = {
+BUILDERS: dict[str, Callable[..., Any]] = {
     "keras-resnet50": keras.applications.ResNet50,
     "keras-resnet101": keras.applications.ResNet101,
     "keras-resnet152": keras.applications.ResNet152,
@@ -46,7 +46,7 @@ def build_keras_application(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(compute)
     try:
-        trunk = _BUILDERS[name](include_top=False, weights=None, input_shape=(None, None, channels))
+        trunk = BUILDERS[name](include_top=False, weights=None, input_shape=(None, None, channels))
     finally:
         keras.config.set_dtype_policy(before)
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(trunk.output)
@@ -61,7 +61,7 @@ def download_imagenet(name: str) -> WeightArrays:
         WeightsError: the download failed.
     """
     try:
-        published = _BUILDERS[name](weights="imagenet", classifier_activation=None)
+        published = BUILDERS[name](weights="imagenet", classifier_activation=None)
     except Exception as error:  # Keras raises a bare Exception
         raise WeightsError(
             f"Keras could not download its ImageNet weights: {error}",

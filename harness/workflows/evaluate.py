@@ -10,7 +10,6 @@ import harness
 from harness.errors import UsageError
 from harness.frozen import digest_of
 from harness.models.catalogue import describe
-from harness.models.weight_description import Order
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation, Protocol
@@ -19,7 +18,8 @@ from harness.recipes.recipe import Numerics, Precision
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.run_folder import write_json
 from harness.record.schema import DataIdentity, EffectiveNumerics
-from harness.workflows.weight_source import Imported, import_weights
+from harness.weights.description import Order
+from harness.weights.source import Imported, import_weights
 
 if TYPE_CHECKING:
     from harness.data.dataset import Split

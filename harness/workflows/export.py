@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.weight_description import Order, WeightsDescription
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation
-from harness.workflows.weight_source import import_weights
+from harness.weights.description import Order, WeightsDescription
+from harness.weights.source import import_weights
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def export(
     imported = import_weights(
         source, model_name=model_name, normalisation=normalisation, class_order=class_order
     )
-    from harness.models.export import check_suffix, export_weights
+    from harness.weights.export import check_suffix, export_weights
 
     check_suffix(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
 """The weights that `--init` names, checked before any run is begun."""
 
 from harness.errors import WeightsError
-from harness.models.trunk import check_input, check_trunk
-from harness.models.weight_files import WeightArrays
 from harness.record.run_folder import existing_journal, run_folder
+from harness.weights.files import WeightArrays
+from harness.weights.source import read_weights
+from harness.weights.trunk import check_input, check_trunk
 from harness.workflows.request import RunRequest
-from harness.workflows.weight_source import read_weights
 
 
 def initial_weights(request: RunRequest) -> WeightArrays | None:

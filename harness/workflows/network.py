@@ -4,7 +4,7 @@ import keras
 
 from harness.data.dataset import DataSet
 from harness.models.build import build_model
-from harness.models.transfer import freeze_trunk, load_trunk
+from harness.weights.transfer import freeze_trunk, load_trunk
 from harness.workflows.initial_weights import initial_weights
 from harness.workflows.request import RunRequest
 

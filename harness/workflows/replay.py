@@ -13,7 +13,6 @@ from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
 from harness.errors import UsageError
 from harness.models.build import build_model
-from harness.models.transfer import freeze_trunk
 from harness.numerics.fingerprint import array_fingerprint, hex_of
 from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
@@ -23,6 +22,7 @@ from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
+from harness.weights.transfer import freeze_trunk
 from harness.workflows.batches import recipe_batches
 from harness.workflows.failures import device_errors
 

@@ -12,19 +12,19 @@ from PIL import Image
 
 from harness.errors import ModelError, UsageError, WeightsError
 from harness.models.catalogue import table_of
-from harness.models.export import write_legacy
 from harness.models.initial import draw_kernel
-from harness.models.weight_description import WeightsDescription
-from harness.models.weight_files import WeightArrays
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.protocol import center_crop
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.predictions import read_predictions
 from harness.training.checkpoint import write_checkpoint
+from harness.weights.description import WeightsDescription
+from harness.weights.export import write_legacy
+from harness.weights.files import WeightArrays
+from harness.weights.source import Imported, import_weights
 from harness.workflows.evaluate import EvaluationRequest, default_folder, requested_protocols
 from harness.workflows.export import export
-from harness.workflows.weight_source import Imported, import_weights
 from tests.record_samples import SampleRun, started
 
 NAME = "apm5-resnet18-v2"

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from harness.models.catalogue import table_of
-from harness.models.export import write_legacy
 from harness.recipes.protocol import center_crop
+from harness.weights.export import write_legacy
 from tests.integration.test_evaluation_workflow import NAME, arrays
 
 PROTOCOL = center_crop(34, 32).model_dump_json()

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from harness.models.build import build_model
 from harness.models.catalogue import find_architecture
-from harness.models.weight_files import WeightArrays
-from harness.models.weight_matching import assign_weights
 from harness.recipes.recipe import Model
+from harness.weights.files import WeightArrays
+from harness.weights.matching import assign_weights
 
 RANDOM = np.random.RandomState(17)
 IMAGES = RANDOM.randn(2, 72, 56, 3).astype(np.float32)

@@ -6,10 +6,10 @@ import pytest
 import scipy.special
 
 from harness.models.build import build_model
-from harness.models.weight_description import describe_weights
-from harness.models.weight_files import read_weight_file
-from harness.models.weight_matching import assign_weights, check_fits
 from harness.recipes.recipe import Model
+from harness.weights.description import describe_weights
+from harness.weights.files import read_weight_file
+from harness.weights.matching import assign_weights, check_fits
 from tests.shared_data import shared
 
 NAME = "apm5-resnet18-v2"

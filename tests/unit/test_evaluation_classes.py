@@ -13,9 +13,9 @@ from harness.evaluation.class_mapping import (
     move_head_to_wordnet_order,
     result_order,
 )
-from harness.models.weight_description import WeightsDescription
 from harness.recipes.protocol import APM5_NORMALISATION
 from harness.record.schema import DataIdentity
+from harness.weights.description import WeightsDescription
 
 ORDERS = class_orders()
 

@@ -16,16 +16,16 @@ from harness.errors import ModelError, WeightsError
 from harness.measure.operations import count_operations, multiply_adds
 from harness.models.build import build_model
 from harness.models.catalogue import describe, table_of
-from harness.models.export import export_weights
 from harness.models.folding import fold_batch_norm
 from harness.models.plain import plain_copy
-from harness.models.transfer import load_trunk
-from harness.models.trunk import check_trunk
-from harness.models.weight_description import WeightsDescription, describe_weights
-from harness.models.weight_files import WeightArrays, read_weight_file
-from harness.models.weight_matching import assign_weights, check_fits, fitting_models
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Model
+from harness.weights.description import WeightsDescription, describe_weights
+from harness.weights.export import export_weights
+from harness.weights.files import WeightArrays, read_weight_file
+from harness.weights.matching import assign_weights, check_fits, fitting_models
+from harness.weights.transfer import load_trunk
+from harness.weights.trunk import check_trunk
 
 # Keras' own saving calls NumPy in the manner of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

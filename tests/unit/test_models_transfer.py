@@ -4,12 +4,12 @@ import pytest
 
 from harness.errors import WeightsError
 from harness.models.build import build_model
-from harness.models.transfer import freeze_trunk, load_trunk
-from harness.models.trunk import check_input, check_trunk
-from harness.models.weight_description import WeightsDescription
-from harness.models.weight_files import WeightArrays
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Model
+from harness.weights.description import WeightsDescription
+from harness.weights.files import WeightArrays
+from harness.weights.transfer import freeze_trunk, load_trunk
+from harness.weights.trunk import check_input, check_trunk
 
 NAME = "apm5-resnet18-v1"
 

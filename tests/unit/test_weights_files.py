@@ -13,12 +13,12 @@ import pytest
 from harness.errors import WeightsError
 from harness.models.build import build_model
 from harness.models.catalogue import table_of
-from harness.models.export import export_weights, write_legacy
-from harness.models.weight_description import WeightsDescription, describe_weights
-from harness.models.weight_files import WeightArrays, read_weight_file
-from harness.models.weight_matching import assign_weights, check_fits, fitting_models
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Model
+from harness.weights.description import WeightsDescription, describe_weights
+from harness.weights.export import export_weights, write_legacy
+from harness.weights.files import WeightArrays, read_weight_file
+from harness.weights.matching import assign_weights, check_fits, fitting_models
 
 # Keras' own saving calls NumPy in the manner of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

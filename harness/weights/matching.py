@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import WeightsError
 from harness.models.catalogue import HEADS, STEMS, names, table_of
-from harness.models.weight_files import WeightArrays
+from harness.weights.files import WeightArrays
 
 if TYPE_CHECKING:
     import keras

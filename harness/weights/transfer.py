@@ -3,8 +3,8 @@
 import keras
 
 from harness.models.catalogue import HEADS
-from harness.models.trunk import check_trunk, of_head
-from harness.models.weight_files import WeightArrays
+from harness.weights.files import WeightArrays
+from harness.weights.trunk import check_trunk, of_head
 
 
 def load_trunk(model: keras.Model, model_name: str, weights: WeightArrays) -> tuple[str, ...]:

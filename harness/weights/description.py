@@ -7,10 +7,10 @@ from pydantic import Field, ValidationError
 from harness.errors import WeightsError
 from harness.frozen import Frozen
 from harness.models.catalogue import HEADS, describe
-from harness.models.weight_files import WeightArrays
-from harness.models.weight_matching import input_channels
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.protocol import Normalisation
+from harness.weights.files import WeightArrays
+from harness.weights.matching import input_channels
 
 Order = Literal["wordnet", "devkit", "folder"]
 IMAGENET_CLASSES = 1_000

@@ -2,11 +2,11 @@
 
 from harness.errors import WeightsError
 from harness.models.catalogue import HEADS, names, table_of
-from harness.models.weight_description import known_normalisation
-from harness.models.weight_files import WeightArrays
-from harness.models.weight_matching import Shapes, compare_shapes, input_channels
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.protocol import Normalisation
+from harness.weights.description import known_normalisation
+from harness.weights.files import WeightArrays
+from harness.weights.matching import Shapes, compare_shapes, input_channels
 
 ANY_CLASSES = 2
 """A trunk is the same for any number of classes."""

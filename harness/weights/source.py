@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ModelError, RecordError, UsageError, WeightsError
 from harness.models.catalogue import check_name, describe, names
-from harness.models.weight_description import (
-    Order,
-    WeightsDescription,
-    class_count,
-    describe_weights,
-)
-from harness.models.weight_files import WeightArrays, read_weight_file
-from harness.models.weight_matching import assign_weights, check_fits, fitting_models
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Model, Precision, Recipe
 from harness.record.journal import FILE_NAME, read_journal
+from harness.weights.description import Order, WeightsDescription, class_count, describe_weights
+from harness.weights.files import WeightArrays, read_weight_file
+from harness.weights.matching import assign_weights, check_fits, fitting_models
 
 if TYPE_CHECKING:
     import keras

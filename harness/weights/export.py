@@ -11,8 +11,8 @@ import numpy as np
 from harness.errors import WeightsError
 from harness.models.catalogue import table_of
 from harness.models.variables import VariableSpec
-from harness.models.weight_description import WeightsDescription
-from harness.models.weight_files import DESCRIPTION_ATTRIBUTE
+from harness.weights.description import WeightsDescription
+from harness.weights.files import DESCRIPTION_ATTRIBUTE
 
 LAYER_BEFORE_HEAD = "global_average_pooling2d"
 

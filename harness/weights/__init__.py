@@ -1,0 +1,1 @@
+"""Weight files of every format: what they hold, what they fit, how they are written."""
