@@ -1,1 +1,1 @@
-"""Networks by name: residual networks of every published variant, their weights and their sizes."""
+"""Networks by name: residual networks of every published variant and their sizes."""

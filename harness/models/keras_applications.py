@@ -6,18 +6,12 @@ end of each stage. Their batch normalisation is Keras' own, whose moving
 variance has no factor N / (N - 1).
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
-
-from harness.errors import WeightsError
-from harness.weights.files import WeightArrays
 
 HEAD = "predictions"
-
 BUILDERS: dict[str, Callable[..., Any]] = {
     "keras-resnet50": keras.applications.ResNet50,
     "keras-resnet101": keras.applications.ResNet101,
@@ -52,25 +46,3 @@ def build_keras_application(
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(trunk.output)
     logits = keras.layers.Dense(classes, dtype="float32", name=HEAD)(pooled)
     return keras.Model(trunk.input, logits, name=name)
-
-
-def download_imagenet(name: str) -> WeightArrays:
-    """ImageNet weights by Keras' own download, which checks the file's hash.
-
-    Raises:
-        WeightsError: the download failed.
-    """
-    try:
-        published = BUILDERS[name](weights="imagenet", classifier_activation=None)
-    except Exception as error:  # Keras raises a bare Exception
-        raise WeightsError(
-            f"Keras could not download its ImageNet weights: {error}",
-            where=name,
-            expected="a connection to Keras' storage, or its file in ~/.keras/models",
-            remedy="fetch the file elsewhere and name it with --weights",
-        ) from error
-    arrays = {variable.path: np.asarray(variable) for variable in published.variables}
-    digest = hashlib.sha256()
-    for path in sorted(arrays):
-        digest.update(path.encode() + arrays[path].tobytes())
-    return WeightArrays(f"keras:{name}", "keras_download", digest.hexdigest(), arrays)

@@ -197,7 +197,7 @@ def _of_run(run: Path) -> tuple[Recipe | None, WeightsDescription | None]:
 def _keras_download(
     model_name: str | None, normalisation: Normalisation | None, class_order: Order | None
 ) -> Imported:
-    from harness.models.keras_applications import download_imagenet
+    from harness.weights.download import download_imagenet
 
     keras_names = [name for name in names() if name.startswith("keras-")]
     if model_name not in keras_names:
