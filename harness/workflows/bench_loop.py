@@ -221,9 +221,9 @@ def measurement(
     from harness.distributed.devices import ONE_DEVICE, open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
+    from harness.training.batches import recipe_batches
     from harness.training.state import create_state
     from harness.training.step import build_step
-    from harness.workflows.batches import recipe_batches
     from harness.workflows.network import initial_network
     from harness.workflows.recording import Recorder
     from harness.workflows.request import RunRequest

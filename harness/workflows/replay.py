@@ -17,14 +17,14 @@ from harness.numerics.fingerprint import array_fingerprint, hex_of
 from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
 from harness.record.journal import Journal
+from harness.training.batches import recipe_batches
 from harness.training.checkpoint import folder_name, read_checkpoint
+from harness.training.errors import device_errors
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
 from harness.weights.transfer import freeze_trunk
-from harness.workflows.batches import recipe_batches
-from harness.workflows.failures import device_errors
 
 
 @dataclass

@@ -21,7 +21,9 @@ from harness.record.journal import Journal, JournalWriter
 from harness.record.run_folder import CONTACT_SHEET, RunFolder
 from harness.record.schema import AnyEvent, Interrupted, RunFinished
 from harness.training.background import CheckpointWriter
+from harness.training.batches import read_ahead, recipe_batches
 from harness.training.checkpoint import read_latest
+from harness.training.errors import device_errors
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.state import (
     TrainState,
@@ -32,11 +34,9 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import build_step
-from harness.workflows.batches import read_ahead, recipe_batches
 from harness.workflows.comparable import comparable_steps
 from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
-from harness.workflows.failures import device_errors
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.workflows.network import initial_network
 from harness.workflows.recording import Recorder, show

@@ -128,7 +128,7 @@ def other_order() -> None:
 
 def seen_images() -> None:
     """No fault: each step's images of this process are written to a file by their ids."""
-    from harness.workflows import batches
+    from harness.training import batches
 
     plain = batches.recipe_batches
 

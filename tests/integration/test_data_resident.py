@@ -27,7 +27,7 @@ from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop
 from harness.recipes.recipe import Augmentation, Recipe
 from harness.recipes.smoke import SMOKE
-from harness.workflows.batches import read_ahead
+from harness.training.batches import read_ahead
 from tests.small_images import COLOUR, GREY, padded, pixels, stored_split, whole
 
 SIDE = 12

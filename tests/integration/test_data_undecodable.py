@@ -19,9 +19,9 @@ from harness.errors import DataError
 from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop
 from harness.recipes.smoke import SMOKE
-from harness.workflows.batches import recipe_batches
+from harness.training.batches import recipe_batches
+from harness.training.errors import device_errors
 from harness.workflows.bench_input import bench_input
-from harness.workflows.failures import device_errors
 from tests.generated_sources import damaged_behind_its_header
 from tests.parity.generated_images import jpeg_bytes, picture
 
