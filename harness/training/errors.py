@@ -1,13 +1,15 @@
-"""Failures of device and data while a run lasts, as errors with a remedy."""
+"""How a training can end before its last step, as errors that say what to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
 
 from harness.data.image_files.reading import translate_error
-from harness.errors import MachineError
+from harness.errors import DivergedError, MachineError, PreemptedError
+from harness.training.checkpoint import list_checkpoints
+from harness.training.loop import Window
 
 
 @contextmanager
@@ -31,3 +33,27 @@ def device_errors(folder: Path, explain: Callable[[], None] = lambda: None) -> I
     except tf.errors.OpError as error:
         explain()
         raise translate_error(error) from error
+
+
+def preempted(
+    step: int, total_steps: int, detail: str, folder: Path, command: Sequence[str]
+) -> PreemptedError:
+    """A stop was asked for; the checkpoint of `step` is written."""
+    return PreemptedError(
+        f"stopped after step {step} of {total_steps}: {detail}",
+        where=str(folder),
+        expected="a checkpoint, which is written",
+        remedy=f"go on with the same command:\n    {' '.join(command)}",
+    )
+
+
+def diverged(window: Window, step: int, folder: Path, checkpoints: Path) -> DivergedError:
+    """The loss or gradient of `step` in `window` is not finite."""
+    good = list_checkpoints(checkpoints)
+    return DivergedError(
+        f"the loss or gradient of step {step} is not finite "
+        f"(window of steps {window.first_step} to {window.end_step - 1})",
+        where=str(folder),
+        expected=f"finite values; last good checkpoint: {good[-1].name if good else 'none'}",
+        remedy="look at the loss before that step in the report; check recipe and data",
+    )

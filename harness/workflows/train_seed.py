@@ -23,7 +23,7 @@ from harness.record.schema import AnyEvent, Interrupted, RunFinished
 from harness.training.background import CheckpointWriter
 from harness.training.batches import read_ahead, recipe_batches
 from harness.training.checkpoint import read_latest
-from harness.training.errors import device_errors
+from harness.training.errors import device_errors, diverged, preempted
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.state import (
     TrainState,
@@ -35,7 +35,6 @@ from harness.training.state import (
 )
 from harness.training.step import build_step
 from harness.workflows.comparable import comparable_steps
-from harness.workflows.endings import diverged, preempted
 from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
 from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.workflows.network import initial_network
