@@ -1,19 +1,16 @@
 """Evaluations within a run: protocol in, predictions on disk, event in the journal."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import keras
-import pyarrow as pa
 
 from harness.data.dataset import DataSet
-from harness.evaluation.evaluate import Walk, evaluate, prepared
-from harness.evaluation.result import EvaluationResult
+from harness.evaluation.evaluate import Walk, prepared
+from harness.evaluation.predictions import result_table
 from harness.recipes.protocol import Protocol
 from harness.record.journal import Journal
-from harness.record.predictions import predictions_table, write_predictions
+from harness.record.predictions import write_predictions
 from harness.record.run_folder import RunFolder
 from harness.record.schema import Evaluation
 from harness.workflows.recording import Recorder
@@ -62,7 +59,7 @@ class RunEvaluator:
             progress=lambda _done, _images: self.stop_if_asked(step),
         )
         path = self.folder.predictions(protocol.name, step)
-        digest = write_predictions(_table(result, self.data, protocol, step), path)
+        digest = write_predictions(result_table(result, self.data, protocol, step), path)
         self.recorder.record(
             Evaluation(
                 time_s=self.recorder.now(),
@@ -89,29 +86,6 @@ class RunEvaluator:
                 self.model, self.data.val, (protocol,), limit=self.limit
             )
         return self.walks[protocol.digest]
-
-
-def _table(result: EvaluationResult, data: DataSet, protocol: Protocol, step: int) -> pa.Table:
-    return predictions_table(
-        list(result.image_ids),
-        result.labels,
-        result.top5_class,
-        result.top5_probability,
-        {
-            "protocol": protocol.model_dump_json(),
-            "data_root": data.identity.root_digest,
-            "step": str(step),
-        },
-    )
-
-
-def predictions_digest(model: keras.Model, data: DataSet, event: Evaluation) -> str:
-    """Repeat a recorded evaluation; hex sha256 of the prediction file that it gives."""
-    limit = None if event.complete else event.images
-    result = evaluate(model, data.val, event.protocol, limit=limit)
-    table = _table(result, data, event.protocol, event.step)
-    with tempfile.TemporaryDirectory() as folder:
-        return write_predictions(table, Path(folder) / "predictions.parquet")
 
 
 def recorded_evaluations(journal: Journal | None) -> set[tuple[int, str]]:

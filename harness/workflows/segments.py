@@ -179,7 +179,7 @@ class _Comparison:
         return equal, self._predictions_equal()
 
     def _predictions_equal(self) -> bool | None:
-        from harness.workflows.evaluating import predictions_digest
+        from harness.evaluation.predictions import predictions_digest
 
         events = [e for e in self.journal.evaluations if e.step == self.journal.last_step]
         if not events:
