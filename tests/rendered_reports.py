@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.run_folder import find_runs
-from harness.report.markdown import markdown
-from harness.report.page import html
+from harness.report.rendering.markdown import markdown
+from harness.report.rendering.page import html
 from harness.workflows.bundle import member_name
 from harness.workflows.report import ReportRequest, judge_with, report, shown_pictures
 from harness.workflows.thumbnails import keep_pictures

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from harness.report.content import Picture, Section, Table
+from harness.report.rendering.content import Picture, Section, Table
+from harness.report.rendering.wording import MISSING, count, percent
 from harness.report.run_record import RunRecord
-from harness.report.wording import MISSING, count, percent
 from harness.statistics.intervals import proportion_interval
 
 MISTAKES_SHOWN = 12

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
-from harness.report import answer, circumstances
+from harness.report import headline, setup
 from harness.report.accuracy import Mistakes
-from harness.report.content import Headline, Picture, Report, Section
 from harness.report.learning import learning
+from harness.report.rendering.content import Headline, Picture, Report, Section
+from harness.report.rendering.wording import listed
 from harness.report.run_record import RunRecord
 from harness.report.timing import timing
-from harness.report.wording import listed
 from harness.verdict.judgement import Judgements
 
 NO_PICTURES = "No pictures are shown: the data folder was not given (`harness report --data DIR`)."
@@ -53,19 +53,19 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
     """
     sections = [
         *_judged(extras),
-        circumstances.study(runs),
+        setup.study(runs),
         accuracies.accuracy(runs),
         learning(runs),
         timing(runs),
-        circumstances.determinism(runs, extras.certificates),
-        circumstances.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
+        setup.determinism(runs, extras.certificates),
+        setup.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
         accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),
-        circumstances.environment(runs),
-        circumstances.deviations(runs),
-        circumstances.repeat(runs),
-        circumstances.files(runs),
+        setup.environment(runs),
+        setup.deviations(runs),
+        setup.repeat(runs),
+        setup.files(runs),
     ]
-    headlines = answer.headlines(extras.judgements) if extras.judgements else ()
+    headlines = headline.headlines(extras.judgements) if extras.judgements else ()
     return Report(
         title=_title(runs),
         headlines=headlines or (Headline(None, f"{extras.not_judged}."),),
@@ -82,4 +82,4 @@ def _title(runs: Sequence[RunRecord]) -> str:
 def _judged(extras: Extras) -> list[Section]:
     if extras.judgements is None:
         return []
-    return [*answer.evidence(extras.judgements), answer.differences(extras.judgements)]
+    return [*headline.evidence(extras.judgements), headline.differences(extras.judgements)]

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.report import accuracy as accuracies
-from harness.report import circumstances
-from harness.report.content import Headline, Report, Section, Table
+from harness.report import setup
 from harness.report.learning import learning
+from harness.report.rendering.content import Headline, Report, Section, Table
+from harness.report.rendering.wording import count, number, percent, plural, points
 from harness.report.run_record import RunRecord
 from harness.report.timing import timing
-from harness.report.wording import count, number, percent, plural, points
 from harness.verdict.paired import PairedComparison
 
 NOT_STORED = "A page of differences shows no pictures; `harness report` of each run does."
@@ -36,14 +36,14 @@ def build_comparison(of: Comparable) -> Report:
     if of.runs:
         sections += [
             _recipes(of.runs),
-            circumstances.study(of.runs),
+            setup.study(of.runs),
             accuracies.accuracy(of.runs),
             learning(of.runs),
             timing(of.runs),
-            circumstances.data(of.runs, None, NOT_STORED),
-            circumstances.environment(of.runs),
-            circumstances.deviations(of.runs),
-            circumstances.files(of.runs),
+            setup.data(of.runs, None, NOT_STORED),
+            setup.environment(of.runs),
+            setup.deviations(of.runs),
+            setup.files(of.runs),
         ]
     names = [run.name for run in of.runs] or ["first", "second"]
     return Report(
@@ -147,5 +147,5 @@ def _settings(run: RunRecord) -> dict[str, str]:
     return {
         key: leaf
         for name, value in document.items()
-        for key, leaf in circumstances.entries(name, value).items()
+        for key, leaf in setup.entries(name, value).items()
     }

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import StatisticsError
-from harness.report.content import Table
+from harness.report.rendering.content import Table
+from harness.report.rendering.wording import MISSING, count, number, plural
 from harness.report.run_record import RunRecord
-from harness.report.wording import MISSING, count, number, plural
 from harness.verdict.early import MIN_REFERENCES, Curve, Finding, Reference, check, reference_of
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from harness.report.content import Drawing, Section, Table
-from harness.report.drawing import SERIES, Size, axes, draw, legend, series_style
 from harness.report.early import Band, early_band, early_checks
-from harness.report.reduction import reduce_curve
+from harness.report.rendering.content import Drawing, Section, Table
+from harness.report.rendering.drawing import SERIES, Size, axes, draw, legend, series_style
+from harness.report.rendering.reduction import reduce_curve
+from harness.report.rendering.wording import MISSING, count, number, percent, plural
 from harness.report.run_record import RunRecord
-from harness.report.wording import MISSING, count, number, percent, plural
 
 
 def learning(runs: Sequence[RunRecord]) -> Section:

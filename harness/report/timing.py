@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.record.step_times import summarise
-from harness.report.content import Drawing, Section, Table
-from harness.report.drawing import MUTED, Size, axes, draw, legend, series_style
-from harness.report.reduction import reduce_curve
+from harness.report.rendering.content import Drawing, Section, Table
+from harness.report.rendering.drawing import MUTED, Size, axes, draw, legend, series_style
+from harness.report.rendering.reduction import reduce_curve
+from harness.report.rendering.wording import count, duration, milliseconds, number, percent
 from harness.report.run_record import RunRecord
-from harness.report.wording import count, duration, milliseconds, number, percent
 
 WHAT_IS_TIMED = (
     "Steps that hold compilation are left out of every figure here, and pauses for evaluations and "

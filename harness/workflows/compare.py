@@ -11,7 +11,7 @@ from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary, read_summary
 from harness.report.comparison import Comparable, build_comparison
-from harness.report.content import Report
+from harness.report.rendering.content import Report
 from harness.report.run_record import RunRecord
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
 from harness.workflows.portable import portable_text

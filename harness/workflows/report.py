@@ -16,9 +16,9 @@ from harness.record.run_folder import CONTACT_SHEET, find_runs
 from harness.record.summary import read_summary
 from harness.report.accuracy import Mistake, Mistakes, find_mistakes, most_confident
 from harness.report.build import NO_PICTURES, Extras, build
-from harness.report.content import Picture, Report
-from harness.report.markdown import markdown
-from harness.report.page import html
+from harness.report.rendering.content import Picture, Report
+from harness.report.rendering.markdown import markdown
+from harness.report.rendering.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements

@@ -13,9 +13,9 @@ from harness.cli.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
 from harness.report.accuracy import Mistake, Mistakes, mistakes
-from harness.report.content import Report, Section
-from harness.report.markdown import markdown
-from harness.report.page import html
+from harness.report.rendering.content import Report, Section
+from harness.report.rendering.markdown import markdown
+from harness.report.rendering.page import html
 from harness.workflows.report import ReportRequest, report
 from tests.record_samples import SampleRun, certificate_of, write_run
 

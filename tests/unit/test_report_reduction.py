@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.reduction import reduce_curve
+from harness.report.rendering.reduction import reduce_curve
 
 VALUES = st.lists(
     st.floats(-1e6, 1e6, allow_subnormal=False) | st.sampled_from([math.nan, math.inf, -math.inf]),

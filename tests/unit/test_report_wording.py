@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from harness.report.markdown import escaped
+from harness.report.rendering.markdown import escaped
+from harness.report.rendering.wording import duration, listed, number, percent, plural, points
 from harness.report.run_record import distinct_names
-from harness.report.wording import duration, listed, number, percent, plural, points
 from tests.record_samples import SampleRun, started
 
 

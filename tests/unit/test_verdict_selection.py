@@ -19,8 +19,8 @@ from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal
 from harness.record.summary import RunSummary, read_summary, summarise
-from harness.report.markdown import markdown
-from harness.report.page import html
+from harness.report.rendering.markdown import markdown
+from harness.report.rendering.page import html
 from harness.statistics.power import chances
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement, Judgements

@@ -6,7 +6,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from harness.report.content import Drawing, Picture, Report
+from harness.report.rendering.content import Drawing, Picture, Report
 
 
 def html(report: Report) -> str:

@@ -5,9 +5,18 @@ from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
-from harness.report.content import Drawing, Headline, Section, Table
-from harness.report.drawing import INK, MUTED, SERIES, Size, axes, draw
-from harness.report.wording import MISSING, amount, count, listed, number, percent, plural, points
+from harness.report.rendering.content import Drawing, Headline, Section, Table
+from harness.report.rendering.drawing import INK, MUTED, SERIES, Size, axes, draw
+from harness.report.rendering.wording import (
+    MISSING,
+    amount,
+    count,
+    listed,
+    number,
+    percent,
+    plural,
+    points,
+)
 from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from harness.report.content import Drawing
+from harness.report.rendering.content import Drawing
 
 INK, MUTED, RULE = "#0a0b01", "#0a0b02", "#0a0b03"
 SERIES = tuple(f"#0a0c{index:02x}" for index in range(1, 7))

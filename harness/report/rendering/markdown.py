@@ -2,7 +2,7 @@
 
 import re
 
-from harness.report.content import Report, Section, Table
+from harness.report.rendering.content import Report, Section, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 

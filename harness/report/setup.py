@@ -9,9 +9,17 @@ from harness.frozen import flat
 from harness.recipes.catalogue import RECIPES
 from harness.record.certificate import Certificate, contradictions
 from harness.record.schema import DataDecisions
-from harness.report.content import Picture, Section, Table
+from harness.report.rendering.content import Picture, Section, Table
+from harness.report.rendering.wording import (
+    MISSING,
+    count,
+    duration,
+    listed,
+    moment,
+    number,
+    plural,
+)
 from harness.report.run_record import RunRecord
-from harness.report.wording import MISSING, count, duration, listed, moment, number, plural
 
 MEGABYTE = 1e6
 WHAT_IS_COMPARED = (

@@ -1,0 +1,1 @@
+"""A report's content, and how it becomes HTML, Markdown and figures."""
