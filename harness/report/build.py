@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
-from harness.report import headline, setup
+from harness.report import headline, reproducibility, setup
 from harness.report.accuracy import Mistakes
 from harness.report.learning import learning
 from harness.report.rendering.content import Headline, Picture, Report, Section
@@ -57,12 +57,12 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         accuracies.accuracy(runs),
         learning(runs),
         timing(runs),
-        setup.determinism(runs, extras.certificates),
+        reproducibility.determinism(runs, extras.certificates),
         setup.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
         accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),
         setup.environment(runs),
-        setup.deviations(runs),
-        setup.repeat(runs),
+        reproducibility.deviations(runs),
+        reproducibility.repeat(runs),
         setup.files(runs),
     ]
     headlines = headline.headlines(extras.judgements) if extras.judgements else ()

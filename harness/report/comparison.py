@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.report import accuracy as accuracies
-from harness.report import setup
+from harness.report import reproducibility, setup
 from harness.report.learning import learning
 from harness.report.rendering.content import Headline, Report, Section, Table
 from harness.report.rendering.wording import count, number, percent, plural, points
@@ -42,7 +42,7 @@ def build_comparison(of: Comparable) -> Report:
             timing(of.runs),
             setup.data(of.runs, None, NOT_STORED),
             setup.environment(of.runs),
-            setup.deviations(of.runs),
+            reproducibility.deviations(of.runs),
             setup.files(of.runs),
         ]
     names = [run.name for run in of.runs] or ["first", "second"]

@@ -25,7 +25,9 @@ def html(report: Report) -> str:
 
 
 def _template(name: str) -> str:
-    return resources.files("harness.report").joinpath("templates", name).read_text("utf-8")
+    return (
+        resources.files("harness.report.rendering").joinpath("templates", name).read_text("utf-8")
+    )
 
 
 def _drawn(drawing: Drawing, width: str) -> Markup:
