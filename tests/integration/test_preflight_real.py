@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.preflight.estimate import machine_probes, preflight, time_real_step
 from harness.recipes.catalogue import find_recipe
 from harness.record.schema import DataIdentity
-from harness.workflows.preflight import machine_probes, preflight, time_real_step
 
 
 def test_the_smoke_passes_on_any_machine(tmp_path: Path) -> None:

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.recipes.catalogue import find_recipe
-from harness.recipes.published.apm5 import APM5_RESNET50
-from harness.recipes.recipe import Constant, Phase
-from harness.recipes.smoke import SMOKE
-from harness.record.schema import DataIdentity
-from harness.workflows.preflight import Preflight, Probes, duration, preflight
-from harness.workflows.workload import (
+from harness.preflight.estimate import Preflight, Probes, duration, preflight
+from harness.preflight.workload import (
     JOURNAL_BYTES_PER_STEP,
     PREDICTION_BYTES_PER_IMAGE,
     TRACKER_BYTES,
     Workload,
     workload,
 )
+from harness.recipes.catalogue import find_recipe
+from harness.recipes.published.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Constant, Phase
+from harness.recipes.smoke import SMOKE
+from harness.record.schema import DataIdentity
 
 TERA = 1e12
 

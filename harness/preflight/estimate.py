@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any
 
 from harness.errors import MachineError
+from harness.preflight.workload import Counts, Workload, workload
 from harness.recipes.recipe import Model, Precision, Recipe
-from harness.workflows.workload import Counts, Workload, workload
 
 GIB = 1 << 30
 TIMED_STEPS = 3
