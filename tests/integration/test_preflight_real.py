@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.preflight.estimate import machine_probes, preflight, time_real_step
+from harness.preflight.estimate import preflight
+from harness.preflight.probes import machine_probes, time_real_step
 from harness.recipes.catalogue import find_recipe
 from harness.record.schema import DataIdentity
 

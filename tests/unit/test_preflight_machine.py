@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
-from harness.preflight.estimate import Preflight, Probes, duration, preflight
+from harness.preflight.estimate import Preflight, duration, preflight
+from harness.preflight.probes import Probes
 from harness.preflight.workload import (
     JOURNAL_BYTES_PER_STEP,
     PREDICTION_BYTES_PER_IMAGE,

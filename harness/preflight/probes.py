@@ -1,0 +1,122 @@
+"""What preflight asks of the machine: GPUs, disk, peak and the time of a real step."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from harness.errors import MachineError
+from harness.recipes.recipe import Precision, Recipe
+
+TIMED_STEPS = 3
+TIMED_S = 1.0
+"""A small network's step is timed for so long at least, and at most `MOST_STEPS` times."""
+MOST_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What preflight asks of the machine.
+
+    Attributes:
+        system_gpus: Names of the GPUs that the driver reports.
+        visible_gpus: Number of GPUs that TensorFlow sees.
+        free_bytes: Free disk space under a folder.
+        gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
+        step_time_s: Measured time of one real training step.
+    """
+
+    system_gpus: Callable[[], tuple[str, ...]]
+    visible_gpus: Callable[[], int]
+    free_bytes: Callable[[Path], int]
+    gemm_flops_per_s: Callable[[], float]
+    step_time_s: Callable[[], float]
+
+
+def machine_probes(recipe: Recipe, classes: int) -> Probes:
+    """The probes of this machine and process."""
+    from harness.measure import machine
+
+    # An empty list of visible devices is a choice, not a defect of the installation.
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
+    return Probes(
+        system_gpus=lambda: (
+            () if hidden else tuple(gpu.get("name", "unnamed") for gpu in machine.gpus())
+        ),
+        visible_gpus=_visible_gpus,
+        free_bytes=_free_bytes,
+        gemm_flops_per_s=lambda: _gemm(recipe.precision),
+        step_time_s=lambda: time_real_step(recipe, classes),
+    )
+
+
+def _visible_gpus() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_logical_devices("GPU"))
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free bytes of the nearest folder that exists."""
+    existing = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+    )
+    return shutil.disk_usage(existing).free
+
+
+def _gemm(precision: Precision) -> float:
+    import tensorflow as tf
+
+    from harness.measure.peaks import measure_gemm
+
+    return measure_gemm(seconds=1.0, dtype=tf.as_dtype(precision.compute))
+
+
+def time_real_step(
+    recipe: Recipe, classes: int, *, now: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds of one training step on random images, compilation and warm-up apart.
+
+    Raises:
+        MachineError: the batch does not fit the device's memory.
+    """
+    import tensorflow as tf
+
+    from harness.models.build import build_model
+    from harness.training.state import create_state
+    from harness.training.step import build_step
+
+    strategy = tf.distribute.get_strategy()
+    channels = recipe.normalisation.channel_count
+    model = build_model(
+        recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
+    )
+    state = create_state(model, float16=recipe.precision.compute == "float16")
+    step = build_step(state, recipe, strategy)
+    size = recipe.model.image_size
+    image = tf.random.stateless_normal((recipe.batch, size, size, channels), seed=(0, 0))
+    label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int32)
+    rate = tf.constant(0.0)
+
+    def run() -> Any:
+        return step(image, label, rate).loss.numpy()
+
+    times: list[float] = []
+    try:
+        for _ in range(2):
+            run()
+        while len(times) < TIMED_STEPS or (sum(times) < TIMED_S and len(times) < MOST_STEPS):
+            begun = now()
+            run()
+            times.append(now() - begun)
+    except tf.errors.ResourceExhaustedError as error:
+        raise MachineError(
+            f"a batch of {recipe.batch} images does not fit the device's memory",
+            expected=f"memory for one training step of {recipe.name}",
+            remedy="use a larger device; a smaller --set batch=N is another recipe",
+        ) from error
+    return median(times)
