@@ -6,13 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.bundle import member_name
+from harness.analysis.report import ReportRequest, judge_with, report, shown_pictures
+from harness.analysis.thumbnails import keep_pictures
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.run_folder import find_runs
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
-from harness.workflows.bundle import member_name
-from harness.workflows.report import ReportRequest, judge_with, report, shown_pictures
-from harness.workflows.thumbnails import keep_pictures
 
 REPORTS = Path(__file__).parents[1] / "reports"
 KEPT = ("recipe.json", "environment.json", "certificate.json", "contact-sheet.png")

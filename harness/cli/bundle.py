@@ -24,7 +24,7 @@ def command(runs: tuple[Path, ...], out: Path, weights: bool, as_json: bool) -> 
     It holds journals, recipes, environments, predictions, certificates,
     checkpoint digests and the baselines, and every number computed from them.
     """
-    from harness.workflows.bundle import bundle
+    from harness.analysis.bundle import bundle
 
     done = bundle(runs, out, weights=weights)
     if as_json:

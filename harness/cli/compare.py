@@ -38,9 +38,9 @@ def command(
     with the reason. Exit codes: 0 compared, whatever the difference, or the
     page was written; 2 wrong input.
     """
+    from harness.analysis.compare import compare, differences
+    from harness.analysis.report import write_pages
     from harness.verdict.paired import comparison_text
-    from harness.workflows.compare import compare, differences
-    from harness.workflows.report import write_pages
 
     if out or markdown:
         found = differences(first, second, protocol=protocol)

@@ -29,7 +29,7 @@ def command(
     what: str, classes: int, channels: str, protocol: str | None, runs: Path, as_json: bool
 ) -> None:
     """Print what there is: recipes, models, targets, baselines, protocols or runs."""
-    from harness.workflows.listing import (
+    from harness.analysis.inventory import (
         Listing,
         list_baselines,
         list_models,

@@ -19,11 +19,7 @@ def command(run: Path, out: Path) -> None:
     Needs the extra `mlperf`. The rules of the closed division that a run of
     this harness cannot meet are printed.
     """
-    from harness.workflows.compliance_log import (
-        CLOSED_RULES_NOT_MET,
-        RULESET,
-        write_compliance_log,
-    )
+    from harness.analysis.compliance_log import CLOSED_RULES_NOT_MET, RULESET, write_compliance_log
 
     lines = write_compliance_log(run, out)
     click.echo(f"{out}: {lines} lines, open division, rules {RULESET}")

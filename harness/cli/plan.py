@@ -45,8 +45,8 @@ def command(
     """
     import json
 
+    from harness.analysis.plan import plan
     from harness.verdict.planning import plan_text
-    from harness.workflows.plan import plan
 
     found = plan(
         recipe,

@@ -43,7 +43,7 @@ def command(
     all its seeds. The same runs give the same bytes. Exit code 0 whatever the
     verdict; `harness verdict` has exit codes for it.
     """
-    from harness.workflows.report import ReportRequest, report, write_report
+    from harness.analysis.report import ReportRequest, report, write_report
 
     content = report(ReportRequest(runs, target, data, contact_sheet))
     write_report(content, out, markdown)

@@ -69,10 +69,10 @@ def command(
     Exit codes: those of `harness verdict`, once every seed is done; else that
     of the first seed that is not.
     """
+    from harness.analysis.verdict import verdict
     from harness.verdict.text import judgement_text
     from harness.workflows.study import StudyRequest, parse_seeds, run_study
     from harness.workflows.study_jobs import Resources
-    from harness.workflows.verdict import verdict
 
     options = ("--devices", devices, *(("--steps", str(steps)) if steps else ()))
     request = StudyRequest(

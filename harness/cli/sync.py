@@ -28,7 +28,7 @@ def command(
     study are named and have ended, its verdict and its page are sent as well.
     A trained network is not: `harness export` writes it as a file.
     """
-    from harness.workflows.sync import sync
+    from harness.analysis.sync import sync
 
     synced = sync(
         runs,

@@ -75,30 +75,30 @@ def command(
 
 
 def _accuracy(paths: tuple[Path, ...], target: str | None) -> tuple[str, str, int]:
+    from harness.analysis.verdict import verdict
     from harness.verdict.text import judgement_text
-    from harness.workflows.verdict import verdict
 
     judgements = verdict(paths, target=target)
     return judgement_text(judgements), judgements.json(), judgements.exit_code
 
 
 def _throughput(run: Path, earlier: tuple[Path, ...]) -> tuple[str, str, int]:
-    from harness.workflows.throughput import throughput, throughput_text
+    from harness.analysis.throughput import throughput, throughput_text
 
     answer = throughput(run, earlier)
     return throughput_text(answer), answer.model_dump_json(indent=2), answer.exit_code
 
 
 def _evaluation(folder: Path, baseline: str, draw: Path | None) -> tuple[str, str, int]:
+    from harness.analysis.published_weights import judge_evaluation_folder
     from harness.verdict.imported import evaluation_text
-    from harness.workflows.judge_evaluation import judge_evaluation_folder
 
     answer = judge_evaluation_folder(folder, baseline, draw=draw)
     return evaluation_text(answer), answer.model_dump_json(indent=2), answer.exit_code
 
 
 def _convergence(paths: tuple[Path, ...]) -> tuple[str, str, int]:
-    from harness.workflows.convergence import convergence, convergence_text
+    from harness.analysis.convergence import convergence, convergence_text
 
     answer = convergence(paths)
     return convergence_text(answer), answer.model_dump_json(indent=2), answer.exit_code

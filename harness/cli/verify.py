@@ -20,7 +20,7 @@ def command(file: Path, sha256: str | None, as_json: bool) -> None:
     another run; 2 the file was altered, is no bundle, or is another one than
     `--sha256` names.
     """
-    from harness.workflows.verify import verify
+    from harness.analysis.verify import verify
 
     done = verify(file, expected_sha256=sha256)
     click.echo(json.dumps(done.document(), indent=2) if as_json else done.text())

@@ -82,7 +82,7 @@ def against_scratch(request: RunRequest, seed: int) -> AgainstScratch:
 
 
 def _compared(seed: int, scratch: Path, transfer: Path, command: str) -> AgainstScratch:
-    from harness.workflows.compare import compare
+    from harness.analysis.compare import compare
 
     try:
         return AgainstScratch(seed, compare(scratch, transfer))

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.publish import Judged, judge_study
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import Target
 from harness.verdict.judgement import Judgement
-from harness.workflows.judging import Judged, judge_study
 from harness.workflows.request import RunRequest
 from harness.workflows.run import RunReport, run
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.publish import Judged, judge_study
 from harness.errors import DifferenceFoundError
 from harness.record.journal import read_journal
 from harness.workflows.child_process import run_harness
-from harness.workflows.judging import Judged, judge_study
 from harness.workflows.reproduction_data import embedded_digits
 from harness.workflows.request import check_seeds
 from harness.workflows.subset import imagenet_subset

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.sync import sync
 from harness.data.shape import data_shape
 from harness.errors import HarnessError, UsageError
 from harness.recipes.recipe import Recipe
@@ -20,7 +21,6 @@ from harness.workflows.study_jobs import (
     open_executor,
     submitted,
 )
-from harness.workflows.sync import sync
 
 STUDY_FILE = "study.json"
 POLL_S = 2.0

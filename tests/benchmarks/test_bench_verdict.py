@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.analysis.verdict import verdict
 from harness.record.columns import read_columns
 from harness.record.journal import FILE_NAME
 from harness.record.schema import RunFinished
 from harness.record.summary import read_summary
-from harness.workflows.verdict import verdict
 from tests.planted_journals import EPOCH_S, evaluation, imagenet_runs, started
 
 RUNS = 4

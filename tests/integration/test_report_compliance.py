@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis.compliance_log import RULESET, log_lines, write_compliance_log
 from harness.errors import InconclusiveError
 from harness.record.journal import read_journal
-from harness.workflows.compliance_log import RULESET, log_lines, write_compliance_log
 from tests.record_samples import SampleRun, write_run
 
 

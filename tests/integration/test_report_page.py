@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from harness.analysis.report import ReportRequest, report
 from harness.cli.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
@@ -16,7 +17,6 @@ from harness.report.accuracy import Mistake, Mistakes, mistakes
 from harness.report.rendering.content import Report, Section
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
-from harness.workflows.report import ReportRequest, report
 from tests.record_samples import SampleRun, certificate_of, write_run
 
 EVIL = '"><script>alert("x")</script>$x^2$'

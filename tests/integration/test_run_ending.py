@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis.compliance_log import log_lines
 from harness.data.sources.digits import digit_files
 from harness.record.journal import Journal
-from harness.workflows.compliance_log import log_lines
 from tests.faults.command import Command
 
 STEPS_PER_EPOCH = 4

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
+from harness.analysis.verdict import verdict
 from harness.verdict.judgement import EXIT_CODES
-from harness.workflows.verdict import verdict
 from tests.planted_journals import EXAMPLES, WORD_OF_EXAMPLE, examples
 from tests.rendered_reports import REPORTS
 
@@ -56,7 +56,7 @@ def test_wrong_input_exits_with_two_and_a_remedy(tmp_path: object) -> None:
 
 def test_a_verdict_imports_no_tensorflow() -> None:
     code = (
-        "import sys; from pathlib import Path; from harness.workflows.verdict import verdict; "
+        "import sys; from pathlib import Path; from harness.analysis.verdict import verdict; "
         f"verdict([Path({str(EXAMPLES / 'reproduced')!r})]); "
         "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules), 'imported'"
     )

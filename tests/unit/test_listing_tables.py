@@ -5,6 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from harness.analysis.inventory import _length
 from harness.cli.listing import command
 from harness.errors import UsageError
 from harness.models.catalogue import describe, names
@@ -14,7 +15,6 @@ from harness.recipes.protocol_catalogue import PROTOCOLS
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
-from harness.workflows.listing import _length
 from tests.record_samples import SampleRun, started
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.plan import measured_rate, plan
 from harness.baselines import load_target
 from harness.baselines.schema import PublishedTarget
 from harness.cli.plan import command
@@ -15,7 +16,6 @@ from harness.errors import StatisticsError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band
 from harness.verdict.planning import plan_study, plan_text
-from harness.workflows.plan import measured_rate, plan
 from tests.planted_journals import Planted, fashion_runs, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
 

@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.convergence import convergence
 from harness.baselines import load_baselines
 from harness.baselines.schema import ConvergenceRow
 from harness.cli.verdict import command
 from harness.errors import StatisticsError, UsageError
 from harness.record.summary import read_summary
-from harness.verdict.convergence import (
-    check_convergence,
-    epochs_to_quality,
-    reference_points,
-)
-from harness.workflows.convergence import convergence
+from harness.verdict.convergence import check_convergence, epochs_to_quality, reference_points
 from tests.planted_journals import Planted, imagenet_runs, plant, smoke_runs, study
 
 BATCHES = (1000, 1632, 2500, 3264, 4096, 20_000, 32_768, 50_000, 67_840, 70_000)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import harness.workflows.judge_evaluation as judge_evaluation_module
+import harness.analysis.published_weights as judge_evaluation_module
+from harness.analysis.published_weights import judge_evaluation_folder
 from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.cli.verdict import command
@@ -25,7 +26,6 @@ from harness.verdict.imported import (
     evaluation_text,
     judge_evaluation,
 )
-from harness.workflows.judge_evaluation import judge_evaluation_folder
 
 CLASSES = 1000
 

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
+from harness.analysis.compare import compare, differences
 from harness.cli.compare import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.smoke import SMOKE
 from harness.record.predictions import predictions_table, read_predictions, write_predictions
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
-from harness.workflows.compare import compare, differences
 from tests.record_samples import SampleRun, write_run
 
 CLASSES = 10

@@ -12,6 +12,11 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.analysis.bundle import bundle
+from harness.analysis.publish import _metrics
+from harness.analysis.report import ReportRequest, report
+from harness.analysis.verdict import verdict
+from harness.analysis.verify import verify
 from harness.baselines import load_baselines, load_target
 from harness.baselines.schema import PublishedTarget, ThresholdTarget
 from harness.cli.verdict import command
@@ -27,11 +32,6 @@ from harness.verdict.judgement import Judgement, Judgements
 from harness.verdict.planning import design_of
 from harness.verdict.selection import counted, evaluated_steps, gaps
 from harness.verdict.text import judgement_text
-from harness.workflows.bundle import bundle
-from harness.workflows.judging import _metrics
-from harness.workflows.report import ReportRequest, report
-from harness.workflows.verdict import verdict
-from harness.workflows.verify import verify
 from tests.planted_journals import (
     FASHION_COUNTS,
     Planted,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.throughput import read_speed, throughput, throughput_text
 from harness.baselines import load_baselines
 from harness.cli.verdict import command
 from harness.errors import RecordError
@@ -14,7 +15,6 @@ from harness.record.columns import COMPILED, read_columns
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import EffectiveNumerics
 from harness.verdict.throughput import Speed, compare_with_published, compare_with_run, speed_of
-from harness.workflows.throughput import read_speed, throughput, throughput_text
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, started
 
 RUN = imagenet_runs(77.7)[0]

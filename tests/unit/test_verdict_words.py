@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
+from harness.analysis.verdict import verdict
 from harness.baselines import load_baselines, load_target
 from harness.baselines.loading import baselines_folder
 from harness.cli.verdict import command
@@ -22,7 +23,6 @@ from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement, Judgements
 from harness.verdict.text import judgement_text
-from harness.workflows.verdict import verdict
 from tests.planted_journals import (
     DIGITS,
     IMAGENET,

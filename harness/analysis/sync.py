@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.publish import record_judgement, verdict_words
 from harness.errors import HarnessError, RunLockedError
 from harness.record.journal import read_journal
 from harness.record.run_folder import RunFolder, find_runs, locked, runs_of_study
 from harness.tracking.mirror import EXPERIMENT, MirrorOutcome, default_tracking_uri, sync_run
-from harness.workflows.judging import record_judgement, verdict_words
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.report import ReportRequest, report, write_report
+from harness.analysis.verdict import verdict
 from harness.errors import HarnessError
 from harness.record.journal import read_journal
 from harness.record.run_folder import data_of, find_runs
@@ -12,8 +14,6 @@ from harness.record.summary import read_summary
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers
 from harness.verdict.text import judgement_text
-from harness.workflows.report import ReportRequest, report, write_report
-from harness.workflows.verdict import verdict
 
 Say = Callable[[str], None]
 

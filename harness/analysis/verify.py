@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 import harness
+from harness.analysis.bundle import BASELINES, RUNS, prediction_files, reported_numbers
 from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.frozen import digest_of
 from harness.record.bundle import Index, extract_bundle
@@ -21,7 +22,6 @@ from harness.record.journal import Journal, read_journal
 from harness.record.predictions import read_predictions
 from harness.record.run_folder import find_runs
 from harness.record.schema import Evaluation
-from harness.workflows.bundle import BASELINES, RUNS, prediction_files, reported_numbers
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.relative_paths import portable_text
+from harness.analysis.report import run_records
 from harness.errors import RecordError, UsageError
 from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation
@@ -14,8 +16,6 @@ from harness.report.comparison import Comparable, build_comparison
 from harness.report.rendering.content import Report
 from harness.report.run_record import RunRecord
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
-from harness.workflows.portable import portable_text
-from harness.workflows.report import run_records
 
 
 def compare(first: Path, second: Path, *, protocol: str | None = None) -> PairedComparison:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.relative_paths import portable, portable_text
+from harness.analysis.thumbnails import Pictures, kept_pictures, pictures_of
+from harness.analysis.verdict import verdict
 from harness.baselines.loading import load_baselines
 from harness.errors import UsageError
 from harness.record.certificate import FILE_NAME as CERTIFICATE
@@ -22,9 +25,6 @@ from harness.report.rendering.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
-from harness.workflows.portable import portable, portable_text
-from harness.workflows.thumbnails import Pictures, kept_pictures, pictures_of
-from harness.workflows.verdict import verdict
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.analysis.report import ReportRequest, judge_with, report
 from harness.baselines.loading import baselines_folder
 from harness.errors import RecordError
 from harness.record.bundle import Source, write_bundle
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.run_folder import find_runs
 from harness.report.rendering.content import Report
-from harness.workflows.report import ReportRequest, judge_with, report
 
 BESIDE_THE_JOURNAL = ("recipe.json", "environment.json", "certificate.json")
 RUNS, BASELINES = "runs", "baselines"
