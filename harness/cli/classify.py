@@ -32,8 +32,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Name the five most probable classes of each of IMAGES."""
+    from harness.inference.classify import ClassifyRequest, classify
     from harness.recipes.normalisations import find_normalisation
-    from harness.workflows.classify import ClassifyRequest, classify
 
     request = ClassifyRequest(
         weights=weights,

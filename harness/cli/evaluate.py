@@ -71,8 +71,8 @@ def command(
 
     Exit codes: 0 done, whatever the accuracy; 2 wrong input.
     """
+    from harness.inference.evaluate import EvaluationRequest, evaluate_weights
     from harness.recipes.normalisations import find_normalisation
-    from harness.workflows.evaluate import EvaluationRequest, evaluate_weights
 
     request = EvaluationRequest(
         weights=weights,

@@ -26,8 +26,8 @@ def command(
 
     Normalisation, class order and class count are kept inside the file.
     """
+    from harness.inference.export import export
     from harness.recipes.normalisations import find_normalisation
-    from harness.workflows.export import export
 
     exported = export(
         weights,

@@ -11,6 +11,7 @@ from PIL import Image
 from harness.errors import DataError, WeightsError
 from harness.evaluation.class_mapping import class_names
 from harness.evaluation.single_image import Classifier, Picture, check_resized, read_picture
+from harness.inference.classify import ClassifyReport, Named
 from harness.models.build import build_model
 from harness.recipes.protocol import (
     APM5_NORMALISATION,
@@ -23,7 +24,6 @@ from harness.recipes.recipe import Model
 from harness.weights.description import WeightsDescription
 from harness.weights.files import WeightArrays
 from harness.weights.source import Imported
-from harness.workflows.classify import ClassifyReport, Named
 
 RANDOM = np.random.RandomState(3)
 COARSE = Image.fromarray(RANDOM.randint(0, 256, (5, 6, 3)).astype(np.uint8))

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from harness.errors import ModelError, UsageError, WeightsError
+from harness.inference.evaluate import EvaluationRequest, default_folder, requested_protocols
+from harness.inference.export import export
 from harness.models.catalogue import table_of
 from harness.models.initial import draw_kernel
 from harness.recipes.normalisations import NORMALISATIONS
@@ -23,8 +25,6 @@ from harness.weights.description import WeightsDescription
 from harness.weights.export import write_legacy
 from harness.weights.files import WeightArrays
 from harness.weights.source import Imported, import_weights
-from harness.workflows.evaluate import EvaluationRequest, default_folder, requested_protocols
-from harness.workflows.export import export
 from tests.record_samples import SampleRun, started
 
 NAME = "apm5-resnet18-v2"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from harness.inference.evaluate import requested_protocols
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Numerics, Precision
 from harness.weights.description import Order
 from harness.weights.source import Imported, import_weights
-from harness.workflows.evaluate import requested_protocols
 
 if TYPE_CHECKING:
     from harness.evaluation.single_image import Guess, Picture

@@ -1,0 +1,1 @@
+"""Trained weights asked for answers: evaluated, shown images, exported."""
