@@ -80,7 +80,7 @@ def command(
     The certificate is written beside the run. Exit codes: 0 everything
     replayed agrees, 1 something differs, 2 wrong input.
     """
-    from harness.workflows.certify import CertifyRequest, certify, detail
+    from harness.replay.certify import CertifyRequest, certify, detail
 
     if detailed_step is not None:
         click.echo(detail(run, detailed_step, data).model_dump_json(indent=2))
@@ -105,9 +105,9 @@ def command(
 
 def _publish(run: Path, certificate: "Certificate", tracking_uri: str | None) -> None:
     from harness.errors import TrackerError
+    from harness.replay.certify import publish
+    from harness.replay.setup import one_run
     from harness.tracking.mirror import default_tracking_uri
-    from harness.workflows.certify import publish
-    from harness.workflows.replaying import one_run
 
     runs = one_run(run).parent.parent
     if tracking_uri is None and not (runs / "mlflow.db").exists():

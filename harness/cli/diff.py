@@ -32,7 +32,7 @@ def command(
     and flags in force when it was recorded. Exit codes: 0 all common steps are equal, 1 the runs
     part, 2 wrong input.
     """
-    from harness.workflows.diff import DiffRequest, diff, text_of
+    from harness.replay.diff import DiffRequest, diff, text_of
 
     request = DiffRequest(run_a, run_b, data_a, data_b, replay=not no_replay)
     divergence = diff(request, say=lambda text: click.echo(text, err=True))

@@ -9,7 +9,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.record.certificate import Audit, Chance, Level, Part, Segment, StepDifference
-from harness.workflows.certificate import (
+from harness.replay.certificate_text import statement_of
+from harness.replay.certify import CertifyRequest, certify
+from harness.replay.comparison import (
     StepRecord,
     audit_chances,
     drawn_segments,
@@ -21,8 +23,6 @@ from harness.workflows.certificate import (
     records_of,
     tolerant_level,
 )
-from harness.workflows.certificate_text import statement_of
-from harness.workflows.certify import CertifyRequest, certify
 from tests.record_samples import SampleRun, windows
 
 SAME = StepRecord(

@@ -4,7 +4,7 @@ import pytest
 
 from harness.record.certificate import Part, StepDetail, StepDifference
 from harness.record.divergence import Differences, Finding, Origin
-from harness.workflows.diff_causes import compare_details, likely_causes
+from harness.replay.root_causes import compare_details, likely_causes
 
 DETAIL = StepDetail(
     step=4,

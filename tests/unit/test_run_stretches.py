@@ -7,15 +7,15 @@ import pytest
 
 from harness.record.journal import Journal, JournalWriter, read_journal
 from harness.record.schema import AnyEvent, Resumed
-from harness.training.checkpoint import write_checkpoint
-from harness.workflows.diff import recorded_differences
-from harness.workflows.stretches import (
+from harness.replay.diff import recorded_differences
+from harness.replay.numerics_spans import (
     covering,
     saved_states,
     segments_of,
     stretch_at,
     stretches_of,
 )
+from harness.training.checkpoint import write_checkpoint
 from tests.record_samples import EPOCH_S, NUMERICS, SampleRun, checkpoint, started, windows
 
 RUN = SampleRun(steps=20)

@@ -13,11 +13,10 @@ from harness.files import disk_errors
 from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
 from harness.record.run_folder import write_json
-from harness.workflows.certificate import audit_chances, drawn_segments, lowest
-from harness.workflows.certificate_text import statement_of
-from harness.workflows.replaying import one_run, open_replay, trained
-from harness.workflows.segments import Order, Replayed, replay_pieces
-from harness.workflows.stretches import (
+from harness.replay.audit import Order, Replayed, replay_pieces
+from harness.replay.certificate_text import statement_of
+from harness.replay.comparison import audit_chances, drawn_segments, lowest
+from harness.replay.numerics_spans import (
     Piece,
     Stretch,
     covering,
@@ -27,6 +26,7 @@ from harness.workflows.stretches import (
     stretch_at,
     stretches_of,
 )
+from harness.replay.setup import one_run, open_replay, trained
 
 TOLERANCE = 1e-3
 """Relative, for loss and gradient norm where bits may differ."""

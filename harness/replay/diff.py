@@ -14,10 +14,10 @@ from harness.errors import UsageError
 from harness.record.certificate import StepDetail, StepDifference
 from harness.record.divergence import Differences, Divergence, Finding
 from harness.record.journal import Journal, read_journal
-from harness.workflows.certificate import StepRecord, first_difference, records_of
-from harness.workflows.diff_causes import compare_details, likely_causes
-from harness.workflows.replaying import one_run
-from harness.workflows.stretches import stretch_at, stretches_of
+from harness.replay.comparison import StepRecord, first_difference, records_of
+from harness.replay.numerics_spans import stretch_at, stretches_of
+from harness.replay.root_causes import compare_details, likely_causes
+from harness.replay.setup import one_run
 
 Say = Callable[[str], None]
 WITHOUT_EFFECT = ("load_average_1min", "memory")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.record.certificate import Segment
 from harness.record.journal import Journal
-from harness.workflows.certificate import (
+from harness.replay.comparison import (
     StepRecord,
     exact_level,
     first_beyond,
@@ -18,12 +18,12 @@ from harness.workflows.certificate import (
     records_of,
     tolerant_level,
 )
-from harness.workflows.replaying import Opened, open_replay, trained
-from harness.workflows.stretches import Piece
+from harness.replay.numerics_spans import Piece
+from harness.replay.setup import Opened, open_replay, trained
 
 if TYPE_CHECKING:
+    from harness.replay.replayer import Replay
     from harness.training.loop import Window
-    from harness.workflows.replay import Replay
 
 Say = Callable[[str], None]
 
@@ -159,7 +159,7 @@ class _Comparison:
         )
 
     def _differing_at(self, piece: Piece, step: int) -> tuple[str, ...]:
-        from harness.workflows.replay import differing
+        from harness.replay.replayer import differing
 
         expected = piece.stretch.recorded_state(step)
         return differing(expected, self.replay.state_marks()) if expected else ()

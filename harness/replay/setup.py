@@ -13,7 +13,7 @@ from harness.record.schema import EffectiveNumerics
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
     from harness.distributed.devices import Devices
-    from harness.workflows.replay import Replay
+    from harness.replay.replayer import Replay
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def open_replay(
         DataError: the data set is not the run's.
     """
     _pin(journal, numerics)
-    from harness.workflows.replay import Replay
+    from harness.replay.replayer import Replay
 
     devices = _devices(numerics)
     replay = Replay(folder, journal, _data(folder, journal, data), devices)
