@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 import click
 from click.core import ParameterSource
 
+from harness.bench.machine import Watch
 from harness.cli.bench_output import show
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option
 from harness.errors import UsageError
-from harness.workflows.bench_machine import Watch
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 NOT_WITH_LAYERS = ("against", "rounds", "steps", "compute", "xla", "steps_per_call")
@@ -122,14 +122,14 @@ def step(
     if layers:
         _refuse(context, NOT_WITH_LAYERS, "--layers")
         _pin(threads)
-        from harness.workflows.bench_layers import bench_layers
+        from harness.bench.roofline import bench_layers
 
         table = bench_layers(model, image_size, batch, channels=channels)
         show(table.document, table.text, watch.machine(), as_json=as_json)
         return
     if against == "keras-fit":
         _refuse(context, ("model",), "--against keras-fit")
-    from harness.workflows.bench_step import bench_step
+    from harness.bench.step import bench_step
 
     result = bench_step(
         model=model,
@@ -184,8 +184,8 @@ def evaluate(
     """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
     watch = Watch()
     _pin(onednn=onednn)
+    from harness.bench.evaluation import bench_evaluate
     from harness.recipes.protocol import center_crop, ten_crop
-    from harness.workflows.bench_evaluate import bench_evaluate
 
     chosen = ten_crop() if protocol == "ten_crop" else center_crop()
     result = bench_evaluate(
@@ -209,12 +209,12 @@ def everything(
     model: str, batch: int, image_size: int, data: Path | None, rounds: int, as_json: bool
 ) -> None:
     """Measure input, step, tracker and evaluation, and name the bottleneck."""
-    from harness.workflows.bench_step import bench_step
+    from harness.bench.step import bench_step
 
     watch = Watch()
     measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
     _pin()
-    from harness.workflows.bench_all import bench_rest
+    from harness.bench.bottleneck import bench_rest
 
     result = bench_rest(measured, data=data, rounds=rounds)
     show(result.document, result.text, watch.machine(), as_json=as_json)

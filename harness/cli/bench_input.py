@@ -35,15 +35,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
+    from harness.bench.machine import Watch
     from harness.cli.bench_output import show
     from harness.numerics.tensorflow_import import import_tensorflow
     from harness.recipes.catalogue import find_recipe
-    from harness.workflows.bench_machine import Watch
 
     watch = Watch()
     chosen = find_recipe(recipe)
     import_tensorflow()
-    from harness.workflows.bench_input import bench_input, render
+    from harness.bench.input import bench_input, render
 
     result = bench_input(
         data,

@@ -26,17 +26,17 @@ from harness.cli.options import json_option
 @json_option
 def command(name: str, data: Path, rounds: int, steps: int, as_json: bool) -> None:
     """Measure a whole training loop beside the bare step, its input and an evaluation."""
+    from harness.bench.machine import Watch
     from harness.cli.bench_output import show
     from harness.numerics.pins import pin_runtime, resolved, set_import_flags
     from harness.recipes.catalogue import find_recipe
-    from harness.workflows.bench_machine import Watch
 
     watch = Watch()
     recipe = find_recipe(name)
     numerics = resolved(recipe.numerics)
     set_import_flags(numerics)
     pin_runtime(numerics, recipe.precision)
-    from harness.workflows.bench_loop import bench_loop
+    from harness.bench.loop import bench_loop
 
     def say(text: str) -> None:
         click.echo(text, err=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from harness.workflows.bench_figures import LEGEND
-from harness.workflows.bench_machine import BenchMachine
+from harness.bench.machine import BenchMachine
+from harness.bench.summary import LEGEND
 
 
 def show(

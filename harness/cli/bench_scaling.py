@@ -107,10 +107,10 @@ def command(
     A batch with a star is larger than the recipe's: another recipe, whose
     accuracy the source does not promise.
     """
+    from harness.bench.scaling.measurement import at_image_size, measure_scaling, plan_scaling
+    from harness.bench.scaling.plan import Check, Network, Plan, document
     from harness.measure.scaling import Link
     from harness.recipes.catalogue import find_recipe
-    from harness.workflows.scaling import at_image_size, measure_scaling, plan_scaling
-    from harness.workflows.scaling_plan import Check, Network, Plan, document
 
     recipe = find_recipe(name)
     network = Network(

@@ -45,8 +45,8 @@ def command(
 
     Exit codes: 0 no loss, 1 a loss, 2 wrong usage, 3 cannot tell, 5 nothing measured.
     """
+    from harness.bench.regression.revisions import gate
     from harness.verdict.speed import EXIT_CODES
-    from harness.workflows.gate import gate
 
     answer = gate(
         base,

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config
 
+from harness.bench.input import alternate, bench_input, render
 from harness.data.class_order import class_orders
 from harness.data.image_files.inspection import inspect
 from harness.data.imagenet_facts import TRAIN_IMAGES, VAL_IMAGES
@@ -29,7 +30,6 @@ from harness.data.transforms.draws import COUNT, colour_draws
 from harness.measure.memory import give_back
 from harness.recipes.published.apm5 import APM5_RESNET50, AUGMENTATION
 from harness.record.schema import DataIdentity
-from harness.workflows.bench_input import alternate, bench_input, render
 from tests.parity.generated_images import jpeg_bytes, picture
 
 BATCH = 16

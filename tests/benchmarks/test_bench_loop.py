@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from harness.bench.input import FROM_FILES, bench_input, render
+from harness.bench.loop import LoopBenchmark, LoopRound, bench_loop
 from harness.models.build import build_model
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.training.state import create_state, to_arrays
 from harness.training.step import build_step
-from harness.workflows.bench_input import FROM_FILES, bench_input, render
-from harness.workflows.bench_loop import LoopBenchmark, LoopRound, bench_loop
 from tests.small_images import COLOUR, padded, pixels, png, whole
 
 SIDE = 16

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from harness.bench.step_process import Job, measure_in_own_process
 from harness.errors import MachineError
-from harness.workflows.bench_worker import Job, measure_in_own_process
 
 
 def job(variant: str, **changes: object) -> Job:

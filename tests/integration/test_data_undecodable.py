@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness.bench.input import bench_input
 from harness.data.dataset import DataSet, Split
 from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.pipeline import training_batches
@@ -21,7 +22,6 @@ from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_cro
 from harness.recipes.smoke import SMOKE
 from harness.training.batches import recipe_batches
 from harness.training.errors import device_errors
-from harness.workflows.bench_input import bench_input
 from tests.generated_sources import damaged_behind_its_header
 from tests.parity.generated_images import jpeg_bytes, picture
 

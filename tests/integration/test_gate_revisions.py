@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench.regression import process
+from harness.bench.regression.revisions import checkout_root, gate, measure_tree
 from harness.errors import MachineError, UsageError
 from harness.verdict.speed import judge_speed
-from harness.workflows import gate_worker
-from harness.workflows.gate import checkout_root, gate, measure_tree
 
 
 def test_a_block_is_two_medians_of_alternating_work() -> None:
     order: list[str] = []
     clock = iter(float(i) for i in range(100))
-    work_s, kernel_s = gate_worker.block(
+    work_s, kernel_s = process.block(
         lambda: order.append("work"), lambda: order.append("kernel"), lambda: next(clock)
     )
     assert (work_s, kernel_s) == (1.0, 1.0)
-    assert order == ["work", "kernel"] * gate_worker.REPETITIONS
+    assert order == ["work", "kernel"] * process.REPETITIONS
 
 
 def test_a_revision_that_does_not_exist_is_named() -> None:
-    if not (Path(gate_worker.__file__).parents[2] / ".git").exists():
+    if not (Path(process.__file__).parents[2] / ".git").exists():
         pytest.skip("the harness does not run from a git checkout here")
     with pytest.raises(UsageError, match="no-such-revision"):
         gate("no-such-revision", "HEAD", smallest_effect=0.05)

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from harness.bench.reference.step import build_reference_step
+from harness.bench.step_variants import RATE
 from harness.models.build import build_model
 from harness.models.plain import plain_copy
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model
 from harness.training.state import create_state
 from harness.training.step import build_step
-from harness.workflows.bench_variants import RATE
-from harness.workflows.reference_step import build_reference_step
 
 SPEC = Model(name="apm5-resnet18-v2", image_size=32)
 CLASSES = 10

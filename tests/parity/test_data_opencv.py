@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.data import opencv_reference as reference
+from harness.bench.reference import input as reference
 from harness.data.image_files.inspection import inspect
 from harness.data.image_files.reading import decode_upright
 from harness.data.input_pipeline.pipeline import crop_function, evaluation_crops

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.workflows.bench_all import Part, slowest
-from harness.workflows.bench_tracker import WINDOW_STEPS, bench_tracker
+from harness.bench.bottleneck import Part, slowest
+from harness.bench.tracker import WINDOW_STEPS, bench_tracker
 from tests.record_samples import NUMERICS
 
 PARTS: tuple[Part, ...] = ("input", "step", "tracker")

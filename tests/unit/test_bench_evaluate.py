@@ -7,12 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from harness.data.opening import open_dataset
-from harness.errors import DataError, MachineError
-from harness.models.build import build_model
-from harness.recipes.protocol import Protocol, center_crop, ten_crop
-from harness.recipes.recipe import Model
-from harness.workflows.bench_evaluate import (
+from harness.bench.evaluation import (
     EvaluationBenchmark,
     EvaluationRound,
     Measurement,
@@ -20,6 +15,11 @@ from harness.workflows.bench_evaluate import (
     images_needed,
     write_photographs,
 )
+from harness.data.opening import open_dataset
+from harness.errors import DataError, MachineError
+from harness.models.build import build_model
+from harness.recipes.protocol import Protocol, center_crop, ten_crop
+from harness.recipes.recipe import Model
 
 SIZE = 16
 CENTER = center_crop(20, SIZE)

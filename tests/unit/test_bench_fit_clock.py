@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from harness.workflows.bench_variants import StepClock
+from harness.bench.step_variants import StepClock
 
 
 class Opening(keras.callbacks.Callback):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from harness.bench.machine import BenchMachine, Usage, Watch, gpu_name, usage
 from harness.cli import bench
 from harness.measure import machine
-from harness.workflows.bench_machine import BenchMachine, Usage, Watch, gpu_name, usage
 
 QUIET = BenchMachine(
     cpu="A processor (1/2/3)",
@@ -69,7 +69,7 @@ def test_a_document_and_a_table_carry_it(monkeypatch: pytest.MonkeyPatch, as_jso
         def text(self) -> str:
             return "a table"
 
-    monkeypatch.setattr("harness.workflows.bench_layers.bench_layers", lambda *_: Result())
+    monkeypatch.setattr("harness.bench.roofline.bench_layers", lambda *_: Result())
     monkeypatch.setattr(Watch, "machine", lambda _: QUIET)
     monkeypatch.setattr(bench, "_pin", lambda *_: None)
     options = ["step", "--layers", *(["--json"] if as_json else [])]

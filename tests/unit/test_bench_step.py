@@ -6,14 +6,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from harness.bench.roofline import LayerTable, layer_bound
+from harness.bench.step import AGAINST, bench_step, rotated
+from harness.bench.step_process import Job, Measured, onednn_flag
+from harness.bench.summary import Spread
 from harness.cli.bench import command
 from harness.errors import ModelError, UsageError
 from harness.measure.operations import Operation
 from harness.measure.peaks import Peaks
-from harness.workflows.bench_figures import Spread
-from harness.workflows.bench_layers import LayerTable, layer_bound
-from harness.workflows.bench_step import AGAINST, bench_step, rotated
-from harness.workflows.bench_worker import Job, Measured, onednn_flag
 
 RATES = {"reference": 2.8, "reference-onednn": 4.3, "plain-keras": 3.7, "ours": 5.0}
 PEAK = 165e9

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from harness.bench.regression.revisions import PROCESSES
 from harness.verdict.speed import SpeedRecord, Timings, judge_speed
-from harness.workflows.gate import PROCESSES
 
 RECORDED = Path(__file__).parents[1] / "data" / "gate-blocks.json"
 PLANTED = 1.10

@@ -3,12 +3,12 @@
 import pytest
 
 from harness.baselines.loading import load_baselines
+from harness.bench.scaling.measurement import Measured, at_image_size, last_error
+from harness.bench.scaling.plan import Network, checks_of, hardware_of, plan_on
+from harness.bench.scaling.process import Answer
 from harness.measure.scaling import Link, Machine, fitted_link, planned
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.smoke import SMOKE
-from harness.workflows.scaling import Measured, at_image_size, last_error
-from harness.workflows.scaling_plan import Network, checks_of, hardware_of, plan_on
-from harness.workflows.scaling_worker import Answer
 
 PAYLOAD = 4 * 25_600_000.0
 NETWORK = Network(Link(20e-6, 12.5e9), latency_s=5e-6)

@@ -1,6 +1,6 @@
 """One measurement in a process of its own: flags of TensorFlow bind at its import.
 
-`python -m harness.workflows.bench_worker` reads a JSON job from standard input
+`python -m harness.bench.step_process` reads a JSON job from standard input
 and prints a JSON result as its last line.
 """
 
@@ -96,7 +96,7 @@ def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
     environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": onednn_flag(job)}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.workflows.bench_worker"],
+            [sys.executable, "-m", "harness.bench.step_process"],
             input=job.model_dump_json(),
             env=environ,
             capture_output=True,
@@ -137,11 +137,11 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     """Measure a job in this process, whose import flags are set already."""
     import tensorflow as tf
 
+    from harness.bench.step_variants import build_variant, pin, recipe_of
     from harness.measure import peaks
     from harness.measure.energy import EnergyMeter
     from harness.measure.environment import effective_numerics, onednn_in_force
     from harness.measure.operations import training_flops
-    from harness.workflows.bench_variants import build_variant, pin, recipe_of
 
     recipe = recipe_of(job)
     numerics = pin(job, recipe)

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.measure.environment import effective_numerics
-from harness.recipes.protocol import ten_crop
-from harness.recipes.published.apm5 import APM5_RESNET50
-from harness.recipes.recipe import Numerics, Precision
-from harness.workflows.bench_evaluate import (
+from harness.bench.evaluation import (
     CROPS_PER_BATCH,
     EvaluationBenchmark,
     bench_evaluate,
     images_needed,
     write_photographs,
 )
-from harness.workflows.bench_input import InputBench, bench_input, render
-from harness.workflows.bench_step import StepBenchmark
-from harness.workflows.bench_tracker import bench_tracker
+from harness.bench.input import InputBench, bench_input, render
+from harness.bench.step import StepBenchmark
+from harness.bench.tracker import bench_tracker
+from harness.measure.environment import effective_numerics
+from harness.recipes.protocol import ten_crop
+from harness.recipes.published.apm5 import APM5_RESNET50
+from harness.recipes.recipe import Numerics, Precision
 
 Part = Literal["input", "step", "tracker"]
 

@@ -11,14 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
-from harness.distributed.launcher import free_addresses
-from harness.errors import MachineError, UsageError
-from harness.measure.scaling import Link, Machine, planned
-from harness.numerics.pins import set_import_flags
-from harness.numerics.tensorflow_import import import_tensorflow
-from harness.recipes.recipe import Recipe
-from harness.recipes.settings import with_settings
-from harness.workflows.scaling_plan import (
+from harness.bench.scaling.plan import (
     Check,
     Network,
     Plan,
@@ -27,7 +20,14 @@ from harness.workflows.scaling_plan import (
     payload_of,
     plan_on,
 )
-from harness.workflows.scaling_worker import READY, Answer, Question
+from harness.bench.scaling.process import READY, Answer, Question
+from harness.distributed.launcher import free_addresses
+from harness.errors import MachineError, UsageError
+from harness.measure.scaling import Link, Machine, planned
+from harness.numerics.pins import set_import_flags
+from harness.numerics.tensorflow_import import import_tensorflow
+from harness.recipes.recipe import Recipe
+from harness.recipes.settings import with_settings
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, 
     cores = sorted(os.sched_getaffinity(0))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "harness.workflows.scaling_worker"],
+            [sys.executable, "-m", "harness.bench.scaling.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=messages,

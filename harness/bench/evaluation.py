@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from harness.bench.summary import Ratio, Spread
 from harness.errors import DataError, MachineError, UsageError
 from harness.recipes.protocol import Protocol
-from harness.workflows.bench_figures import Ratio, Spread
 
 GENERATED_SIZE = (375, 500)
 CROPS_PER_BATCH = 60

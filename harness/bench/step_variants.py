@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from harness.bench.reference.step import build_reference_step
+from harness.bench.step_process import Job
 from harness.errors import UsageError
 from harness.measure.operations import multiply_adds
 from harness.models.build import build_model
@@ -19,8 +21,6 @@ from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Model, Numerics, Precision, Recipe
 from harness.training.state import create_state
 from harness.training.step import build_step
-from harness.workflows.bench_worker import Job
-from harness.workflows.reference_step import build_reference_step
 
 RATE = 0.01
 Now = Callable[[], float]

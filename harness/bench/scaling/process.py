@@ -1,6 +1,6 @@
 """One process of a scaling measurement: real pipeline, real step, then the reduction alone.
 
-Run as `python -m harness.workflows.scaling_worker`; the question comes on
+Run as `python -m harness.bench.scaling.process`; the question comes on
 standard input as one JSON line, the answer goes to standard output as another.
 """
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.bench.step_process import Job, Measured, measure_in_own_process
+from harness.bench.summary import Ratio, Spread
 from harness.errors import UsageError
 from harness.record.step_times import StepTimes, summarise
-from harness.workflows.bench_figures import Ratio, Spread
-from harness.workflows.bench_worker import Job, Measured, measure_in_own_process
 
 ROUNDS = 5
 AGAINST: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from harness.data import opencv_reference as reference
+from harness.bench.reference import input as reference
+from harness.bench.summary import Ratio, Spread
 from harness.data.dataset import Split
 from harness.data.image_files.reading import DCT, read_checked, translate_error
 from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel, parallel_calls
@@ -38,7 +39,6 @@ from harness.errors import UsageError
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol, ten_crop
 from harness.recipes.recipe import Augmentation
-from harness.workflows.bench_figures import Ratio, Spread
 
 ENDLESS_STEPS = 1_000_000
 WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
@@ -144,7 +144,7 @@ def bench_input(
         datasets |= reference_ways(work)
     wanted = {*only, *NEEDED_WAYS} if only else set(datasets)
     iterators: dict[str, Iterator[Any]] = {
-        name: naming_batches(dataset, split, _images_of(name, work), augmentation.decoder)
+        name: naming_batches(dataset, split, images_of(name, work), augmentation.decoder)
         for name, dataset in datasets.items()
         if name in wanted
     }
@@ -234,7 +234,7 @@ def alternate(
     now: Callable[[], float],
 ) -> dict[str, list[float]]:
     """Images/s of each way in each round."""
-    sizes = {name: _batch_size(name, batch) for name in iterators}
+    sizes = {name: batch_size(name, batch) for name in iterators}
     measured: dict[str, list[float]] = {name: [] for name in iterators}
     for _ in range(rounds):
         for name, iterator in iterators.items():
@@ -331,7 +331,7 @@ def _tuned(columns: tuple[Any, ...], function: Any, batch: int) -> tf.data.Datas
 
 
 def _evaluated(work: Workload) -> int:
-    return _batch_size(_evaluation(work.protocol), work.batch)
+    return batch_size(_evaluation(work.protocol), work.batch)
 
 
 def _evaluation(protocol: Protocol) -> str:
@@ -339,15 +339,15 @@ def _evaluation(protocol: Protocol) -> str:
     return TEN_CROPS if protocol.crops == "ten" else "evaluation, center crop"
 
 
-def _batch_size(name: str, batch: int) -> int:
+def batch_size(name: str, batch: int) -> int:
     return max(batch // 8, 1) if TEN_CROPS in name else batch
 
 
-def _images_of(name: str, work: Workload) -> ImagesOf:
+def images_of(name: str, work: Workload) -> ImagesOf:
     """Which images a batch of a way holds."""
     if name in {"up to the crop", "pipeline", ONE_RESIZE, FROM_FILES}:
         return training_images(work.split, 0, work.batch, 0)
-    images, batch = len(work.split), _batch_size(name, work.batch)
+    images, batch = len(work.split), batch_size(name, work.batch)
     if name == _evaluation(work.protocol):
         return images_in_order(images, batch)
     return lambda number: [n % images for n in range(number * batch, (number + 1) * batch)]

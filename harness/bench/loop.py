@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.bench.summary import Ratio, Spread
 from harness.recipes.recipe import Constant, Phase, Recipe
-from harness.workflows.bench_figures import Ratio, Spread
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet

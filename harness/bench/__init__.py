@@ -1,0 +1,1 @@
+"""Throughput of the input, the step, the evaluation and the record, each beside its ceiling."""

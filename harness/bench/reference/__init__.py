@@ -1,0 +1,1 @@
+"""The reference's own input and step, written anew: what ours are held against."""

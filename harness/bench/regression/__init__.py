@@ -1,0 +1,1 @@
+"""Whether speed was lost between two revisions."""
