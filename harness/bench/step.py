@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.bench.step_process import Job, Measured, measure_in_own_process
+from harness.bench.step_job import Job, Measured
+from harness.bench.step_process import measure_in_own_process
 from harness.bench.summary import Ratio, Spread
 from harness.errors import UsageError
 from harness.record.step_times import StepTimes, summarise

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from harness.bench.reference.step import build_reference_step
-from harness.bench.step_process import Job
+from harness.bench.step_job import Job
 from harness.errors import UsageError
 from harness.measure.operations import multiply_adds
 from harness.models.build import build_model

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from harness.bench.step_process import Job, measure_in_own_process
+from harness.bench.step_job import Job
+from harness.bench.step_process import measure_in_own_process
 from harness.errors import MachineError
 
 

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from harness.bench.roofline import LayerTable, layer_bound
 from harness.bench.step import AGAINST, bench_step, rotated
-from harness.bench.step_process import Job, Measured, onednn_flag
+from harness.bench.step_job import Job, Measured
+from harness.bench.step_process import onednn_flag
 from harness.bench.summary import Spread
 from harness.cli.bench import command
 from harness.errors import ModelError, UsageError

@@ -114,11 +114,11 @@ def _network() -> Any:
 def _step() -> Work:
     import tensorflow as tf
 
-    from harness.recipes.published.apm5 import APM5_RESNET50
+    from harness.recipes.catalogue import find_recipe
     from harness.training.state import create_state
     from harness.training.step import build_step
 
-    recipe = APM5_RESNET50.model_copy(update={"batch": BATCH})
+    recipe = find_recipe("apm5-resnet50").model_copy(update={"batch": BATCH})
     state = create_state(_network(), float16=False)
     step = build_step(state, recipe, tf.distribute.get_strategy())
     image, label, rate = _images(), tf.zeros((BATCH,), tf.int32), tf.constant(0.0)

@@ -24,7 +24,7 @@ LONGEST_S = 600
 NOT_MEASURED = "is not measured:"
 """What the worker writes about a benchmark that a revision has no function for."""
 
-WORKER = Path(__file__).with_name("gate_worker.py")
+WORKER = Path(__file__).with_name("process.py")
 RUN_WORKER = (
     "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
 )
