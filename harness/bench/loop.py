@@ -22,7 +22,7 @@ from harness.recipes.recipe import Constant, Phase, Recipe
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
-    from harness.workflows.recording import Recorder
+    from harness.runner.recorder import Recorder
 
 ROUNDS = 5
 STEPS = 100
@@ -221,12 +221,12 @@ def measurement(
     from harness.distributed.devices import ONE_DEVICE, open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
+    from harness.runner.initial_model import initial_network
+    from harness.runner.recorder import Recorder
+    from harness.runner.request import RunRequest
     from harness.training.batches import recipe_batches
     from harness.training.state import create_state
     from harness.training.step import build_step
-    from harness.workflows.network import initial_network
-    from harness.workflows.recording import Recorder
-    from harness.workflows.request import RunRequest
 
     request = RunRequest(recipe=recipe, settings=(), data=data.root, seeds=(0,), runs=scratch)
     devices = open_devices(ONE_DEVICE, None)
@@ -278,8 +278,8 @@ def _loop(
 ) -> Callable[[], None]:
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
     from harness.progress import Progress
+    from harness.runner.recorder import show
     from harness.training.loop import Hooks, Plan, Window, train
-    from harness.workflows.recording import show
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)
     progress = Progress(total_steps=ENDLESS_STEPS, stream=io.StringIO(), terminal=False)
@@ -318,7 +318,7 @@ def _evaluation(
 ) -> Callable[[], None]:
     """An epoch's evaluation as a run makes it."""
     from harness.record.run_folder import RunFolder
-    from harness.workflows.evaluating import RunEvaluator
+    from harness.runner.evaluator import RunEvaluator
 
     evaluator = RunEvaluator(
         model=model,

@@ -39,9 +39,9 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     recipe are judged too; the named one decides the code.
     """
     from harness.baselines.loading import load_target
+    from harness.runner.request import RunRequest
     from harness.workflows.reproduce import DEFAULT_TARGET, reproduce
     from harness.workflows.reproduction_data import reproduction_data
-    from harness.workflows.request import RunRequest
 
     def say(text: str) -> None:
         click.echo(text, err=True)

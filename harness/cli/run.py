@@ -72,8 +72,8 @@ def command(
     """
     from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.numerics.pins import set_import_flags
-    from harness.workflows.request import RunRequest
-    from harness.workflows.run import run
+    from harness.runner.request import RunRequest
+    from harness.runner.run import run
 
     def say(text: str) -> None:
         click.echo(text, err=True)

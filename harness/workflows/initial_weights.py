@@ -2,10 +2,10 @@
 
 from harness.errors import WeightsError
 from harness.record.run_folder import existing_journal, run_folder
+from harness.runner.request import RunRequest
 from harness.weights.files import WeightArrays
 from harness.weights.source import read_weights
 from harness.weights.trunk import check_input, check_trunk
-from harness.workflows.request import RunRequest
 
 
 def initial_weights(request: RunRequest) -> WeightArrays | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from harness.analysis.publish import Judged, judge_study
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import Target
+from harness.runner.request import RunRequest
+from harness.runner.run import RunReport, run
 from harness.verdict.judgement import Judgement
-from harness.workflows.request import RunRequest
-from harness.workflows.run import RunReport, run
 
 DEFAULT_TARGET = "apm5-resnet50-ten-crop"
 Say = Callable[[str], None]

@@ -14,9 +14,9 @@ from typing import Any
 from harness.analysis.publish import Judged, judge_study
 from harness.errors import DifferenceFoundError
 from harness.record.journal import read_journal
+from harness.runner.request import check_seeds
 from harness.workflows.child_process import run_harness
 from harness.workflows.reproduction_data import embedded_digits
-from harness.workflows.request import check_seeds
 from harness.workflows.subset import imagenet_subset
 
 FULL_RECIPE = "apm5-resnet50"

@@ -27,11 +27,11 @@ from harness.progress import Progress
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.record.journal import JournalWriter
+from harness.runner.recorder import Recorder, show
 from harness.tracking.mirror import default_tracking_uri, open_mirror
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.state import TrainState, create_state
 from harness.training.step import StepFunction, StepOutput, build_step
-from harness.workflows.recording import Recorder, show
 from tests.record_samples import SampleRun, started
 
 pytestmark = pytest.mark.filterwarnings(

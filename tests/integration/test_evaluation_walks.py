@@ -15,9 +15,9 @@ from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_cro
 from harness.recipes.recipe import Model
 from harness.record.journal import JournalWriter
 from harness.record.run_folder import RunFolder
-from harness.workflows import evaluating
-from harness.workflows.evaluating import RunEvaluator
-from harness.workflows.recording import Recorder
+from harness.runner import evaluator as evaluating
+from harness.runner.evaluator import RunEvaluator
+from harness.runner.recorder import Recorder
 from tests.generated_sources import damaged_behind_its_header
 from tests.parity.generated_images import jpeg_bytes, picture
 

@@ -23,8 +23,8 @@ from harness.record.run_folder import (
     existing_journal,
     locked,
 )
-from harness.workflows.from_scratch import scratch_recipe
-from harness.workflows.request import RunRequest, check_init, check_seeds
+from harness.runner.request import RunRequest, check_init, check_seeds
+from harness.runner.scratch_baseline import scratch_recipe
 from tests.record_samples import SampleRun, started, write_run
 
 

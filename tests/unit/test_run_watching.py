@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.record.schema import Steps
+from harness.runner.early_curve import TOPIC, UnusualCurveError, Watch, open_watch
 from harness.verdict.early import EarlyGate
-from harness.workflows.watching import TOPIC, UnusualCurveError, Watch, open_watch
 
 
 def window(first: int, losses: list[float]) -> Steps:

@@ -10,8 +10,8 @@ from harness.recipes.recipe import Recipe
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import Journal
 from harness.record.run_folder import existing_journal, run_folder
+from harness.runner.request import RunRequest
 from harness.verdict.paired import PairedComparison, comparison_text
-from harness.workflows.request import RunRequest
 
 
 @dataclass(frozen=True)

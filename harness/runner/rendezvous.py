@@ -14,7 +14,7 @@ from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
-from harness.workflows.request import RunRequest
+from harness.runner.request import RunRequest
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -143,7 +143,7 @@ def _open_devices(request: RunRequest) -> "Devices":
 def _checked_data(request: RunRequest, say: Say) -> "DataSet":
     """Look at machine and folder, open the data, and see whether the recipe fits it."""
     from harness.data.compatibility import check_input
-    from harness.workflows.before_run import check_before_run
+    from harness.runner.checks import check_before_run
 
     check_before_run(request, say)
     data = _data(request)

@@ -20,6 +20,14 @@ from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
 from harness.record.run_folder import CONTACT_SHEET, RunFolder
 from harness.record.schema import AnyEvent, Interrupted, RunFinished
+from harness.runner.context import Identity, Surroundings, resumed_event, started_event
+from harness.runner.early_curve import UnusualCurveError, Watch, open_watch
+from harness.runner.evaluator import RunEvaluator, recorded_evaluations
+from harness.runner.initial_model import initial_network
+from harness.runner.non_chief import SilentCheckpoints, SilentEvaluator, SilentJournal
+from harness.runner.recorder import Recorder, show
+from harness.runner.request import RunRequest
+from harness.runner.resume import damage
 from harness.training.background import CheckpointWriter
 from harness.training.batches import read_ahead, recipe_batches
 from harness.training.checkpoint import read_latest
@@ -35,14 +43,6 @@ from harness.training.state import (
 )
 from harness.training.step import build_step
 from harness.workflows.comparable import comparable_steps
-from harness.workflows.evaluating import RunEvaluator, recorded_evaluations
-from harness.workflows.following import SilentCheckpoints, SilentEvaluator, SilentJournal
-from harness.workflows.network import initial_network
-from harness.workflows.recording import Recorder, show
-from harness.workflows.request import RunRequest
-from harness.workflows.resuming import damage
-from harness.workflows.surroundings import Identity, Surroundings, resumed_event, started_event
-from harness.workflows.watching import UnusualCurveError, Watch, open_watch
 
 Reason = Literal["signal", "steps_limit", "gate", "error", "worker_lost"]
 

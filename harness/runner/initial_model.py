@@ -4,9 +4,9 @@ import keras
 
 from harness.data.dataset import DataSet
 from harness.models.build import build_model
+from harness.runner.request import RunRequest
 from harness.weights.transfer import freeze_trunk, load_trunk
 from harness.workflows.initial_weights import initial_weights
-from harness.workflows.request import RunRequest
 
 
 def initial_network(

@@ -9,8 +9,8 @@ from harness.errors import TrackerError
 from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
+from harness.runner.request import RunRequest
 from harness.tracking.mirror import default_tracking_uri, open_mirror
-from harness.workflows.request import RunRequest
 
 if TYPE_CHECKING:
     import keras

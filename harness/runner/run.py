@@ -23,14 +23,14 @@ from harness.record.run_folder import (
     write_json,
 )
 from harness.record.schema import EffectiveNumerics, Evaluation
-from harness.workflows.from_scratch import AgainstScratch, against_scratch
-from harness.workflows.joining import joined
-from harness.workflows.request import RunRequest, check_init, check_seeds
+from harness.runner.rendezvous import joined
+from harness.runner.request import RunRequest, check_init, check_seeds
+from harness.runner.scratch_baseline import AgainstScratch, against_scratch
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
     from harness.distributed.devices import Devices
-    from harness.workflows.surroundings import Surroundings
+    from harness.runner.context import Surroundings
 
 Say = Callable[[str], None]
 PEAK_SECONDS = 0.3
@@ -157,7 +157,7 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     from harness.data.input_pipeline.mapping import input_settings
     from harness.measure.environment import capture_environment, effective_numerics, git_state
     from harness.measure.peaks import measure_gemm
-    from harness.workflows.surroundings import Surroundings
+    from harness.runner.context import Surroundings
 
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     # Operation by operation the step is rounded otherwise than compiled.
@@ -209,7 +209,7 @@ def _followed(
     job: Job,
 ) -> SeedOutcome:
     """The part of a worker that is not the chief: it trains and writes nothing."""
-    from harness.workflows.train_seed import SeedRun
+    from harness.runner.seed_run import SeedRun
 
     if not job.share(f"seed {seed}"):
         return SeedOutcome(seed, folder.path, "already done", (), None)
@@ -242,8 +242,8 @@ def _trained(
     job: Job,
     say: Say,
 ) -> SeedOutcome:
-    from harness.workflows.tracking import log_network, mirrored
-    from harness.workflows.train_seed import SeedRun
+    from harness.runner.seed_run import SeedRun
+    from harness.runner.tracking import log_network, mirrored
 
     say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
     with mirrored(request, folder, say) as publish:

@@ -13,7 +13,7 @@ from harness.record.journal import Journal
 from harness.record.predictions import write_predictions
 from harness.record.run_folder import RunFolder
 from harness.record.schema import Evaluation
-from harness.workflows.recording import Recorder
+from harness.runner.recorder import Recorder
 
 
 @dataclass

@@ -10,8 +10,8 @@ from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
 from harness.record.run_folder import data_from
 from harness.record.schema import Ceiling, EffectiveNumerics, RegisteredTarget, Resumed, RunStarted
+from harness.runner.request import RunRequest
 from harness.training.checkpoint import Loaded
-from harness.workflows.request import RunRequest
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from harness.recipes.protocol import Protocol
 from harness.record.journal import JournalWriter
 from harness.record.schema import AnyEvent
+from harness.runner.evaluator import RunEvaluator
 from harness.training.background import CheckpointWriter
-from harness.workflows.evaluating import RunEvaluator
 
 
 class SilentJournal(JournalWriter):
