@@ -5,9 +5,9 @@ from collections.abc import Callable
 from harness.data.shape import GET_IMAGENET, check_imagenet_shape, data_shape
 from harness.preflight.estimate import preflight
 from harness.record.run_folder import existing_journal, run_folder
+from harness.runner.initial_model import initial_weights
 from harness.runner.request import RunRequest
 from harness.training.checkpoint import list_checkpoints
-from harness.workflows.initial_weights import initial_weights
 
 Say = Callable[[str], None]
 

@@ -1,10 +1,11 @@
-"""What a resume found damaged and passed over, in words for the person who resumes."""
+"""What a resume passes over, and which recorded steps it must reproduce bit for bit."""
 
 from collections.abc import Iterator
 
 from harness.errors import CheckpointError, HarnessError, RecordError
 from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder
+from harness.record.schema import Resumed, Steps
 
 
 def damage(
@@ -34,3 +35,22 @@ def damage(
             remedy=f"nothing: the run goes on from step {first} and computes the steps after it "
             "again; where it happens often, look at the disk",
         )
+
+
+def comparable_steps(journal: Journal, numerics_digest: str, first: int) -> dict[int, str]:
+    """Fingerprints that steps computed again from `first` on must have.
+
+    They end at the first step that was recorded under other numerics: from
+    there on a run that accepted the change may differ.
+    """
+    recorded: dict[int, str] = {}
+    digest = journal.started.numerics_digest
+    for event in journal.events:
+        if isinstance(event, Resumed):
+            digest = event.numerics_digest
+        elif isinstance(event, Steps) and digest == numerics_digest:
+            recorded.update(zip(event.step, event.fingerprint, strict=True))
+    last = first
+    while last in recorded:
+        last += 1
+    return {step: recorded[step] for step in range(first, last)}

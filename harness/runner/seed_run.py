@@ -27,7 +27,7 @@ from harness.runner.initial_model import initial_network
 from harness.runner.non_chief import SilentCheckpoints, SilentEvaluator, SilentJournal
 from harness.runner.recorder import Recorder, show
 from harness.runner.request import RunRequest
-from harness.runner.resume import damage
+from harness.runner.resume import comparable_steps, damage
 from harness.training.background import CheckpointWriter
 from harness.training.batches import read_ahead, recipe_batches
 from harness.training.checkpoint import read_latest
@@ -42,7 +42,6 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import build_step
-from harness.workflows.comparable import comparable_steps
 
 Reason = Literal["signal", "steps_limit", "gate", "error", "worker_lost"]
 

@@ -11,8 +11,8 @@ from harness.models.build import build_model
 from harness.models.plain import plain_copy
 from harness.recipes.recipe import Model
 from harness.record.journal import read_journal
+from harness.runner.tracking import log_model
 from harness.tracking.mirror import default_tracking_uri, sync_run
-from harness.workflows.log_model import log_model
 from tests.record_samples import SampleRun, write_run
 
 pytestmark = pytest.mark.filterwarnings(

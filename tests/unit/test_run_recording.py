@@ -10,8 +10,8 @@ from harness.errors import DifferenceFoundError
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import AnyEvent, Resumed, Steps
 from harness.runner.recorder import Recorder
+from harness.runner.resume import comparable_steps
 from harness.training.loop import Window
-from harness.workflows.comparable import comparable_steps
 from tests.record_samples import NUMERICS, SampleRun, started, windows
 
 OTHER = NUMERICS.model_copy(update={"intra_op_threads": 7})

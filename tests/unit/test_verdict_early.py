@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import StatisticsError
 from harness.record.schema import Steps, Warned
+from harness.runner.early_curve import ABSOLUTE_BASIS, TOPIC, accepted_runs, open_gate
 from harness.verdict.early import (
     LEVEL,
     WINDOWS,
@@ -22,7 +23,6 @@ from harness.verdict.early import (
     window_ends,
     windows_of,
 )
-from harness.workflows.early_gate import ABSOLUTE_BASIS, TOPIC, accepted_runs, open_gate
 from tests.planted_journals import Planted, events, plant, smoke_runs, study
 from tests.record_samples import SampleRun, write_run
 
