@@ -40,8 +40,8 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     """
     from harness.baselines.loading import load_target
     from harness.runner.request import RunRequest
-    from harness.workflows.reproduce import DEFAULT_TARGET, reproduce
-    from harness.workflows.reproduction_data import reproduction_data
+    from harness.study.reproduce import DEFAULT_TARGET, reproduce
+    from harness.study.reproduction_data import reproduction_data
 
     def say(text: str) -> None:
         click.echo(text, err=True)

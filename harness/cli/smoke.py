@@ -26,7 +26,7 @@ def command(
     a single bit.
     """
     from harness.baselines.loading import load_target
-    from harness.workflows.smoke import smoke
+    from harness.study.smoke import smoke
 
     # A study holds the runs of one data set.
     runs = runs / "imagenet-smoke" if imagenet else runs

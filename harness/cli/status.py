@@ -16,7 +16,7 @@ def command(study: Path, as_json: bool) -> None:
 
     STUDY is a study's folder such as runs/smoke-1a2b3c4d.
     """
-    from harness.workflows.status import study_status
+    from harness.study.status import study_status
 
     status = study_status(study)
     click.echo(json.dumps(status.document(), indent=2) if as_json else status.text())

@@ -70,9 +70,9 @@ def command(
     of the first seed that is not.
     """
     from harness.analysis.verdict import verdict
+    from harness.study.jobs import Resources
+    from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
-    from harness.workflows.study import StudyRequest, parse_seeds, run_study
-    from harness.workflows.study_jobs import Resources
 
     options = ("--devices", devices, *(("--steps", str(steps)) if steps else ()))
     request = StudyRequest(

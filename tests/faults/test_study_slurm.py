@@ -14,8 +14,8 @@ from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
 from harness.record.run_folder import run_folder
-from harness.workflows.study import StudyRequest, run_study
-from harness.workflows.study_jobs import Resources
+from harness.study.jobs import Resources
+from harness.study.launch import StudyRequest, run_study
 from tests.faults.command import SETTINGS, Command
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
 from harness.record.run_folder import run_folder
-from harness.workflows.status import study_status
-from harness.workflows.study import StudyReport, StudyRequest, run_study
+from harness.study.launch import StudyReport, StudyRequest, run_study
+from harness.study.status import study_status
 
 SETTINGS = ("batch=8", "model.image_size=16", "epoch_protocol.crop_size=16")
 STEPS = 12

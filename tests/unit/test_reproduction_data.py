@@ -9,8 +9,8 @@ from harness.baselines import load_target
 from harness.data.manifest import DESCRIPTION, Description
 from harness.errors import DataError, UsageError
 from harness.record.schema import DataIdentity
-from harness.workflows import reproduction_data as places
-from harness.workflows.reproduction_data import PLACES, reproduction_data
+from harness.study import reproduction_data as places
+from harness.study.reproduction_data import PLACES, reproduction_data
 from tests.planted_journals import FASHION
 
 TARGET = load_target("zhong2020-fashion-resnet20")

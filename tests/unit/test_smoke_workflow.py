@@ -9,8 +9,8 @@ from harness.data.shape import check_imagenet_shape, data_shape
 from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
-from harness.workflows.smoke import compare_bits
-from harness.workflows.subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
+from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
+from harness.study.smoke import compare_bits
 from tests.parity.generated_images import jpeg_bytes, picture
 
 

@@ -10,9 +10,9 @@ from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.run_folder import RunFolder, locked, write_json
 from harness.record.schema import Interrupted, RunFinished
-from harness.workflows.status import study_status
-from harness.workflows.study import StudyRequest, parse_seeds, run_study
-from harness.workflows.study_jobs import Resources, SeedJob, check_slurm, open_executor, submitted
+from harness.study.jobs import Resources, SeedJob, check_slurm, open_executor, submitted
+from harness.study.launch import StudyRequest, parse_seeds, run_study
+from harness.study.status import study_status
 from tests.record_samples import EPOCH_S, SampleRun, started, windows
 
 

@@ -13,14 +13,7 @@ from harness.errors import HarnessError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
-from harness.workflows.study_jobs import (
-    PREEMPTED,
-    ExecutorName,
-    Resources,
-    SeedJob,
-    open_executor,
-    submitted,
-)
+from harness.study.jobs import PREEMPTED, ExecutorName, Resources, SeedJob, open_executor, submitted
 
 STUDY_FILE = "study.json"
 POLL_S = 2.0

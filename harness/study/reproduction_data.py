@@ -8,8 +8,8 @@ from harness.baselines.schema import Target
 from harness.data.manifest import DESCRIPTION, read_description
 from harness.data.shape import GET_IMAGENET
 from harness.errors import DataError, UsageError
+from harness.study.child_process import run_harness, run_python
 from harness.verdict.checks import binding_differences
-from harness.workflows.child_process import run_harness, run_python
 
 Say = Callable[[str], None]
 
@@ -86,7 +86,10 @@ def reproduction_data(
 def embedded_digits(runs: Path) -> Path:
     """The embedded handwritten digits, written as a folder of images."""
     folder = runs / "datasets" / "digits"
-    code = "import sys; from pathlib import Path; from harness.data.sources.digits import write_digits; "
+    code = (
+        "import sys; from pathlib import Path; "
+        "from harness.data.sources.digits import write_digits; "
+    )
     run_python("-c", code + "write_digits(Path(sys.argv[1]))", str(folder))
     return folder
 

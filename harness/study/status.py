@@ -10,7 +10,7 @@ import numpy as np
 from harness.errors import RunLockedError, UsageError
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import RunFolder, locked
-from harness.workflows.study import read_study
+from harness.study.launch import read_study
 
 RATE_STEPS = 200
 """The rate is the median over so many of the last steps."""

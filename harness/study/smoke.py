@@ -15,9 +15,9 @@ from harness.analysis.publish import Judged, judge_study
 from harness.errors import DifferenceFoundError
 from harness.record.journal import read_journal
 from harness.runner.request import check_seeds
-from harness.workflows.child_process import run_harness
-from harness.workflows.reproduction_data import embedded_digits
-from harness.workflows.subset import imagenet_subset
+from harness.study.child_process import run_harness
+from harness.study.imagenet_subset import imagenet_subset
+from harness.study.reproduction_data import embedded_digits
 
 FULL_RECIPE = "apm5-resnet50"
 FULL_SETTINGS = ("batch=8",)

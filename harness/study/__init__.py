@@ -1,0 +1,1 @@
+"""Many seeds as many jobs, and the whole job in one command."""
