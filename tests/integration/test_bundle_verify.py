@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from harness.analysis.bundle import bundle
 from harness.analysis.verify import verify
-from harness.cli.bundle import command as bundle_command
-from harness.cli.verify import command as verify_command
+from harness.cli.judge.bundle import command as bundle_command
+from harness.cli.judge.verify import command as verify_command
 from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.record.bundle import Source, extract_bundle, write_bundle
 from harness.record.journal import read_journal

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.prepare import command, progress_line
+from harness.cli.train.prepare import command, progress_line
 from harness.data import manifest_rows
 from harness.data.class_order import class_orders, translate_labels
 from harness.data.manifest import MANIFEST, read_manifest

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.prepare import command
+from harness.cli.train.prepare import command
 from harness.data import manifest_rows
 from harness.data.dataset import Split
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from harness.cli.sync import command
+from harness.cli.judge.sync import command
 from harness.errors import RecordError
 from harness.record.run_folder import RunFolder, find_runs, locked
 from harness.tracking.mirror import default_tracking_uri

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from harness.analysis.report import ReportRequest, report
-from harness.cli.report import command
+from harness.cli.judge.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
 from harness.report.accuracy import Mistake, Mistakes, mistakes

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.bench.machine import BenchMachine, Usage, Watch, gpu_name, usage
-from harness.cli import bench
+from harness.cli.speed import bench
 from harness.measure import machine
 
 QUIET = BenchMachine(

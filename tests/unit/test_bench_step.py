@@ -11,7 +11,7 @@ from harness.bench.step import AGAINST, bench_step, rotated
 from harness.bench.step_job import Job, Measured
 from harness.bench.step_process import onednn_flag
 from harness.bench.summary import Spread
-from harness.cli.bench import command
+from harness.cli.speed.bench import command
 from harness.errors import ModelError, UsageError
 from harness.measure.operations import Operation
 from harness.measure.peaks import Peaks

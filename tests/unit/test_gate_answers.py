@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from harness.bench.regression.revisions import BLOCKS, PROCESSES, gate, read_record, write_record
-from harness.cli.gate import command
+from harness.cli.speed.gate import command
 from harness.errors import RecordError, UsageError
 from harness.verdict.speed import SpeedRecord, Timings, judge_speed
 

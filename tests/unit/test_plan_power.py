@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.analysis.plan import measured_rate, plan
 from harness.baselines import load_target
 from harness.baselines.schema import PublishedTarget
-from harness.cli.plan import command
+from harness.cli.judge.plan import command
 from harness.errors import StatisticsError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.diff import command
+from harness.cli.replay.diff import command
 from tests.record_samples import SampleRun, write_run
 
 

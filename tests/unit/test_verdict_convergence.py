@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from harness.analysis.convergence import convergence
 from harness.baselines import load_baselines
 from harness.baselines.schema import ConvergenceRow
-from harness.cli.verdict import command
+from harness.cli.judge.verdict import command
 from harness.errors import StatisticsError, UsageError
 from harness.record.summary import read_summary
 from harness.verdict.convergence import check_convergence, epochs_to_quality, reference_points

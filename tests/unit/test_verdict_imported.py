@@ -11,7 +11,7 @@ import harness.analysis.published_weights as judge_evaluation_module
 from harness.analysis.published_weights import judge_evaluation_folder
 from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
-from harness.cli.verdict import command
+from harness.cli.judge.verdict import command
 from harness.data.class_order import class_orders
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from harness.analysis.compare import compare, differences
-from harness.cli.compare import command
+from harness.cli.judge.compare import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.smoke import SMOKE

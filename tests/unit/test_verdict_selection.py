@@ -19,7 +19,7 @@ from harness.analysis.verdict import verdict
 from harness.analysis.verify import verify
 from harness.baselines import load_baselines, load_target
 from harness.baselines.schema import PublishedTarget, ThresholdTarget
-from harness.cli.verdict import command
+from harness.cli.judge.verdict import command
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from harness.analysis.throughput import read_speed, throughput, throughput_text
 from harness.baselines import load_baselines
-from harness.cli.verdict import command
+from harness.cli.judge.verdict import command
 from harness.errors import RecordError
 from harness.record.columns import COMPILED, read_columns
 from harness.record.journal import FILE_NAME, read_journal

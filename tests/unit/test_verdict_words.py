@@ -13,7 +13,7 @@ from scipy import stats
 from harness.analysis.verdict import verdict
 from harness.baselines import load_baselines, load_target
 from harness.baselines.loading import baselines_folder
-from harness.cli.verdict import command
+from harness.cli.judge.verdict import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import center_crop, ten_crop

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.options import declared_seed_option
-from harness.cli.run_options import request_fields, run_options
+from harness.cli.train.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 
 

@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
     from harness.bench.machine import Watch
-    from harness.cli.bench_output import show
+    from harness.cli.speed.bench_output import show
     from harness.numerics.tensorflow_import import import_tensorflow
     from harness.recipes.catalogue import find_recipe
 

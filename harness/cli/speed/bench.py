@@ -7,9 +7,9 @@ import click
 from click.core import ParameterSource
 
 from harness.bench.machine import Watch
-from harness.cli.bench_output import show
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import json_option
+from harness.cli.speed.bench_output import show
 from harness.errors import UsageError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -20,9 +20,9 @@ class Benchmarks(LazyGroup):
     """The benchmarks; those of the input, the loop and scaling have modules of their own."""
 
     lazy: ClassVar[dict[str, str]] = {
-        "input": "harness.cli.bench_input:command",
-        "loop": "harness.cli.bench_loop:command",
-        "scaling": "harness.cli.bench_scaling:command",
+        "input": "harness.cli.speed.bench_input:command",
+        "loop": "harness.cli.speed.bench_loop:command",
+        "scaling": "harness.cli.speed.bench_scaling:command",
     }
 
 

@@ -1,0 +1,1 @@
+"""Commands that judge, show and pack what runs left behind."""
