@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -59,3 +61,30 @@ workers_option = click.option(
     help="Processes that share each batch. Where TF_CONFIG or Slurm describes the job it must "
     "agree; elsewhere so many are started on this machine.",
 )
+NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
+_OPTIONS = (
+    click.option(
+        "--weights",
+        required=True,
+        help="A .h5, .weights.h5 or .keras file, a checkpoint or run folder, or `imagenet` "
+        "for Keras' own download.",
+    ),
+    click.option("--model", help="See `harness list models`. Default: what the weights fit."),
+    click.option(
+        "--normalisation",
+        type=click.Choice(NORMALISATIONS),
+        help="How the weights want pixels, where the file does not say.",
+    ),
+    click.option(
+        "--class-order",
+        type=click.Choice(["wordnet", "devkit", "folder"]),
+        help="How the weights' classes are ordered, where the file does not say.",
+    ),
+)
+
+
+def weight_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options, in this order, to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

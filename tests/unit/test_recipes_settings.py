@@ -5,16 +5,11 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from harness.cli import weight_options
+from harness.cli import options
 from harness.errors import RecipeError
 from harness.recipes.catalogue import RECIPES, find_recipe
 from harness.recipes.normalisations import NORMALISATIONS
-from harness.recipes.protocol import (
-    APM5_NORMALISATION,
-    Normalisation,
-    center_crop,
-    ten_crop,
-)
+from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, center_crop, ten_crop
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import changed_fields, parse_recipe, with_settings
 
@@ -224,7 +219,7 @@ def test_wrong_settings_name_the_field(recipe: Recipe, setting: str, words: list
 
 
 def test_the_option_names_every_normalisation() -> None:
-    assert set(weight_options.NORMALISATIONS) == set(NORMALISATIONS)
+    assert set(options.NORMALISATIONS) == set(NORMALISATIONS)
 
 
 def test_unknown_recipes_offer_the_nearest() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import json_option, seed_option, workers_option
+from harness.cli.options import NORMALISATIONS, json_option, seed_option, workers_option
 from harness.cli.train.run_options import request_fields, run_options
-from harness.cli.weight_options import NORMALISATIONS
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
 from harness.recipes.settings import with_settings

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
-from harness.cli.weight_options import weight_options
+from harness.cli.options import json_option, weight_options
 
 
 @click.command("classify")

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from harness.cli.counting import image_progress
-from harness.cli.options import json_option, runs_option
-from harness.cli.weight_options import weight_options
+from harness.cli.options import json_option, runs_option, weight_options
 
 
 @click.command("evaluate")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.weight_options import weight_options
+from harness.cli.options import weight_options
 
 
 @click.command("export")
