@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from tests.faults.command import Command, bits_of, wait_for_step
 from tests.faults.conftest import Reference, Row, Stopped
-from tests.integration.test_mirror_server import PASSWORD, Server
+from tests.integration.test_tracking_server import PASSWORD, Server
 
 USER = (("MLFLOW_TRACKING_USERNAME", "admin"), ("MLFLOW_TRACKING_PASSWORD", PASSWORD))
 

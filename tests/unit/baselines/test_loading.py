@@ -107,7 +107,7 @@ def test_a_target_is_not_a_baseline_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_target_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
-    text = (Path(__file__).parents[2] / "baselines" / "target.toml").read_text()
+    text = (Path(__file__).parents[3] / "baselines" / "target.toml").read_text()
     assert old in text
     path = tmp_path / "target.toml"
     path.write_text(text.replace(old, new, 1))
@@ -142,7 +142,7 @@ def test_rows_of_runs_agree_with_their_mean_and_spread() -> None:
 
 def test_a_stated_spread_needs_runs(tmp_path: Path) -> None:
     name = "target-zhong2020-fashion-resnet20.toml"
-    text = (Path(__file__).parents[2] / "baselines" / name).read_text()
+    text = (Path(__file__).parents[3] / "baselines" / name).read_text()
     (tmp_path / name).write_text(text.replace("\nn = 5\n", "\nn = 1\n"))
     with pytest.raises(BaselineError, match="one run has none"):
         load_target(tmp_path / name)

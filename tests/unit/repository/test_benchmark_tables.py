@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "tests" / "benchmarks" / "results" / "step-against-reference.json"
 ROWS = {
     "reference": "reference as shipped (no oneDNN)",

@@ -12,7 +12,7 @@ from PIL import Image
 from harness.models.catalogue import table_of
 from harness.recipes.protocol import center_crop
 from harness.weights.export import write_legacy
-from tests.integration.test_evaluation_workflow import NAME, arrays
+from tests.integration.test_inference_evaluate import NAME, arrays
 
 PROTOCOL = center_crop(34, 32).model_dump_json()
 SETTINGS = (

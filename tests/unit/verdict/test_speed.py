@@ -16,7 +16,7 @@ from scipy import stats
 from harness.bench.regression.revisions import PROCESSES
 from harness.verdict.speed import SpeedRecord, Timings, judge_speed
 
-RECORDED = Path(__file__).parents[1] / "data" / "gate-blocks.json"
+RECORDED = Path(__file__).parents[2] / "data" / "gate-blocks.json"
 PLANTED = 1.10
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness import cli
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = (
     "smoke", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
     "faults", "soak", "ui",

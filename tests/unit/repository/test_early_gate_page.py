@@ -4,7 +4,7 @@ import json
 import runpy
 from pathlib import Path
 
-REPORTS = Path(__file__).parents[2] / "reports"
+REPORTS = Path(__file__).parents[3] / "reports"
 
 
 def test_the_page_is_rendered_from_the_curves_beside_it() -> None:
