@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from harness.bench.input_stages import (
+    ONE_RESIZE,
     TEN_CROPS,
     Workload,
     batch_size,
@@ -34,7 +35,6 @@ from harness.recipes.recipe import Augmentation
 WARM_UP_BATCHES = PREFETCHED_BATCHES + 2
 """Batches thrown away at the start of a round: those that were made while others ran."""
 NEEDED_WAYS = ("bare decode", "up to the crop", "pipeline", "reference")
-ONE_RESIZE, FROM_FILES = "one_resize", "from files, not from memory"
 
 
 @dataclass(frozen=True)
@@ -207,11 +207,6 @@ def _result(measured: dict[str, list[float]], work: Workload, rounds: int) -> In
         cores=cores,
         parallel_calls=parallel_calls(),
     )
-
-
-def _evaluation(protocol: Protocol) -> str:
-    """A way's name, which tells whether its batches hold fewer images."""
-    return TEN_CROPS if protocol.crops == "ten" else "evaluation, center crop"
 
 
 def _drop(iterator: Iterator[Any], batches: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from harness.bench.input import _evaluation
 from harness.bench.reference import input as reference
 from harness.data.dataset import Split
 from harness.data.image_files.reading import DCT, read_checked
@@ -27,6 +26,7 @@ from harness.recipes.recipe import Augmentation
 
 ENDLESS_STEPS = 1_000_000
 TEN_CROPS = "evaluation, ten crops"
+ONE_RESIZE, FROM_FILES = "one_resize", "from files, not from memory"
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,11 @@ def _tuned(columns: tuple[Any, ...], function: Any, batch: int) -> tf.data.Datas
     dataset = tf.data.Dataset.from_tensor_slices(columns).repeat()
     made = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return made.batch(batch, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+
+
+def _evaluation(protocol: Protocol) -> str:
+    """A way's name, which tells whether its batches hold fewer images."""
+    return TEN_CROPS if protocol.crops == "ten" else "evaluation, center crop"
 
 
 def _evaluated(work: Workload) -> int:
