@@ -24,6 +24,7 @@ from harness.record.schema import (
 
 EPOCH_S = 1_760_000_000.0
 DIGITS_ROOT = "84d565bbcf7b48709b4e7debc4af10993b832fffbbfe08a8d82668e546bc3120"
+FASHION_ROOT = "dcb186f5f8a110119e9ff0837970e9d66e3a65fc7224249a35e3cc2fb9377360"
 IMAGENET = DataIdentity(
     name="ILSVRC2012",
     kind="imagenet",
@@ -45,7 +46,7 @@ DIGITS = DataIdentity(
 FASHION = DataIdentity(
     name="Fashion-MNIST",
     kind="fashion_mnist",
-    root_digest="f" * 64,
+    root_digest=FASHION_ROOT,
     train_images=60_000,
     val_images=10_000,
     classes=tuple("0123456789"),

@@ -8,16 +8,23 @@ import pytest
 
 from harness.data.class_order import class_orders
 from harness.data.manifest import DESCRIPTION, Description
+from harness.record.journal import read_journal
 from harness.record.schema import DataIdentity
+from harness.workflows.reproduction_data import PLACES
+from tests.small_sources import gzipped, idx_files, made
+
+FASHION = "zhong2020-fashion-resnet20"
 
 
-def _reproduce(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _reproduce(
+    tmp_path: Path, *words: str, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "harness", "reproduce", "--runs", str(tmp_path / "runs"), *words],
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=timeout_s,
     )
 
 
@@ -65,3 +72,39 @@ def test_without_imagenet_it_says_how_to_get_it(
     assert done.returncode == 2
     assert "harness prepare --source" in done.stderr
     assert not done.stdout
+
+
+def test_an_unknown_target_offers_the_nearest(tmp_path: Path) -> None:
+    done = _reproduce(tmp_path, "zhong2020-fashion")
+    assert done.returncode == 2
+    assert f"did you mean {FASHION}" in done.stderr
+
+
+def test_packed_files_are_prepared_and_refused_where_they_are_another_set(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    files = idx_files(made(40, range(10), (28, 28)), made(20, range(10), (28, 28)))
+    for name, content in gzipped(files).items():
+        (raw / name).write_bytes(content)
+    done = _reproduce(tmp_path, FASHION, "--data", str(raw))
+    assert done.returncode == 2, done.stderr
+    assert (tmp_path / "runs" / "data" / "fashion-mnist" / DESCRIPTION).exists()
+    assert f"not what the target {FASHION} is about" in done.stderr
+    assert "train_images is 40, the target's 60000" in done.stderr
+    assert "apt-get install dataset-fashion-mnist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_contested_recipe_is_begun_from_debians_package_and_goes_on(tmp_path: Path) -> None:
+    if not any(folder.is_dir() for folder in PLACES["fashion_mnist"].folders):
+        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
+    for steps in (2, 4):
+        words = (FASHION, "--seed", "1", "--steps", str(steps), "--no-tracking")
+        done = _reproduce(tmp_path, *words, "--max-hours", "10000", timeout_s=900)
+        assert done.returncode == 0, done.stderr
+        assert "nothing is judged" in done.stdout
+        assert "the same command goes on" in done.stderr
+        (journal,) = (tmp_path / "runs").glob(f"{FASHION}-*/seed-1/journal.jsonl")
+        assert read_journal(journal).last_step == steps
+    assert "preparing" not in done.stderr, "what was prepared is found again"

@@ -70,6 +70,7 @@ def test_a_folder_with_images_in_train_and_val_is_read_where_it_is(tmp_path: Pat
     [
         ({"kind": "mnist"}, "kind is mnist, the target's fashion_mnist"),
         ({"train_images": 59_999}, "train_images is 59999, the target's 60000"),
+        ({"root_digest": "0" * 64}, "root_digest is 0000"),
     ],
 )
 def test_other_data_is_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
