@@ -10,7 +10,7 @@ from harness.data.class_order import class_orders
 from harness.data.manifest import DESCRIPTION, Description
 from harness.record.journal import read_journal
 from harness.record.schema import DataIdentity
-from harness.workflows.reproduction_data import PLACES
+from harness.study.reproduction_data import PLACES
 from tests.small_sources import gzipped, idx_files, made
 
 FASHION = "zhong2020-fashion-resnet20"
