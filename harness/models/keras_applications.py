@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.errors import WeightsError
 from harness.models.weight_files import WeightArrays
+from harness.numerics.keras_pins import user_keras_home
 
 HEAD = "predictions"
 
@@ -61,7 +62,8 @@ def download_imagenet(name: str) -> WeightArrays:
         WeightsError: the download failed.
     """
     try:
-        published = _BUILDERS[name](weights="imagenet", classifier_activation=None)
+        with user_keras_home():
+            published = _BUILDERS[name](weights="imagenet", classifier_activation=None)
     except Exception as error:  # Keras raises a bare Exception
         raise WeightsError(
             f"Keras could not download its ImageNet weights: {error}",

@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 from harness.record.mirror_rows import DATASET_DIGEST_CHARACTERS, Row
 from harness.record.schema import DataIdentity
+from harness.system.secrets import redacted, without_credentials
 
 EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000
@@ -39,12 +40,8 @@ def default_tracking_uri(runs: Path) -> str:
 
 
 def shown_uri(tracking_uri: str) -> str:
-    """The address without user and password, for messages."""
-    parts = urlsplit(tracking_uri)
-    if not parts.username:
-        return tracking_uri
-    host = parts.hostname or ""
-    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+    """The address without user, password and tokens, for messages and records."""
+    return without_credentials(tracking_uri)
 
 
 def identifier(text: str) -> str:
@@ -109,7 +106,10 @@ class Tracker:
     def create(self, name: str, tags: Mapping[str, str], start_ms: int) -> str:
         """Create a run with status RUNNING; returns its id."""
         run = self._client.create_run(
-            self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name
+            self.experiment_id,
+            start_time=start_ms,
+            tags={key: redacted(value) for key, value in tags.items()},
+            run_name=name,
         )
         return str(run.info.run_id)
 
@@ -126,7 +126,7 @@ class Tracker:
 
     def write_rows(self, run_id: str, rows: Iterable[Row], tags: Mapping[str, str]) -> None:
         """Write metrics in batches, then the tags with the last of them."""
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric
 
         iterator = iter(rows)
         batch = list(islice(iterator, ROWS_PER_BATCH))
@@ -135,7 +135,7 @@ class Tracker:
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(*row) for row in batch],
-                tags=[] if following else [RunTag(*pair) for pair in tags.items()],
+                tags=[] if following else _run_tags(tags.items()),
                 synchronous=True,
             )
             batch = following
@@ -145,14 +145,13 @@ class Tracker:
         from mlflow.entities import Param
 
         for part in _parts(list(params.items())):
-            self._client.log_batch(run_id, params=[Param(*pair) for pair in part], synchronous=True)
+            shown = [Param(key, redacted(value)) for key, value in part]
+            self._client.log_batch(run_id, params=shown, synchronous=True)
 
     def write_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags, replacing earlier values."""
-        from mlflow.entities import RunTag
-
         for part in _parts(list(tags.items())):
-            self._client.log_batch(run_id, tags=[RunTag(*pair) for pair in part], synchronous=True)
+            self._client.log_batch(run_id, tags=_run_tags(part), synchronous=True)
 
     def write_data(self, run_id: str, data: DataIdentity) -> None:
         """Record the data set under the harness's own digest.
@@ -225,6 +224,12 @@ def _artifacts_beside(tracking_uri: str) -> str | None:
         return None
     database = Path(tracking_uri.removeprefix("sqlite:///")).resolve()
     return (database.parent / "mlartifacts").as_uri()
+
+
+def _run_tags(pairs: Iterable[tuple[str, str]]) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    return [RunTag(key, redacted(value)) for key, value in pairs]
 
 
 def _parts(pairs: Sequence[tuple[str, str]]) -> Iterable[Sequence[tuple[str, str]]]:

@@ -7,7 +7,7 @@ expensive begins.
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from harness.errors import MachineError
+from harness.measure.visible_gpus import LIST_VARIABLE, asks_for_devices, visible_devices
 from harness.recipes.recipe import Model, Precision, Recipe
 from harness.workflows.workload import Counts, Workload, workload
 
@@ -265,17 +266,43 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
     """The probes of this machine and process."""
     from harness.measure import machine
 
-    # An empty list of visible devices is a choice, not a defect of the installation.
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
     return Probes(
-        system_gpus=lambda: (
-            () if hidden else tuple(gpu.get("name", "unnamed") for gpu in machine.gpus())
+        system_gpus=lambda: listed_gpus(
+            os.environ.get(LIST_VARIABLE), machine.gpus(), machine.gpu_uuids()
         ),
         visible_gpus=_visible_gpus,
         free_bytes=_free_bytes,
         gemm_flops_per_s=lambda: _gemm(recipe.precision),
         step_time_s=lambda: time_real_step(recipe, classes),
     )
+
+
+def listed_gpus(
+    listed: str | None, gpus: Sequence[Mapping[str, str]], uuids: Sequence[str]
+) -> tuple[str, ...]:
+    """Names of the GPUs that a process may see; none where the user chose to see none.
+
+    Args:
+        listed: `CUDA_VISIBLE_DEVICES`; None where it is not set.
+        gpus: As the driver reports them.
+        uuids: Their identifiers; none where nothing tells them, and the list is believed.
+
+    Raises:
+        MachineError: the list means a GPU and names none that is here.
+    """
+    if len(uuids) != len(gpus):
+        uuids = [""] * len(gpus)
+        listed = None if listed is not None and listed.startswith("GPU-") else listed
+    seen = visible_devices(listed, uuids)
+    if gpus and not seen and asks_for_devices(listed):
+        raise MachineError(
+            f"{LIST_VARIABLE}={listed} names no GPU of this system, or one twice",
+            where=f"environment variable {LIST_VARIABLE}",
+            expected=f"a list that begins with a number from 0 to {len(gpus) - 1}, or an "
+            "identifier that `nvidia-smi -L` prints",
+            remedy=f'correct or unset it; {LIST_VARIABLE}="" trains on the processor',
+        )
+    return tuple(gpus[place].get("name", "unnamed") for place in seen)
 
 
 def _visible_gpus() -> int:

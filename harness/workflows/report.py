@@ -20,6 +20,7 @@ from harness.report.content import Picture, Report
 from harness.report.markdown import markdown
 from harness.report.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
+from harness.system.secrets import without_credentials
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
 from harness.workflows.contact_sheet import CONTACT_SHEET
@@ -118,7 +119,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(without_credentials(text))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -24,7 +24,7 @@ from harness.workflows.run_folder import (
     study_folder,
     write_json,
 )
-from harness.workflows.stopping import stop_on_signals
+from harness.workflows.stopping import StopRequest, stop_on_signals
 from harness.workflows.workers import Job
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     check_seeds(request.seeds)
     check_init(request)
     with (
-        stop_on_signals() as stop,
+        stop_on_signals(patient=False) as stop,
         disk_errors(request.runs),
         joined(request, stop, say, _threads) as joint,
     ):
-        surroundings = _surroundings(request, joint.numerics, joint.devices)
+        surroundings = _surroundings(request, joint.numerics, joint.devices, say)
         outcomes = [
-            _one_seed(request, seed, joint.data, surroundings, joint.job, say)
+            _one_seed(request, seed, joint.data, surroundings, joint.job, stop, say)
             for seed in request.seeds
         ]
         chief = joint.job.chief
@@ -151,7 +151,9 @@ def _threads(request: RunRequest) -> Numerics:
     return numerics
 
 
-def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
+def _surroundings(
+    request: RunRequest, numerics: Numerics, devices: "Devices", say: Say
+) -> "Surroundings":
     import tensorflow as tf
 
     from harness.data.mapping import input_settings
@@ -166,12 +168,14 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     # Operation by operation the step is rounded otherwise than compiled.
     flags = effective.flags | ({"eager": "true"} if request.eager else {})
-    commit, dirty = git_state()
+    code = git_state()
+    if code.problem:
+        say(f"warning: the commit is not recorded, git does not tell it: {code.problem}")
     return Surroundings(
         numerics=effective.model_copy(update={"devices": devices.names, "flags": flags}),
         environment={**capture_environment(), "input": input_settings()},
-        git_commit=commit,
-        git_dirty=dirty,
+        git_commit=code.commit,
+        git_dirty=code.dirty,
         devices=devices,
         gemm_flops_per_s=measure_gemm(
             seconds=PEAK_SECONDS, dtype=tf.as_dtype(request.recipe.precision.compute)
@@ -185,11 +189,12 @@ def _one_seed(
     data: "DataSet",
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
     say: Say,
 ) -> SeedOutcome:
     folder = run_folder(request.runs, request.recipe, seed)
     if not job.chief:
-        return _followed(request, seed, data, folder, surroundings, job)
+        return _followed(request, seed, data, folder, surroundings, job, stop)
     with locked(folder), disk_errors(folder.path):
         journal = existing_journal(folder)
         if journal is not None:
@@ -201,7 +206,7 @@ def _one_seed(
             _check_numerics(request, journal, surroundings.numerics)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message
-        return _trained(request, seed, data, folder, journal, surroundings, job, say)
+        return _trained(request, seed, data, folder, journal, surroundings, job, stop, say)
 
 
 def _followed(
@@ -211,6 +216,7 @@ def _followed(
     folder: RunFolder,
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
 ) -> SeedOutcome:
     """The part of a worker that is not the chief: it trains and writes nothing."""
     from harness.workflows.train_seed import SeedRun
@@ -229,7 +235,8 @@ def _followed(
         lambda _text: None,
     )
     try:
-        finished = run_.execute()
+        with stop.saving_first():
+            finished = run_.execute()
     except DivergedError:
         return SeedOutcome(seed, folder.path, "diverged", (), None)
     status = "completed" if finished else "stopped at --steps"
@@ -244,6 +251,7 @@ def _trained(
     journal: Journal | None,
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
     say: Say,
 ) -> SeedOutcome:
     from harness.workflows.tracking import log_network, mirrored
@@ -253,7 +261,8 @@ def _trained(
     with mirrored(request, folder, say) as publish:
         run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job, say)
         try:
-            finished = run_.execute()
+            with stop.saving_first():
+                finished = run_.execute()
         except DivergedError as error:
             say(str(error))
             return _outcome(folder, seed, "diverged")

@@ -13,6 +13,7 @@ from harness.errors import RecordError, RunLockedError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import EffectiveNumerics
+from harness.system.secrets import without_credentials
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,10 @@ def latest_numerics(journal: Journal) -> EffectiveNumerics:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON document atomically."""
+    """Write a JSON document atomically, without credentials in its addresses."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        json.dump(document, file, indent=2, sort_keys=True)
-        file.write("\n")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(without_credentials(json.dumps(document, indent=2, sort_keys=True)) + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

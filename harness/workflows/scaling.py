@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.numerics.pins import set_import_flags
 from harness.numerics.quiet import import_tensorflow
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
+from harness.system.children import start_python
 from harness.workflows.scaling_plan import (
     Check,
     Network,
@@ -193,8 +193,8 @@ def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
 def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, ...]:
     cores = sorted(os.sched_getaffinity(0))
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "harness.workflows.scaling_worker"],
+        start_python(
+            "harness.workflows.scaling_worker",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=messages,

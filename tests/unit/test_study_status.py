@@ -12,7 +12,7 @@ from harness.record.schema import Interrupted, RunFinished
 from harness.workflows.run_folder import RunFolder, locked, write_json
 from harness.workflows.status import study_status
 from harness.workflows.study import StudyRequest, parse_seeds, run_study
-from harness.workflows.study_jobs import Resources, SeedJob, check_slurm, open_executor, submitted
+from harness.workflows.study_jobs import Resources, check_slurm, open_executor
 from tests.record_samples import EPOCH_S, SampleRun, started, windows
 
 
@@ -60,7 +60,7 @@ def test_a_slurm_that_takes_no_job_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     executor = open_executor("slurm", tmp_path / "jobs", Resources())
     with pytest.raises(MachineError, match=r"did not take a job: .*no controller answers") as told:
-        submitted(executor, SeedJob(("run",)))
+        executor.submit(1, ("run",))
     assert told.value.exit_code == 2
 
 
