@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import json_option, seed_option, workers_option
+from harness.cli.options import LocalPath, json_option, seed_option, workers_option
 from harness.cli.run_options import request_fields, run_options
 from harness.cli.weight_options import NORMALISATIONS
 from harness.recipes.catalogue import find_recipe
@@ -22,7 +22,7 @@ from harness.recipes.settings import with_settings
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @seed_option
@@ -37,7 +37,7 @@ from harness.recipes.settings import with_settings
 )
 @click.option(
     "--init",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Weights for the recipe's trunk (transfer): a .h5, .keras or a checkpoint folder.",
 )
 @click.option(

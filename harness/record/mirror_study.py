@@ -11,8 +11,8 @@ from harness.record.mirror_tracker import (
     Tracker,
     identifier,
     reason_of,
-    shown_uri,
 )
+from harness.record.tracker_address import shown_uri
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,18 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from harness.record.mirror_rows import DATASET_DIGEST_CHARACTERS, Row
 from harness.record.schema import DataIdentity
-from harness.system.secrets import redacted, without_credentials
+from harness.record.tracker_address import shown_uri
+from harness.record.tracker_failures import words_of
+from harness.system.folders import alone
+from harness.system.secrets import redacted
 
 EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000
@@ -35,18 +39,33 @@ _DEFAULTS = {
 
 
 def default_tracking_uri(runs: Path) -> str:
-    """SQLite beside the runs, by absolute path: a relative one would follow the working folder."""
-    return f"sqlite:///{(runs.resolve() / 'mlflow.db').as_posix()}"
+    """SQLite beside the runs, by absolute path: a relative one would follow the working folder.
 
+    Quoted as SQLAlchemy reads it: a folder may be called `runs?` or `a%2Fb`.
+    """
+    from sqlalchemy.engine import URL
 
-def shown_uri(tracking_uri: str) -> str:
-    """The address without user, password and tokens, for messages and records."""
-    return without_credentials(tracking_uri)
+    database = (runs.resolve() / "mlflow.db").as_posix()
+    return URL.create("sqlite", database=database).render_as_string(hide_password=False)
 
 
 def identifier(text: str) -> str:
     """Text as a tag value that a search can name: anything unusual becomes an underscore."""
     return re.sub(r"[^\w .:/+-]", "_", text)
+
+
+def prepare_client(tracking_uri: str) -> Any:
+    """MLflow's client, quiet, and asked again later rather than waited for."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
+    from mlflow import MlflowClient
+
+    # After the import, which sets levels of its own.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=tracking_uri)
 
 
 class Tracker:
@@ -62,18 +81,10 @@ class Tracker:
     """
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
-        for name, value in _DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
-        warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
-        from mlflow import MlflowClient
-
-        # After the import, which sets levels of its own.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._client = MlflowClient(tracking_uri=tracking_uri)
         self.tracking_uri = tracking_uri
-        self.experiment_id = self._experiment(experiment)
+        with _made_once(tracking_uri):
+            self._client = prepare_client(tracking_uri)
+            self.experiment_id = self._experiment(experiment)
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -205,25 +216,49 @@ class Tracker:
 
 
 def reason_of(error: BaseException, tracking_uri: str) -> str:
-    """Why the tracker could not be written to, in words and without a password."""
-    text = str(error)
-    if re.search(r"\b(401|403)\b|not authenticated|permission denied", text, re.IGNORECASE):
-        return (
-            f"the tracker at {shown_uri(tracking_uri)} refuses the user or the password "
-            "(MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)"
-        )
-    if isinstance(error, OSError) or "Max retries" in text or "API request to" in text:
-        return f"the tracker at {shown_uri(tracking_uri)} does not answer"
-    first = next(iter(text.splitlines()), "") or type(error).__name__
-    return f"the tracker at {shown_uri(tracking_uri)} failed: {first[:300]}"
+    """Why the tracker could not be written to, in its own words and without a password."""
+    return f"the tracker at {shown_uri(tracking_uri)} {words_of(error)}"
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of an SQLite address as SQLAlchemy reads it; None for another tracker."""
+    if not tracking_uri.startswith("sqlite:"):
+        return None
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(tracking_uri).database or "").resolve()
 
 
 def _artifacts_beside(tracking_uri: str) -> str | None:
     """`mlartifacts` beside a SQLite file; None leaves the place to a server."""
-    if not tracking_uri.startswith("sqlite:///"):
-        return None
-    database = Path(tracking_uri.removeprefix("sqlite:///")).resolve()
-    return (database.parent / "mlartifacts").as_uri()
+    file = sqlite_file(tracking_uri)
+    return None if file is None else (file.parent / "mlartifacts").as_uri()
+
+
+@contextmanager
+def _no_stray_folder(tracking_uri: str) -> Iterator[None]:
+    """MLflow makes a folder of the address as it is written; where it is quoted, another one."""
+    written = Path(tracking_uri.removeprefix("sqlite:///")).parent
+    before = written.exists()
+    try:
+        yield
+    finally:
+        if "%" in tracking_uri and not before:
+            with suppress(OSError):
+                written.rmdir()
+
+
+@contextmanager
+def _made_once(tracking_uri: str) -> Iterator[None]:
+    """Two runs that begin together would both make the tables of one new file."""
+    file = sqlite_file(tracking_uri)
+    if file is None or file.exists():
+        yield
+        return
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with alone(file.with_name(f".{file.name}.lock")), _no_stray_folder(tracking_uri):
+        yield
 
 
 def _run_tags(pairs: Iterable[tuple[str, str]]) -> list[Any]:

@@ -25,9 +25,9 @@ from harness.record.mirror_tracker import (
     Tracker,
     default_tracking_uri,
     reason_of,
-    shown_uri,
 )
 from harness.record.schema import AnyEvent, Interrupted, Resumed, RunFinished, RunStarted
+from harness.record.tracker_address import shown_uri
 
 __all__ = [
     "EXPERIMENT",

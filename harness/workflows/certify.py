@@ -11,6 +11,7 @@ from harness import __version__
 from harness.errors import CheckpointError, TrackerError, UsageError
 from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
+from harness.system.folders import try_output
 from harness.workflows.certificate import audit_chances, drawn_segments, lowest
 from harness.workflows.certificate_text import statement_of
 from harness.workflows.disk import disk_errors
@@ -71,6 +72,7 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
     """
     _check(request)
     folder = one_run(request.run)
+    try_output(folder / FILE_NAME)
     journal = trained(folder)
     if journal.torn_bytes:
         say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
@@ -121,8 +123,9 @@ def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
         TrackerError: the tracker has no such run, does not answer, or refuses.
     """
     from harness.record.mirror_sender import RUN_TAG
-    from harness.record.mirror_tracker import Tracker, identifier, reason_of, shown_uri
+    from harness.record.mirror_tracker import Tracker, identifier, reason_of
     from harness.record.mlflow_mirror import EXPERIMENT
+    from harness.record.tracker_address import shown_uri
 
     try:
         tracker = Tracker(tracking_uri, EXPERIMENT)

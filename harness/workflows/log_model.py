@@ -10,8 +10,9 @@ import keras
 from harness.errors import TrackerError
 from harness.models.plain import plain_copy
 from harness.record.mirror_sender import RUN_TAG
-from harness.record.mirror_tracker import Tracker, identifier, reason_of, shown_uri
+from harness.record.mirror_tracker import Tracker, identifier, reason_of
 from harness.record.mlflow_mirror import EXPERIMENT
+from harness.record.tracker_address import shown_uri
 
 MODEL_NAME = "network"
 _WEIGHTS_REMAIN = (

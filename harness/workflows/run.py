@@ -13,6 +13,7 @@ from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.workflows.disk import disk_errors
 from harness.workflows.from_scratch import AgainstScratch, against_scratch
 from harness.workflows.joining import joined
+from harness.workflows.places import tracker_of, try_places
 from harness.workflows.request import RunRequest, check_init, check_seeds
 from harness.workflows.run_folder import (
     RunFolder,
@@ -114,6 +115,9 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     """
     check_seeds(request.seeds)
     check_init(request)
+    if request.cluster is None or request.cluster.worker == 0:
+        uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
+        try_places(request.runs, uri, say)
     with (
         stop_on_signals(patient=False) as stop,
         disk_errors(request.runs),

@@ -15,6 +15,7 @@ from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.system.signals import handled
 from harness.workflows.data_shape import data_shape
+from harness.workflows.places import tracker_of, try_places
 from harness.workflows.run_folder import existing_journal, run_folder, study_folder, write_json
 from harness.workflows.stopping import StopRequest
 from harness.workflows.study_jobs import (
@@ -138,12 +139,15 @@ def run_study(
 
     Raises:
         UsageError: submitit is needed and not installed.
+        TrackerError: the tracker can never work.
         DataError: there is no data set, where jobs run on this machine.
         MachineError: Slurm was asked for and is not here, or does not take a job.
         PreemptedError: a signal came; it was passed on and all jobs have ended.
     """
     if request.executor == "local":
         data_shape(request.data)
+    uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
+    try_places(request.runs, uri, say)
     request.folder.mkdir(parents=True, exist_ok=True)
     executor = open_executor(request.executor, request.folder / "jobs", request.resources)
     report = StudyReport(request.folder)

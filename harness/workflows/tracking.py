@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.errors import TrackerError
 from harness.record.journal import Journal
-from harness.record.mlflow_mirror import default_tracking_uri, open_mirror
+from harness.record.mlflow_mirror import open_mirror
 from harness.record.schema import AnyEvent
+from harness.workflows.places import tracker_of
 from harness.workflows.request import RunRequest
 from harness.workflows.run_folder import RunFolder, study_folder
 
@@ -29,7 +30,7 @@ def mirrored(
     # MLflow's database migrations print to stderr what a reader of a run does not need.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     mirror = open_mirror(
-        tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+        tracking_uri=tracker_of(request.runs, request.tracking_uri),
         run_dir=folder.path,
         study=study_folder(request.runs, request.recipe).name,
         every_step=request.mlflow_every_step,
@@ -58,7 +59,7 @@ def log_network(
     try:
         logged = log_model(
             model,
-            tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+            tracking_uri=tracker_of(request.runs, request.tracking_uri),
             run_id=journal.started.run_id,
             step=journal.last_step,
         )
