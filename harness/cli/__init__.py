@@ -46,6 +46,7 @@ class Commands(LazyGroup):
         "study": "harness.cli.study:command",
         "status": "harness.cli.status:command",
         "list": "harness.cli.listing:command",
+        "doctor": "harness.cli.doctor:command",
         "ui": "harness.cli.ui:command",
     }
 
