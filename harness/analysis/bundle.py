@@ -13,6 +13,7 @@ from harness.record.bundle import Source, write_bundle
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.run_folder import find_runs
 from harness.report.rendering.content import Report
+from harness.system.secrets import without_credentials
 
 BESIDE_THE_JOURNAL = ("recipe.json", "environment.json", "certificate.json")
 RUNS, BASELINES = "runs", "baselines"
@@ -115,14 +116,29 @@ def _tables(content: Report) -> dict[str, Any]:
 
 def _files_of(folder: Path, *, weights: bool) -> Iterable[Path]:
     journal = read_journal(folder)
-    yield folder / FILE_NAME
-    for name in BESIDE_THE_JOURNAL:
-        if (folder / name).is_file():
-            yield folder / name
+    named = [folder / name for name in (FILE_NAME, *BESIDE_THE_JOURNAL)]
+    for file in named:
+        if file.is_file():
+            _refuse_credentials(file)
+            yield file
     yield from prediction_files(folder, journal).values()
     yield from sorted(folder.glob("checkpoints/*/checkpoint.json"))
     if weights and journal.checkpoints:
         yield from sorted((folder / journal.checkpoints[-1].file).glob("*.npz"))
+
+
+def _refuse_credentials(file: Path) -> None:
+    """Runs of version 0.2.0 kept the command line with its password."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if without_credentials(line) != line:
+                raise RecordError(
+                    "the file holds what looks like a password or a token",
+                    where=f"{file}, line {number}",
+                    expected="nothing that a stranger may not read",
+                    remedy="put that password out of use, and *** in its place in the file: the "
+                    "words of a command decide no number",
+                )
 
 
 def prediction_files(folder: Path, journal: Journal) -> dict[str, Path]:

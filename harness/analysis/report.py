@@ -23,6 +23,7 @@ from harness.report.rendering.content import Picture, Report
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
 from harness.report.run_record import RunRecord, distinct_names, record_of
+from harness.system.secrets import without_credentials
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
 
@@ -117,7 +118,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(without_credentials(text))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.publish import record_judgement, verdict_words
-from harness.errors import HarnessError, RunLockedError
+from harness.errors import HarnessError, TrackerError
 from harness.record.journal import read_journal
-from harness.record.run_folder import RunFolder, find_runs, locked, runs_of_study
+from harness.record.run_folder import find_runs, is_running, runs_of_study
+from harness.record.tracker_address import shown_uri
+from harness.record.tracker_check import check_tracker
 from harness.tracking.mirror import EXPERIMENT, MirrorOutcome, default_tracking_uri, sync_run
 
 
@@ -57,7 +59,9 @@ def sync(
         TrackerError: the tracker does not answer, or refuses.
     """
     synced = []
+    checked: set[str] = set()
     for run in find_runs(paths):
+        _check_once(tracking_uri or default_tracking_uri(run.parent.parent), experiment, checked)
         journal = read_journal(run)
         outcome = sync_run(
             journal,
@@ -65,7 +69,7 @@ def sync(
             study=study or run.parent.name,
             every_step=every_step,
             experiment=experiment,
-            still_running=_is_running(run),
+            still_running=is_running(run),
         )
         torn = f"; {journal.torn_bytes} bytes of a torn last line left out"
         say(f"{run}: {journal.last_step:,} steps{torn if journal.torn_bytes else ''}")
@@ -96,12 +100,20 @@ def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str
     return f"verdict {verdict_words(judgements)}"
 
 
-def _is_running(run: Path) -> bool:
-    """Whether a process holds the run's lock; a copied run has no lock file and gets none."""
-    if not (run / ".lock").exists():
-        return False
-    try:
-        with locked(RunFolder(run)):
-            return False
-    except RunLockedError:
-        return True
+def _check_once(tracking_uri: str, experiment: str, checked: set[str]) -> None:
+    """Ask each tracker before anything is sent to it.
+
+    Raises:
+        TrackerError: it does not answer, or can never work.
+    """
+    if tracking_uri in checked:
+        return
+    checked.add(tracking_uri)
+    outage = check_tracker(tracking_uri, experiment=experiment)
+    if outage:
+        raise TrackerError(
+            outage,
+            where=shown_uri(tracking_uri),
+            expected="an MLflow tracker that accepts runs",
+            remedy="start it, then call `harness sync` again; the journals keep everything",
+        )

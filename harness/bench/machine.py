@@ -101,7 +101,7 @@ class Watch:
 
     def machine(self) -> BenchMachine:
         """This machine, and what others used of it since."""
-        commit, dirty = git_state()
+        code = git_state()
         return BenchMachine(
             cpu=machine.cpu_model(),
             instruction_sets=machine.instruction_sets(),
@@ -109,8 +109,8 @@ class Watch:
             gpus=tuple(gpu_name(row) for row in machine.gpus()),
             other_work_cores=self._begun.other_cores_until(self._read()),
             tensorflow=metadata.version("tensorflow"),
-            git_commit=commit,
-            git_dirty=dirty,
+            git_commit=code.commit,
+            git_dirty=code.dirty,
         )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from harness.bench.step_job import Job, Measured
 from harness.errors import HarnessError, MachineError
 from harness.models.catalogue import check_name
+from harness.system.children import run_python
 
 LONGEST_S = 600
 GEMM_S = 1.0
@@ -26,14 +27,11 @@ def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
     """
     environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": onednn_flag(job)}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness.bench.step_process"],
-            input=job.model_dump_json(),
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+        done = run_python(
+            "harness.bench.step_process",
+            environ=environ,
+            input_text=job.model_dump_json(),
+            timeout_s=timeout_s,
         )
     except subprocess.TimeoutExpired as error:
         raise MachineError(

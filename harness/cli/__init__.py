@@ -4,14 +4,20 @@ Each command lives in a module of its own and is imported when it is called,
 so that `harness --help` needs neither TensorFlow nor MLflow.
 """
 
+import os
+import signal
 import sys
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import click
 
 from harness import __version__
 from harness.cli.lazy import LazyGroup
-from harness.errors import HarnessError, PreemptedError
+from harness.cli.net import exit_code_of, tell_of_threads
+from harness.numerics.keras_pins import pin_keras
+from harness.system.proxies import without_proxies
+from harness.system.signals import handled, heeded, raise_stopped
+from harness.system.streams import exit_code_of_answer, outliving_readers
 
 
 class Commands(LazyGroup):
@@ -40,19 +46,9 @@ class Commands(LazyGroup):
         "study": "harness.cli.train.study:command",
         "status": "harness.cli.train.status:command",
         "list": "harness.cli.listing:command",
+        "doctor": "harness.cli.doctor:command",
         "ui": "harness.cli.ui:command",
     }
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Call the command; Ctrl-C is an interruption, and never the 1 of a difference found."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise PreemptedError(
-                "interrupted from the keyboard",
-                expected="time to end; nothing half-written is used",
-                remedy="give the same command again",
-            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,9 +58,25 @@ def harness() -> None:
 
 
 def main() -> None:
-    """Console entry point: every `HarnessError` becomes its text and exit code."""
-    try:
-        harness()
-    except HarnessError as error:
-        click.echo(f"harness: {error}", err=True)
-        sys.exit(error.exit_code)
+    """Console entry point: whatever happens becomes words and an exit code."""
+    tell_of_threads()
+    code = answer()
+    for number in heeded():  # what is done is done; the process only ends
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def answer() -> int:
+    """Run the command line of this process; returns its exit code.
+
+    Signals stop any command, streams outlive their readers, Keras and proxies are set
+    before anything is imported that looks at them.
+    """
+    pin_keras()
+    os.environ.update(without_proxies(os.environ))
+    with outliving_readers(), handled(raise_stopped):
+        code = exit_code_of(lambda: harness.main(prog_name="harness", standalone_mode=False))
+        code, words = exit_code_of_answer(code)
+        if words:
+            click.echo(f"harness: {words}", err=True)
+    return code

@@ -1,14 +1,75 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.system.folders import try_output
+
+NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
+_OPTIONS = (
+    click.option(
+        "--weights",
+        required=True,
+        help="A .h5, .weights.h5 or .keras file, a checkpoint or run folder, or `imagenet` "
+        "for Keras' own download.",
+    ),
+    click.option("--model", help="See `harness list models`. Default: what the weights fit."),
+    click.option(
+        "--normalisation",
+        type=click.Choice(NORMALISATIONS),
+        help="How the weights want pixels, where the file does not say.",
+    ),
+    click.option(
+        "--class-order",
+        type=click.Choice(["wordnet", "devkit", "folder"]),
+        help="How the weights' classes are ordered, where the file does not say.",
+    ),
+)
+
+
+class LocalPath(click.Path):
+    """A path of this machine: a leading `~` is the home folder, and nothing is not the present one.
+
+    A shell expands neither in `--runs=~/x` nor in what an editor starts, and an empty
+    variable would name the working directory.
+    """
+
+    def __init__(
+        self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True
+    ) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the word; see `click.ParamType`."""
+        if isinstance(value, str):
+            if not value or "\0" in value:
+                self.fail("a path must have a name: this one is empty", param, ctx)
+            if value.startswith(f"~{os.sep}") or value == "~":
+                value = os.path.expanduser(value)  # noqa: PTH111 - without a home it stays as it is
+        return super().convert(value, param, ctx)
+
+
+class OutputPath(LocalPath):
+    """A path that is written to at the end: whether that can be is tried at the beginning."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the word and try its folder.
+
+        Raises:
+            MachineError: nothing can be written there.
+        """
+        path = super().convert(value, param, ctx)
+        try_output(Path(path))
+        return path
+
+
 runs_option = click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False),
     default=Path("runs"),
     show_default=True,
     help="Folder for runs, tracker and manifests.",
@@ -60,26 +121,6 @@ workers_option = click.option(
     type=click.IntRange(min=1),
     help="Processes that share each batch. Where TF_CONFIG or Slurm describes the job it must "
     "agree; elsewhere so many are started on this machine.",
-)
-NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
-_OPTIONS = (
-    click.option(
-        "--weights",
-        required=True,
-        help="A .h5, .weights.h5 or .keras file, a checkpoint or run folder, or `imagenet` "
-        "for Keras' own download.",
-    ),
-    click.option("--model", help="See `harness list models`. Default: what the weights fit."),
-    click.option(
-        "--normalisation",
-        type=click.Choice(NORMALISATIONS),
-        help="How the weights want pixels, where the file does not say.",
-    ),
-    click.option(
-        "--class-order",
-        type=click.Choice(["wordnet", "devkit", "folder"]),
-        help="How the weights' classes are ordered, where the file does not say.",
-    ),
 )
 
 

@@ -1,8 +1,6 @@
 """Open a data set: a prepared folder, or a plain one whose manifest is then made and kept."""
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +31,7 @@ from harness.errors import DataError
 from harness.files import make_folder
 from harness.measure.machine import usable_cores
 from harness.record.schema import DataDecisions, DataIdentity
+from harness.system.folders import alone
 
 
 def open_dataset(path: Path, *, manifests: Path) -> DataSet:
@@ -63,13 +62,9 @@ def open_dataset(path: Path, *, manifests: Path) -> DataSet:
 @contextmanager
 def _alone_in(kept: Path) -> Iterator[None]:
     """Wait until no other process makes this manifest: the jobs of a study begin together."""
-    kept.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(kept / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    make_folder(kept)
+    with alone(kept / ".lock"):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def build(

@@ -4,14 +4,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import FrameType
+from typing import Any
 
 from harness.distributed.cluster import TF_CONFIG, Cluster
 from harness.distributed.job import PREEMPTED, Say
+from harness.system.children import start_python
+from harness.system.signals import exit_code_of_child, passed_on
 
 POLL_S = 0.1
 LOST_S = 60.0
@@ -31,7 +32,7 @@ def free_addresses(count: int) -> tuple[str, ...]:
 
 def start_workers(
     arguments: Command, workers: int, environ: Mapping[str, str]
-) -> tuple[subprocess.Popen[bytes], ...]:
+) -> tuple["subprocess.Popen[Any]", ...]:
     """Start the same `harness` command as each worker of a loopback job.
 
     Cores are shared out, so that `auto` threads of one worker do not fight
@@ -43,9 +44,10 @@ def start_workers(
     for worker in range(workers):
         share = cores[worker::workers] or [cores[worker % len(cores)]]
         environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config()}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *arguments],
-            env=environment,
+        process = start_python(
+            "harness",
+            *arguments,
+            environ=environment,
             stdout=None if worker == 0 else subprocess.DEVNULL,
         )
         os.sched_setaffinity(process.pid, share)
@@ -56,28 +58,18 @@ def start_workers(
 def launch(arguments: Command, workers: int, environ: Mapping[str, str], say: Say) -> int:
     """Run a `harness` command as a job of workers here; returns its exit code.
 
-    SIGINT and SIGTERM are passed on. The chief's exit code counts; where it
-    was killed and the others gave up, theirs. Where one failed, `say` is told how
-    each ended, which a worker that was killed cannot tell itself.
+    Signals are passed on. The chief's exit code counts; where it was killed and
+    the others gave up, theirs. Where one failed, `say` is told how each ended, which
+    a worker that was killed cannot tell itself.
     """
     processes = start_workers(arguments, workers, environ)
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(number)
-
-    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with passed_on(lambda: processes) as passed:
         codes = _wait(processes)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if any(codes):
         say("; ".join(f"worker {n} {_ending(code)}" for n, code in enumerate(codes)))
-    if codes[0] >= 0:
-        return codes[0]
-    return PREEMPTED if PREEMPTED in codes else 128 - codes[0]
+    if codes[0] < 0 and PREEMPTED in codes:
+        return PREEMPTED
+    return exit_code_of_child(codes[0], passed)
 
 
 def _ending(code: int) -> str:
@@ -86,7 +78,7 @@ def _ending(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _wait(processes: tuple[subprocess.Popen[bytes], ...]) -> list[int]:
+def _wait(processes: tuple["subprocess.Popen[Any]", ...]) -> list[int]:
     """Wait for all; once one has failed the others have `LOST_S` to follow."""
     deadline: float | None = None
     while any(process.poll() is None for process in processes):

@@ -13,6 +13,7 @@ from harness.inference.evaluate import requested_protocols
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Numerics, Precision
+from harness.system.secrets import without_credentials
 from harness.weights.description import Order
 from harness.weights.source import Imported, import_weights
 
@@ -96,7 +97,7 @@ class ClassifyReport:
         """Write the page, atomically."""
         temporary = path.with_name(f".{path.name}.tmp")
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.page())
+            file.write(without_credentials(self.page()))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -18,6 +18,7 @@ from harness.recipes.recipe import Numerics, Precision
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.run_folder import write_json
 from harness.record.schema import DataIdentity, EffectiveNumerics
+from harness.system.folders import try_folder
 from harness.weights.description import Order
 from harness.weights.source import Imported, import_weights
 
@@ -135,6 +136,7 @@ def evaluate_weights(
         DataError: the data cannot be used, or its classes are unknown to the network.
         UsageError: a protocol is unknown, named twice or contradicts itself.
     """
+    try_folder(request.runs)
     set_import_flags(request.numerics)
     imported = import_weights(
         request.weights,

@@ -9,12 +9,14 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import harness
 from harness.measure import machine
 from harness.recipes.recipe import Numerics, Precision
 from harness.record.schema import EffectiveNumerics
+from harness.system.git import git
+from harness.system.secrets import SECRET_NAME, redacted
 
 VARIABLE_PREFIXES = (
     "TF_", "TF2_", "XLA_", "CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_",
@@ -41,15 +43,19 @@ GPU_PREFIXES = ("TF_CUDNN_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32")
 FOREIGN_PREFIXES = ("TF_CLI_", "TF_VAR_", "TF_PLUGIN_", "TF_LOG", "TF_DATA_DIR", "TF_WORKSPACE")
 """Variables of another program that shares the prefix TF_."""
 
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY", re.IGNORECASE)
 HOME = re.compile(r"/(?:home|Users)/[^/:\s]+")
 
 
 def capture_environment() -> dict[str, Any]:
     """Machine, system, packages, TensorFlow build and variables; JSON-like."""
-    commit, dirty = git_state()
+    code = git_state()
     return {
-        "harness": {"version": harness.__version__, "git_commit": commit, "git_dirty": dirty},
+        "harness": {
+            "version": harness.__version__,
+            "git_commit": code.commit,
+            "git_dirty": code.dirty,
+            **({"git_problem": without_home(code.problem)} if code.problem else {}),
+        },
         "cpu": machine.cpu(),
         "memory": machine.memory(),
         "system": machine.system(),
@@ -152,12 +158,12 @@ def installed_packages() -> dict[str, str]:
 def recorded_variables(environ: dict[str, str]) -> dict[str, str]:
     """The variables that can change bits or speed; without secrets and home folders."""
     return {
-        name: without_home(value)
+        name: without_home(redacted(value))
         for name, value in sorted(environ.items())
         if name.startswith(VARIABLE_PREFIXES)
         and not name.startswith(FOREIGN_PREFIXES)
-        and name != "TF_CONFIG"
-        and not SECRET.search(name)
+        and name not in {"TF_CONFIG", "KERAS_HOME"}
+        and not SECRET_NAME.search(name)
     }
 
 
@@ -179,25 +185,42 @@ def numerics_flags(environ: dict[str, str], *, gpus: bool) -> dict[str, str]:
 
 def without_home(text: str) -> str:
     """`text` with home folders replaced by `~`."""
-    home = str(Path.home())
+    try:
+        home = str(Path.home())
+    except RuntimeError:  # a user whom the system does not know, with no HOME set
+        home = "/"
     replaced = text.replace(home, "~") if len(home) > 1 else text
     return HOME.sub("~", replaced)
 
 
-def git_state() -> tuple[str | None, bool | None]:
-    """Commit of the checkout that this package runs from, and whether its code was changed.
+class GitState(NamedTuple):
+    """What git tells about a checkout.
 
-    Returns:
-        (None, None) where the package does not run from a checkout of its own.
+    Attributes:
+        commit: None outside a checkout, or where git does not tell.
+        dirty: Whether code or baselines differ from it; None as before.
+        problem: Why git does not tell; empty otherwise.
     """
+
+    commit: str | None
+    dirty: bool | None
+    problem: str = ""
+
+
+def git_state() -> GitState:
+    """Of the checkout that this package runs from; nothing where it runs from none of its own."""
     return git_state_of(Path(harness.__file__).resolve().parents[1])
 
 
-def git_state_of(root: Path) -> tuple[str | None, bool | None]:
-    """Commit of the checkout at `root`, and whether code or baselines differ from it."""
+def git_state_of(root: Path) -> GitState:
+    """Of the checkout at `root`, whatever repository the environment names."""
     if not (root / ".git").exists():
-        return None, None
-    git = ("git", "-C", str(root))
-    commit = machine.query(*git, "rev-parse", "HEAD")
-    changes = machine.query(*git, "status", "--porcelain", "--", "harness", "baselines")
-    return commit, None if changes is None else bool(changes)
+        return GitState(None, None)
+    commit = git(root, "rev-parse", "HEAD")
+    if commit.output is None:
+        return GitState(None, None, commit.problem)
+    changes = git(
+        root, "status", "--porcelain", "--untracked-files=normal", "--", "harness", "baselines"
+    )
+    dirty = None if changes.output is None else bool(changes.output)
+    return GitState(commit.output, dirty, changes.problem)

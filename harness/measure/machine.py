@@ -169,6 +169,12 @@ def gpus() -> tuple[dict[str, str], ...]:
     return tuple(cpu_fields(read_text(folder) or "") for folder in folders)
 
 
+def gpu_uuids() -> tuple[str, ...]:
+    """Identifiers of the same GPUs, which are not recorded; empty where nothing tells them."""
+    text = query("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
+    return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
+
+
 def gpu_row(line: str) -> dict[str, str]:
     """One comma-separated line of `nvidia-smi` as a mapping."""
     return dict(zip(GPU_FIELDS, (part.strip() for part in line.split(",")), strict=False))

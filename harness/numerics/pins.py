@@ -9,6 +9,7 @@ import os
 import sys
 
 from harness.errors import MachineError
+from harness.numerics.keras_pins import check_keras, pin_keras
 from harness.numerics.tensorflow_import import import_tensorflow, lower_log_level
 from harness.recipes.recipe import Numerics, Precision
 
@@ -49,19 +50,22 @@ def set_import_flags(numerics: Numerics) -> None:
             remedy=f"start the command with {ONEDNN_VARIABLE}={wanted}",
         )
     os.environ[ONEDNN_VARIABLE] = wanted
+    pin_keras()
     lower_log_level()
 
 
 def pin_runtime(numerics: Numerics, precision: Precision) -> None:
-    """Pin threads, op determinism, cuDNN and TF32 in this process.
+    """Pin threads, op determinism, cuDNN and TF32 in this process, and read back Keras' settings.
 
     Raises:
-        MachineError: TensorFlow's runtime already runs with other thread counts, or
-            the environment asks cuDNN for what op determinism forbids.
+        MachineError: TensorFlow's runtime already runs with other thread counts,
+            the environment asks cuDNN for what op determinism forbids, or Keras was
+            imported with settings of its own.
     """
     if numerics.op_determinism:
         pin_cudnn()
     import_tensorflow()
+    check_keras()
     import tensorflow as tf
 
     threading = tf.config.threading

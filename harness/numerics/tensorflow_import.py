@@ -7,6 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.numerics.flags import check_flags
+from harness.numerics.keras_pins import pin_keras
+from harness.system.watchdog import watched
+
 UNUSED = ("cv2", "matplotlib", "pandas", "sklearn")
 """Keras imports these wherever they are installed, for parts that are not used here.
 
@@ -19,26 +23,48 @@ _KEPT: list[int] = []
 
 
 @contextmanager
-def withheld_stderr() -> Iterator[None]:
-    """Hold back what is written to the process' standard error; show it after an exception."""
+def withheld_stderr() -> Iterator[int | None]:
+    """Hold back what is written to the process' standard error; show it after an exception.
+
+    Yields the descriptor of what is held, for one who shows it when the process aborts;
+    None where there is no place to hold anything, and so nothing is held.
+    """
+    held = _open_nameless_file()
+    if held is None:
+        yield None
+        return
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with _CHANGING:
+        _KEPT.append(kept)
+        os.dup2(held, 2)
+    try:
+        yield held
+    except BaseException:
+        sys.stderr.flush()
+        os.lseek(held, 0, os.SEEK_SET)
+        while data := os.read(held, 65536):
+            os.write(kept, data)
+        raise
+    finally:
+        sys.stderr.flush()
         with _CHANGING:
-            _KEPT.append(kept)
-            os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            with _CHANGING:
-                _KEPT.remove(kept)
-                os.dup2(kept, 2)
-            os.close(kept)
+            _KEPT.remove(kept)
+            os.dup2(kept, 2)
+        os.close(kept)
+        os.close(held)
+
+
+def _open_nameless_file() -> int | None:
+    """In memory where the system can; a folder for temporary files may be missing."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("withheld")
+    try:
+        descriptor, name = tempfile.mkstemp()
+        os.unlink(name)  # noqa: PTH108 - the descriptor stays
+    except OSError:
+        return None
+    return descriptor
 
 
 def show_stderr() -> None:
@@ -73,12 +99,22 @@ def import_tensorflow() -> None:
     """Import TensorFlow and let it look for devices, quietly and in little memory.
 
     It reports a missing GPU driver as an error before any log level applies;
-    whether a GPU that the system has is seen is the preflight's question.
+    whether a GPU that the system has is seen is the preflight's question. When it aborts,
+    what it said is shown by the process that watches.
+
+    Raises:
+        MachineError: a variable with flags for it holds one that it does not know.
     """
+    pin_keras()
     if "tensorflow" in sys.modules:
         return
     lower_log_level()
-    with withheld_stderr(), absent(UNUSED):
+    check_flags(os.environ)
+    with (
+        withheld_stderr() as held,
+        watched("looking for devices", held=held),
+        absent(UNUSED),
+    ):
         import tensorflow as tf
 
         tf.config.list_physical_devices()

@@ -10,6 +10,8 @@ from statistics import median
 from typing import Any
 
 from harness.errors import MachineError
+from harness.measure.visible_gpus import LIST_VARIABLE
+from harness.preflight.estimate import listed_gpus
 from harness.recipes.recipe import Precision, Recipe
 
 TIMED_STEPS = 3
@@ -41,11 +43,9 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
     """The probes of this machine and process."""
     from harness.measure import machine
 
-    # An empty list of visible devices is a choice, not a defect of the installation.
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in {"", "-1"}
     return Probes(
-        system_gpus=lambda: (
-            () if hidden else tuple(gpu.get("name", "unnamed") for gpu in machine.gpus())
+        system_gpus=lambda: listed_gpus(
+            os.environ.get(LIST_VARIABLE), machine.gpus(), machine.gpu_uuids()
         ),
         visible_gpus=_visible_gpus,
         free_bytes=_free_bytes,

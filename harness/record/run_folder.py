@@ -1,6 +1,5 @@
 """The folder of a run: its place, its lock, what it holds, and which runs a path means."""
 
-import fcntl
 import json
 import os
 import socket
@@ -13,7 +12,10 @@ from harness.errors import RecordError, RunLockedError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import EffectiveNumerics
+from harness.system.folders import LockHeldError, is_locked, take_lock
+from harness.system.secrets import without_credentials
 
+LOCK_FILE = ".lock"
 EVALUATION_FILE = "evaluation.json"
 """What `harness evaluate` leaves where a run has its journal."""
 CONTACT_SHEET = "contact-sheet.png"
@@ -60,7 +62,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
     """
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UsageError(
             f"the run's folder cannot be written ({error.strerror})",
@@ -75,13 +77,18 @@ def locked(folder: RunFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_running(folder: Path) -> bool:
+    """Whether a process trains this run, as its lock tells; its folder need not be writable."""
+    return is_locked(folder / LOCK_FILE)
+
+
 def _lock(descriptor: int, path: Path) -> None:
+    """A file system without locks is told before the run, see `try_folder`."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip()
+        take_lock(descriptor)
+    except LockHeldError as error:
         raise RunLockedError(
-            f"another process is training this run: {holder or 'unknown'}",
+            f"another process is training this run: {str(error) or 'unknown'}",
             where=str(path),
             expected="one process for each run",
             remedy="wait for it, or stop it; then give the same command again",
@@ -126,11 +133,10 @@ def latest_numerics(journal: Journal) -> EffectiveNumerics:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON document atomically."""
+    """Write a JSON document atomically, without credentials in its addresses."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        json.dump(document, file, indent=2, sort_keys=True)
-        file.write("\n")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(without_credentials(json.dumps(document, indent=2, sort_keys=True)) + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

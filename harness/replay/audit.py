@@ -1,6 +1,7 @@
 """Replay segments of a run and compare them; each numerics has a process of its own."""
 
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from harness.replay.comparison import (
 )
 from harness.replay.numerics_spans import Piece
 from harness.replay.setup import Opened, open_replay, trained
+from harness.system.children import isolation
+from harness.system.parent import end_with_parent
 
 if TYPE_CHECKING:
     from harness.replay.replayer import Replay
@@ -93,7 +96,10 @@ def replay_pieces(order: Order, pieces: Sequence[Piece], say: Say) -> Replayed:
             say(f"replaying steps {piece.first_step} to {piece.end_step - 1}")
         # Threads and oneDNN are pinned once in a process.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
+        os.environ.update(isolation())
+        with ProcessPoolExecutor(
+            1, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),)
+        ) as pool:
             parts.append(pool.submit(_replay, order, group).result())
     joined = parts[0]
     for part in parts[1:]:

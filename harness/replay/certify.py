@@ -27,6 +27,7 @@ from harness.replay.numerics_spans import (
     stretches_of,
 )
 from harness.replay.setup import one_run, open_replay, trained
+from harness.system.folders import try_output
 
 TOLERANCE = 1e-3
 """Relative, for loss and gradient norm where bits may differ."""
@@ -71,6 +72,7 @@ def certify(request: CertifyRequest, say: Say = lambda _text: None) -> Certifica
     """
     _check(request)
     folder = one_run(request.run)
+    try_output(folder / FILE_NAME)
     journal = trained(folder)
     if journal.torn_bytes:
         say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
@@ -120,7 +122,8 @@ def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
     Raises:
         TrackerError: the tracker has no such run, does not answer, or refuses.
     """
-    from harness.tracking.client import Tracker, identifier, reason_of, shown_uri
+    from harness.record.tracker_address import shown_uri
+    from harness.tracking.client import Tracker, identifier, reason_of
     from harness.tracking.mirror import EXPERIMENT
     from harness.tracking.sender import RUN_TAG
 

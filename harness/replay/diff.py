@@ -1,8 +1,5 @@
 """`harness diff`: where two runs part first, in which tensor, and the likely causes."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from harness.replay.comparison import StepRecord, first_difference, records_of
 from harness.replay.numerics_spans import stretch_at, stretches_of
 from harness.replay.root_causes import compare_details, likely_causes
 from harness.replay.setup import one_run
+from harness.system.children import run_python
 
 Say = Callable[[str], None]
 WITHOUT_EFFECT = ("load_average_1min", "memory")
@@ -119,9 +117,9 @@ def _finding(
 
 def _detail(folder: Path, step: int, data: Path | None) -> tuple[StepDetail | None, str]:
     """A step taken apart in a process of its own: each run has its own threads and flags."""
-    words = [sys.executable, "-m", "harness", "certify", str(folder), "--detail", str(step)]
+    words = ["certify", str(folder), "--detail", str(step)]
     words += ["--data", str(data)] if data else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ})
+    done = run_python("harness", *words)
     if done.returncode == 0:
         try:
             return StepDetail.model_validate_json(done.stdout), ""

@@ -8,8 +8,18 @@ from harness.errors import DifferenceFoundError
 from harness.progress import Progress
 from harness.record.journal import JournalWriter
 from harness.record.schema import AnyEvent, CheckpointWritten, Replayed, Steps, Warned
+from harness.system.secrets import redacted_deep
 from harness.training.checkpoint import Written
 from harness.training.loop import Window
+
+FREE_TEXT = ("command", "deviations", "detail", "text", "skipped", "environment")
+"""Fields of events that hold words of a user, of the system or of a library."""
+
+
+def without_secrets(event: AnyEvent) -> AnyEvent:
+    """The event with every password and token in its free texts hidden."""
+    free = {name: getattr(event, name) for name in FREE_TEXT if name in type(event).model_fields}
+    return event.model_copy(update={name: redacted_deep(value) for name, value in free.items()})
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,8 @@ class Recorder:
     now: Callable[[], float] = time.time
 
     def record(self, event: AnyEvent) -> None:
-        """Append and publish one event."""
+        """Append and publish one event, without secrets in its free texts."""
+        event = without_secrets(event)
         self.writer.append(event)
         self.publish(event)
 

@@ -1,6 +1,7 @@
 """How a process becomes part of its job: alone, as the chief, or as another worker."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Numerics
 from harness.runner.request import RunRequest
+from harness.system.proxies import without_proxies
+from harness.system.signals import PREEMPTED, Stopped
+from harness.system.watchdog import watched
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -68,6 +72,8 @@ def joined(
         devices = _pinned_devices(request, numerics)
         yield Joint(Alone(stop), numerics, devices, _checked_data(request, say))
         return
+    hosts = (request.cluster.host_and_port(w)[0] for w in range(request.cluster.workers))
+    os.environ.update(without_proxies(os.environ, hosts))
     kind = FollowerCrew if request.cluster.worker else ChiefCrew
     crew: ChiefCrew | FollowerCrew = kind(request.cluster, stop, say)
     try:
@@ -79,6 +85,9 @@ def joined(
         crew.meet("end")
     except HarnessError as error:
         crew.close(error.exit_code, error.found)
+        raise
+    except Stopped as error:
+        crew.close(PREEMPTED, f"stopped by {error.signal_name} before the first step")
         raise
     except BaseException as error:
         crew.close(DEFECT, f"{type(error).__name__}: {error}")
@@ -135,7 +144,8 @@ def _pin(request: RunRequest, numerics: Numerics) -> None:
 def _open_devices(request: RunRequest) -> "Devices":
     from harness.distributed.devices import open_devices, parse_devices
 
-    devices = open_devices(parse_devices(request.devices), request.cluster)
+    with watched("opening the devices"):
+        devices = open_devices(parse_devices(request.devices), request.cluster)
     devices.check_batch(request.recipe.batch)
     return devices
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.distributed.job import Job
-from harness.distributed.signals import stop_on_signals
+from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import disk_errors
 from harness.numerics.pins import resolved
@@ -26,6 +26,7 @@ from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.runner.rendezvous import joined
 from harness.runner.request import RunRequest, check_init, check_seeds
 from harness.runner.scratch_baseline import AgainstScratch, against_scratch
+from harness.workflows.places import tracker_of, try_places
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -114,14 +115,17 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     """
     check_seeds(request.seeds)
     check_init(request)
+    if request.cluster is None or request.cluster.worker == 0:
+        uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
+        try_places(request.runs, uri, say)
     with (
-        stop_on_signals() as stop,
+        stop_on_signals(patient=False) as stop,
         disk_errors(request.runs),
         joined(request, stop, say, _threads) as joint,
     ):
-        surroundings = _surroundings(request, joint.numerics, joint.devices)
+        surroundings = _surroundings(request, joint.numerics, joint.devices, say)
         outcomes = [
-            _one_seed(request, seed, joint.data, surroundings, joint.job, say)
+            _one_seed(request, seed, joint.data, surroundings, joint.job, stop, say)
             for seed in request.seeds
         ]
         chief = joint.job.chief
@@ -151,7 +155,9 @@ def _threads(request: RunRequest) -> Numerics:
     return numerics
 
 
-def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -> "Surroundings":
+def _surroundings(
+    request: RunRequest, numerics: Numerics, devices: "Devices", say: Say
+) -> "Surroundings":
     import tensorflow as tf
 
     from harness.data.input_pipeline.mapping import input_settings
@@ -162,12 +168,14 @@ def _surroundings(request: RunRequest, numerics: Numerics, devices: "Devices") -
     effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
     # Operation by operation the step is rounded otherwise than compiled.
     flags = effective.flags | ({"eager": "true"} if request.eager else {})
-    commit, dirty = git_state()
+    code = git_state()
+    if code.problem:
+        say(f"warning: the commit is not recorded, git does not tell it: {code.problem}")
     return Surroundings(
         numerics=effective.model_copy(update={"devices": devices.names, "flags": flags}),
         environment={**capture_environment(), "input": input_settings()},
-        git_commit=commit,
-        git_dirty=dirty,
+        git_commit=code.commit,
+        git_dirty=code.dirty,
         devices=devices,
         gemm_flops_per_s=measure_gemm(
             seconds=PEAK_SECONDS, dtype=tf.as_dtype(request.recipe.precision.compute)
@@ -181,11 +189,12 @@ def _one_seed(
     data: "DataSet",
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
     say: Say,
 ) -> SeedOutcome:
     folder = run_folder(request.runs, request.recipe, seed)
     if not job.chief:
-        return _followed(request, seed, data, folder, surroundings, job)
+        return _followed(request, seed, data, folder, surroundings, job, stop)
     with locked(folder), disk_errors(folder.path):
         journal = existing_journal(folder)
         if journal is not None:
@@ -197,7 +206,7 @@ def _one_seed(
             _check_numerics(request, journal, surroundings.numerics)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message
-        return _trained(request, seed, data, folder, journal, surroundings, job, say)
+        return _trained(request, seed, data, folder, journal, surroundings, job, stop, say)
 
 
 def _followed(
@@ -207,6 +216,7 @@ def _followed(
     folder: RunFolder,
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
 ) -> SeedOutcome:
     """The part of a worker that is not the chief: it trains and writes nothing."""
     from harness.runner.seed_run import SeedRun
@@ -225,7 +235,8 @@ def _followed(
         lambda _text: None,
     )
     try:
-        finished = run_.execute()
+        with stop.saving_first():
+            finished = run_.execute()
     except DivergedError:
         return SeedOutcome(seed, folder.path, "diverged", (), None)
     status = "completed" if finished else "stopped at --steps"
@@ -240,6 +251,7 @@ def _trained(
     journal: Journal | None,
     surroundings: "Surroundings",
     job: Job,
+    stop: StopRequest,
     say: Say,
 ) -> SeedOutcome:
     from harness.runner.seed_run import SeedRun
@@ -249,7 +261,8 @@ def _trained(
     with mirrored(request, folder, say) as publish:
         run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job, say)
         try:
-            finished = run_.execute()
+            with stop.saving_first():
+                finished = run_.execute()
         except DivergedError as error:
             say(str(error))
             return _outcome(folder, seed, "diverged")

@@ -271,15 +271,15 @@ class SeedRun:
             self.recipe, self.data.train, devices, seed=self.seed, first=first, end=last
         )
         pictured: Iterator[Any] = batches
-        if first == 0 and self.job.chief:
-            sheet = self.folder.path / CONTACT_SHEET
-            pictured = with_contact_sheet(batches, sheet, self.recipe.normalisation)
         title = f"{self.recipe.name}, seed {self.seed}"
         with (
             Progress(total_steps=last, first_step=first, title=title) as self.progress,
             closing(batches),
             device_errors(self.folder.path, self.job.explain),
         ):
+            if first == 0 and self.job.chief:
+                sheet = self.folder.path / CONTACT_SHEET
+                pictured = with_contact_sheet(batches, sheet, self.recipe.normalisation)
             return train(
                 step_function,
                 pictured,

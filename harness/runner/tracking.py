@@ -15,10 +15,12 @@ from harness.models.plain import plain_copy
 from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
+from harness.record.tracker_address import shown_uri
 from harness.runner.request import RunRequest
-from harness.tracking.client import Tracker, identifier, reason_of, shown_uri
-from harness.tracking.mirror import EXPERIMENT, default_tracking_uri, open_mirror
+from harness.tracking.client import Tracker, identifier, reason_of
+from harness.tracking.mirror import EXPERIMENT, open_mirror
 from harness.tracking.sender import RUN_TAG
+from harness.workflows.places import tracker_of
 
 CLOSE_TIMEOUT_S = 120.0
 MODEL_NAME = "network"
@@ -39,7 +41,7 @@ def mirrored(
     # MLflow's database migrations print to stderr what a reader of a run does not need.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     mirror = open_mirror(
-        tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+        tracking_uri=tracker_of(request.runs, request.tracking_uri),
         run_dir=folder.path,
         study=study_folder(request.runs, request.recipe).name,
         every_step=request.mlflow_every_step,
@@ -66,7 +68,7 @@ def log_network(
     try:
         logged = log_model(
             model,
-            tracking_uri=request.tracking_uri or default_tracking_uri(request.runs),
+            tracking_uri=tracker_of(request.runs, request.tracking_uri),
             run_id=journal.started.run_id,
             step=journal.last_step,
         )

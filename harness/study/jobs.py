@@ -1,20 +1,24 @@
-"""The jobs of a study: one process for each seed, started through submitit."""
+"""The jobs of a study: one process for each seed, started here or through Slurm."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from harness.distributed.cluster import TF_CONFIG
 from harness.errors import MachineError, UsageError
+from harness.measure.visible_gpus import LIST_VARIABLE, first_devices
+from harness.system.children import child_environment, isolation, python_words, start_python
 
 ExecutorName = Literal["local", "slurm"]
 PREEMPTED = 75
-LOCAL_TIMEOUT_MIN = 7 * 24 * 60
+LOST = 2
+"""Exit code of a job that ended without one: the machine took it away."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Resources:
     """What one job asks of its executor.
 
     Attributes:
-        hours: Time limit; a job that reaches it is stopped with a checkpoint and requeued.
+        hours: Slurm's time limit; a job that reaches it is stopped with a checkpoint and requeued.
         gpus: GPUs of one job.
         cores: Cores of one job; None leaves it to the executor.
         memory_gib: Memory; None leaves it to the executor.
@@ -36,24 +40,111 @@ class Resources:
     partition: str | None = None
 
 
+class StudyJob(Protocol):
+    """One seed's job while it lasts."""
+
+    @property
+    def job_id(self) -> str:
+        """As the system calls it."""
+
+    @property
+    def output(self) -> Path:
+        """File with the job's messages."""
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def ended(self) -> tuple[int, str]:
+        """Exit code, and words where the job was lost without one."""
+
+    def stop(self) -> None:
+        """Ask it to write a checkpoint and end with 75."""
+
+
+class Executor(Protocol):
+    """Where jobs run."""
+
+    def submit(self, seed: int, arguments: tuple[str, ...]) -> StudyJob:
+        """Start `harness` with these words."""
+
+
+@dataclass
+class LocalJob:
+    """A child of this process."""
+
+    process: "subprocess.Popen[Any]"
+    output: Path
+
+    @property
+    def job_id(self) -> str:
+        """The process id."""
+        return str(self.process.pid)
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.process.poll() is not None
+
+    def ended(self) -> tuple[int, str]:
+        """Exit code; of a process that a signal killed as the shell counts it."""
+        code = self.process.wait()
+        if code >= 0:
+            return code, ""
+        return 128 - code, f"was killed by {signal.Signals(-code).name}"
+
+    def stop(self) -> None:
+        """Send SIGTERM."""
+        if not self.done():
+            self.process.send_signal(signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Jobs as children of this process, their messages in `folder`."""
+
+    folder: Path
+    resources: Resources
+
+    def submit(self, seed: int, arguments: tuple[str, ...]) -> LocalJob:
+        """Start a child; it sees as many GPUs as a job may have."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        output = self.folder / f"seed-{seed}.err"
+        devices = first_devices(os.environ.get(LIST_VARIABLE), self.resources.gpus)
+        environ = {**_of_job(os.environ), LIST_VARIABLE: devices}
+        with output.open("ab") as messages, output.with_suffix(".out").open("ab") as answer:
+            # A session of its own: Ctrl-C reaches this process alone, which passes it on.
+            process = start_python(
+                "harness",
+                *arguments,
+                environ=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=answer,
+                stderr=messages,
+                start_new_session=True,
+            )
+        return LocalJob(process, output)
+
+
 @dataclass
 class SeedJob:
-    """What runs in a job: `harness run` for one seed, as a child process.
+    """What runs in Slurm's job: `harness run` for one seed, as a child process.
 
     submitit calls `checkpoint` when the job's time is nearly over or the
     cluster wants the machine; the run then writes a checkpoint and the job is
     put into the queue again.
+
+    Attributes:
+        arguments: Words after `harness`.
+        modules: Variables that give the child the submitting process's code.
     """
 
     arguments: tuple[str, ...]
+    modules: dict[str, str] = field(default_factory=isolation)
     child: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     def __call__(self) -> int:
         """Run; returns the exit code."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_CONFIG")}
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "harness", *self.arguments], env=environment
-        )
+        environ = child_environment({**_of_job(os.environ)}) | self.modules
+        self.child = subprocess.Popen(python_words("harness", *self.arguments), env=environ)
         return self.child.wait()
 
     def checkpoint(self) -> Any:
@@ -63,52 +154,96 @@ class SeedJob:
         if self.child is not None and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
             self.child.wait()
-        return submitit.helpers.DelayedSubmission(SeedJob(self.arguments))
+        return submitit.helpers.DelayedSubmission(SeedJob(self.arguments, self.modules))
 
 
-def open_executor(name: ExecutorName, folder: Path, resources: Resources) -> Any:
-    """A submitit executor.
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job of submitit."""
+
+    job: Any
+
+    @property
+    def job_id(self) -> str:
+        """Slurm's."""
+        return str(self.job.job_id)
+
+    @property
+    def output(self) -> Path:
+        """File with the job's messages."""
+        return Path(self.job.paths.stderr)
+
+    def done(self) -> bool:
+        """Whether Slurm says so."""
+        return bool(self.job.done())
+
+    def ended(self) -> tuple[int, str]:
+        """What the seed's process returned; `LOST` where the job itself was lost."""
+        error = self.job.exception()
+        if error is None:
+            code = int(self.job.result())
+            return (code, "") if code >= 0 else (128 - code, f"was killed by signal {-code}")
+        return LOST, f"was lost: {str(error).splitlines()[0]}"
+
+    def stop(self) -> None:
+        """Take it out of the queue, or send SIGTERM to what runs."""
+        for words in (["--state=PENDING"], ["--signal=TERM"]):
+            subprocess.run(["scancel", *words, self.job_id], capture_output=True, check=False)
+
+
+@dataclass(frozen=True)
+class SlurmExecutor:
+    """An executor of submitit."""
+
+    executor: Any
+
+    def submit(self, seed: int, arguments: tuple[str, ...]) -> SlurmJob:
+        """Hand a job to Slurm.
+
+        Raises:
+            MachineError: Slurm does not answer, or refuses the job.
+        """
+        import submitit
+
+        del seed  # the job's own files carry Slurm's number
+        try:
+            return SlurmJob(self.executor.submit(SeedJob(arguments)))
+        except submitit.core.utils.FailedJobError as error:
+            told = " / ".join(str(error).splitlines()).strip(" /")
+            raise MachineError(
+                f"Slurm did not take a job: {told}",
+                expected="a controller that answers (sinfo) and resources that it has",
+                remedy="check --partition, --gpus, --cores and --memory-gib, or use "
+                "--executor local",
+            ) from error
+
+
+def open_executor(name: ExecutorName, folder: Path, resources: Resources) -> Executor:
+    """Where the jobs of a study run.
 
     Args:
         name: "local" starts processes here; "slurm" submits to a cluster.
-        folder: For submitit's own files and the jobs' output.
+        folder: For the jobs' output.
         resources: Of each job.
 
     Raises:
         UsageError: submitit is not installed.
         MachineError: Slurm's commands are not on this machine.
     """
+    if name == "local":
+        return LocalExecutor(folder, resources)
     try:
         import submitit
     except ImportError as error:
         raise UsageError(
             "the package submitit is not installed",
-            expected="it starts the jobs of a study",
+            expected="it hands the jobs of a study to Slurm",
             remedy="install the extra: pip install 'resnet-reproducibility-harness[slurm]'",
         ) from error
-    if name == "slurm":
-        check_slurm()
+    check_slurm()
     executor = submitit.AutoExecutor(folder=folder, cluster=name)
-    executor.update_parameters(**_parameters(name, resources))
-    return executor
-
-
-def submitted(executor: Any, job: SeedJob) -> Any:
-    """Hand a job to an executor; returns submitit's job.
-
-    Raises:
-        MachineError: Slurm does not answer, or refuses the job.
-    """
-    import submitit
-
-    try:
-        return executor.submit(job)
-    except submitit.core.utils.FailedJobError as error:
-        raise MachineError(
-            f"Slurm did not take a job: {' / '.join(str(error).split(chr(10))).strip(' /')}",
-            expected="a controller that answers (sinfo) and resources that it has",
-            remedy="check --partition, --gpus, --cores and --memory-gib, or use --executor local",
-        ) from error
+    executor.update_parameters(**_parameters(resources))
+    return SlurmExecutor(executor)
 
 
 def check_slurm(path: Mapping[str, str] | None = None) -> None:
@@ -122,18 +257,24 @@ def check_slurm(path: Mapping[str, str] | None = None) -> None:
         )
 
 
-def _parameters(name: ExecutorName, resources: Resources) -> dict[str, Any]:
+def _of_job(environ: Mapping[str, str]) -> dict[str, str]:
+    """A seed's job is one process: it is told of no cluster."""
+    return {name: value for name, value in environ.items() if name != TF_CONFIG}
+
+
+def _parameters(resources: Resources) -> dict[str, Any]:
     parameters: dict[str, Any] = {
-        "timeout_min": int(resources.hours * 60) if name == "slurm" else LOCAL_TIMEOUT_MIN,
+        "timeout_min": int(resources.hours * 60),
         "gpus_per_node": resources.gpus,
         "name": "harness",
+        "slurm_signal_delay_s": 120,
+        # The job's first process has to find this code too, and nothing in its working directory.
+        "slurm_setup": [f"export {k}={shlex.quote(v)}" for k, v in sorted(isolation().items())],
     }
     if resources.cores is not None:
         parameters["cpus_per_task"] = resources.cores
     if resources.memory_gib is not None:
         parameters["mem_gb"] = resources.memory_gib
-    if name == "slurm":
-        parameters["slurm_signal_delay_s"] = 120
-        if resources.partition is not None:
-            parameters["slurm_partition"] = resources.partition
+    if resources.partition is not None:
+        parameters["slurm_partition"] = resources.partition
     return parameters

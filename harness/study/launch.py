@@ -1,19 +1,25 @@
 """`harness study`: many seeds as many jobs, one journal each, one answer from all journals."""
 
 import json
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from harness.analysis.sync import sync
 from harness.data.shape import data_shape
-from harness.errors import HarnessError, UsageError
+from harness.distributed.signals import StopRequest
+from harness.errors import HarnessError, PreemptedError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
-from harness.study.jobs import PREEMPTED, ExecutorName, Resources, SeedJob, open_executor, submitted
+from harness.study.jobs import PREEMPTED, ExecutorName, Resources, StudyJob, open_executor
+from harness.system.signals import handled
+from harness.workflows.places import tracker_of, try_places
 
 STUDY_FILE = "study.json"
 POLL_S = 2.0
@@ -126,39 +132,73 @@ def run_study(
         pause_s: Between two looks at the jobs.
 
     Raises:
-        UsageError: submitit is not installed.
+        UsageError: submitit is needed and not installed.
+        TrackerError: the tracker can never work.
         DataError: there is no data set, where jobs run on this machine.
         MachineError: Slurm was asked for and is not here, or does not take a job.
+        PreemptedError: a signal came; it was passed on and all jobs have ended.
     """
     if request.executor == "local":
         data_shape(request.data)
+    uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
+    try_places(request.runs, uri, say)
     request.folder.mkdir(parents=True, exist_ok=True)
     executor = open_executor(request.executor, request.folder / "jobs", request.resources)
     report = StudyReport(request.folder)
     waiting = [seed for seed in request.seeds if not _is_done(request, seed)]
     report.exit_codes = {seed: 0 for seed in request.seeds if seed not in waiting}
-    running: dict[int, Any] = {}
-    _write_study(request, running)
-    while waiting or running:
-        while waiting and (request.at_once is None or len(running) < request.at_once):
-            seed = waiting.pop(0)
-            running[seed] = submitted(executor, SeedJob(request.arguments(seed)))
-            say(f"seed {seed}: job {running[seed].job_id}, output in {running[seed].paths.stderr}")
-            _write_study(request, running)
-        for seed in [s for s, job in running.items() if job.done()]:
-            code = _exit_code(running.pop(seed), say)
-            if code == PREEMPTED and report.requeued.get(seed, 0) < request.requeues:
-                report.requeued[seed] = report.requeued.get(seed, 0) + 1
-                waiting.append(seed)
-                say(f"seed {seed}: preempted, goes into the queue again")
-                continue
-            report.exit_codes[seed] = code
-            say(f"seed {seed}: ended with exit code {code}")
-            _send_to_tracker(request, seed, say)
-        if running:
-            time.sleep(pause_s)
-    _write_study(request, running)
+    running: dict[int, StudyJob] = {}
+    with _stopping_jobs(running) as stop:
+        _write_study(request, running)
+        while waiting or running:
+            while waiting and (request.at_once is None or len(running) < request.at_once):
+                seed = waiting.pop(0)
+                running[seed] = job = executor.submit(seed, request.arguments(seed))
+                say(f"seed {seed}: job {job.job_id}, output in {job.output}")
+                _write_study(request, running)
+            if stop.requested():
+                waiting.clear()
+            for seed in [s for s, job in running.items() if job.done()]:
+                code = _exit_code(seed, running.pop(seed), say)
+                again = report.requeued.get(seed, 0)
+                if code == PREEMPTED and again < request.requeues and not stop.requested():
+                    report.requeued[seed] = again + 1
+                    waiting.append(seed)
+                    say(f"seed {seed}: preempted, goes into the queue again")
+                    continue
+                report.exit_codes[seed] = code
+                say(f"seed {seed}: ended with exit code {code}")
+                _send_to_tracker(request, seed, say)
+            if running:
+                time.sleep(pause_s)
+        _write_study(request, running)
+        if stop.signal_name is not None:
+            raise _stopped(request, stop.signal_name, report)
     return report
+
+
+@contextmanager
+def _stopping_jobs(running: Mapping[int, StudyJob]) -> Iterator[StopRequest]:
+    """Pass a signal on to all jobs that run, which end with a checkpoint; the study waits."""
+    stop = StopRequest()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        stop.signal_name = stop.signal_name or signal.Signals(number).name
+        for job in running.values():
+            job.stop()
+
+    with handled(handle):
+        yield stop
+
+
+def _stopped(request: StudyRequest, signal_name: str, report: StudyReport) -> PreemptedError:
+    done = sum(code == 0 for code in report.exit_codes.values())
+    return PreemptedError(
+        f"the study was stopped by {signal_name}: {done} of {len(request.seeds)} seeds are done",
+        where=str(request.folder),
+        expected="its jobs at a checkpoint, which each has written",
+        remedy="give the same command again; every seed goes on exactly",
+    )
 
 
 def _is_done(request: StudyRequest, seed: int) -> bool:
@@ -166,13 +206,11 @@ def _is_done(request: StudyRequest, seed: int) -> bool:
     return journal is not None and journal.finished is not None
 
 
-def _exit_code(job: Any, say: Say) -> int:
-    """What the seed's process returned; 1 where the job itself was lost."""
-    error = job.exception()
-    if error is None:
-        return int(job.result())
-    say(f"job {job.job_id} was lost: {str(error).splitlines()[0]}")
-    return 1
+def _exit_code(seed: int, job: StudyJob, say: Say) -> int:
+    code, words = job.ended()
+    if words:
+        say(f"seed {seed}: job {job.job_id} {words}")
+    return code
 
 
 def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:
@@ -185,7 +223,7 @@ def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:
         say(f"seed {seed}: not sent to MLflow; later: harness sync {folder}\n{error}")
 
 
-def _write_study(request: StudyRequest, running: dict[int, Any]) -> None:
+def _write_study(request: StudyRequest, running: Mapping[int, StudyJob]) -> None:
     write_json(
         request.folder / STUDY_FILE,
         {
@@ -193,7 +231,7 @@ def _write_study(request: StudyRequest, running: dict[int, Any]) -> None:
             "settings": list(request.settings),
             "seeds": list(request.seeds),
             "executor": request.executor,
-            "jobs": {str(seed): str(job.job_id) for seed, job in running.items()},
+            "jobs": {str(seed): job.job_id for seed, job in running.items()},
         },
     )
 

@@ -8,7 +8,7 @@ from harness.baselines.schema import Target
 from harness.data.manifest import DESCRIPTION, read_description
 from harness.data.shape import GET_IMAGENET
 from harness.errors import DataError, UsageError
-from harness.study.child_process import run_harness, run_python
+from harness.study.child_process import run_harness, run_module
 from harness.verdict.checks import binding_differences
 
 Say = Callable[[str], None]
@@ -86,11 +86,7 @@ def reproduction_data(
 def embedded_digits(runs: Path) -> Path:
     """The embedded handwritten digits, written as a folder of images."""
     folder = runs / "datasets" / "digits"
-    code = (
-        "import sys; from pathlib import Path; "
-        "from harness.data.sources.digits import write_digits; "
-    )
-    run_python("-c", code + "write_digits(Path(sys.argv[1]))", str(folder))
+    run_module("harness.data.sources.digits", str(folder))
     return folder
 
 

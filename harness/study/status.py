@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import RunLockedError, UsageError
+from harness.errors import UsageError
 from harness.record.journal import Journal, read_journal
-from harness.record.run_folder import RunFolder, locked
+from harness.record.run_folder import is_running as holds_lock
 from harness.study.launch import read_study
 
 RATE_STEPS = 200
@@ -135,17 +135,6 @@ def _rate(journal: Journal) -> tuple[float | None, float | None]:
         return None, None
     step_s = float(np.median([time_s for time_s, _ in times]))
     return times[-1][1] / step_s, step_s
-
-
-def holds_lock(folder: Path) -> bool:
-    """Whether a process holds a run's lock."""
-    if not (folder / ".lock").exists():
-        return False
-    try:
-        with locked(RunFolder(folder)):
-            return False
-    except RunLockedError:
-        return True
 
 
 def _row(seed: SeedStatus) -> str:

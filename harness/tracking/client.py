@@ -8,12 +8,17 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 from harness.record.schema import DataIdentity
+from harness.record.tracker_address import shown_uri
+from harness.record.tracker_failures import words_of
+from harness.system.folders import alone
+from harness.system.secrets import redacted
 from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, Row
 
 EXPERIMENT = "resnet-reproducibility"
@@ -34,22 +39,33 @@ _DEFAULTS = {
 
 
 def default_tracking_uri(runs: Path) -> str:
-    """SQLite beside the runs, by absolute path: a relative one would follow the working folder."""
-    return f"sqlite:///{(runs.resolve() / 'mlflow.db').as_posix()}"
+    """SQLite beside the runs, by absolute path: a relative one would follow the working folder.
 
+    Quoted as SQLAlchemy reads it: a folder may be called `runs?` or `a%2Fb`.
+    """
+    from sqlalchemy.engine import URL
 
-def shown_uri(tracking_uri: str) -> str:
-    """The address without user and password, for messages."""
-    parts = urlsplit(tracking_uri)
-    if not parts.username:
-        return tracking_uri
-    host = parts.hostname or ""
-    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+    database = (runs.resolve() / "mlflow.db").as_posix()
+    return URL.create("sqlite", database=database).render_as_string(hide_password=False)
 
 
 def identifier(text: str) -> str:
     """Text as a tag value that a search can name: anything unusual becomes an underscore."""
     return re.sub(r"[^\w .:/+-]", "_", text)
+
+
+def prepare_client(tracking_uri: str) -> Any:
+    """MLflow's client, quiet, and asked again later rather than waited for."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
+    from mlflow import MlflowClient
+
+    # After the import, which sets levels of its own.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=tracking_uri)
 
 
 class Tracker:
@@ -65,18 +81,10 @@ class Tracker:
     """
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
-        for name, value in _DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        # MLflow 3.17 maps a column in a way that SQLAlchemy 2.1 deprecates; a user can do nothing.
-        warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
-        from mlflow import MlflowClient
-
-        # After the import, which sets levels of its own.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._client = MlflowClient(tracking_uri=tracking_uri)
         self.tracking_uri = tracking_uri
-        self.experiment_id = self._experiment(experiment)
+        with _made_once(tracking_uri):
+            self._client = prepare_client(tracking_uri)
+            self.experiment_id = self._experiment(experiment)
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -109,7 +117,10 @@ class Tracker:
     def create(self, name: str, tags: Mapping[str, str], start_ms: int) -> str:
         """Create a run with status RUNNING; returns its id."""
         run = self._client.create_run(
-            self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name
+            self.experiment_id,
+            start_time=start_ms,
+            tags={key: redacted(value) for key, value in tags.items()},
+            run_name=name,
         )
         return str(run.info.run_id)
 
@@ -126,7 +137,7 @@ class Tracker:
 
     def write_rows(self, run_id: str, rows: Iterable[Row], tags: Mapping[str, str]) -> None:
         """Write metrics in batches, then the tags with the last of them."""
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric
 
         iterator = iter(rows)
         batch = list(islice(iterator, ROWS_PER_BATCH))
@@ -135,7 +146,7 @@ class Tracker:
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(*row) for row in batch],
-                tags=[] if following else [RunTag(*pair) for pair in tags.items()],
+                tags=[] if following else _run_tags(tags.items()),
                 synchronous=True,
             )
             batch = following
@@ -145,14 +156,13 @@ class Tracker:
         from mlflow.entities import Param
 
         for part in _parts(list(params.items())):
-            self._client.log_batch(run_id, params=[Param(*pair) for pair in part], synchronous=True)
+            shown = [Param(key, redacted(value)) for key, value in part]
+            self._client.log_batch(run_id, params=shown, synchronous=True)
 
     def write_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags, replacing earlier values."""
-        from mlflow.entities import RunTag
-
         for part in _parts(list(tags.items())):
-            self._client.log_batch(run_id, tags=[RunTag(*pair) for pair in part], synchronous=True)
+            self._client.log_batch(run_id, tags=_run_tags(part), synchronous=True)
 
     def write_data(self, run_id: str, data: DataIdentity) -> None:
         """Record the data set under the harness's own digest.
@@ -206,25 +216,55 @@ class Tracker:
 
 
 def reason_of(error: BaseException, tracking_uri: str) -> str:
-    """Why the tracker could not be written to, in words and without a password."""
-    text = str(error)
-    if re.search(r"\b(401|403)\b|not authenticated|permission denied", text, re.IGNORECASE):
-        return (
-            f"the tracker at {shown_uri(tracking_uri)} refuses the user or the password "
-            "(MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)"
-        )
-    if isinstance(error, OSError) or "Max retries" in text or "API request to" in text:
-        return f"the tracker at {shown_uri(tracking_uri)} does not answer"
-    first = next(iter(text.splitlines()), "") or type(error).__name__
-    return f"the tracker at {shown_uri(tracking_uri)} failed: {first[:300]}"
+    """Why the tracker could not be written to, in its own words and without a password."""
+    return f"the tracker at {shown_uri(tracking_uri)} {words_of(error)}"
+
+
+def sqlite_file(tracking_uri: str) -> Path | None:
+    """The file of an SQLite address as SQLAlchemy reads it; None for another tracker."""
+    if not tracking_uri.startswith("sqlite:"):
+        return None
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(tracking_uri).database or "").resolve()
 
 
 def _artifacts_beside(tracking_uri: str) -> str | None:
     """`mlartifacts` beside a SQLite file; None leaves the place to a server."""
-    if not tracking_uri.startswith("sqlite:///"):
-        return None
-    database = Path(tracking_uri.removeprefix("sqlite:///")).resolve()
-    return (database.parent / "mlartifacts").as_uri()
+    file = sqlite_file(tracking_uri)
+    return None if file is None else (file.parent / "mlartifacts").as_uri()
+
+
+@contextmanager
+def _no_stray_folder(tracking_uri: str) -> Iterator[None]:
+    """MLflow makes a folder of the address as it is written; where it is quoted, another one."""
+    written = Path(tracking_uri.removeprefix("sqlite:///")).parent
+    before = written.exists()
+    try:
+        yield
+    finally:
+        if "%" in tracking_uri and not before:
+            with suppress(OSError):
+                written.rmdir()
+
+
+@contextmanager
+def _made_once(tracking_uri: str) -> Iterator[None]:
+    """Two runs that begin together would both make the tables of one new file."""
+    file = sqlite_file(tracking_uri)
+    if file is None or file.exists():
+        yield
+        return
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with alone(file.with_name(f".{file.name}.lock")), _no_stray_folder(tracking_uri):
+        yield
+
+
+def _run_tags(pairs: Iterable[tuple[str, str]]) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    return [RunTag(key, redacted(value)) for key, value in pairs]
 
 
 def _parts(pairs: Sequence[tuple[str, str]]) -> Iterable[Sequence[tuple[str, str]]]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TrackerError
-from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of, shown_uri
+from harness.record.tracker_address import shown_uri
+from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
 from harness.tracking.rows import Row, milliseconds
 from harness.tracking.sender import RUN_TAG, study_tags
 

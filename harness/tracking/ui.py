@@ -1,5 +1,6 @@
 """MLflow's own interface over the runs, on this machine only."""
 
+import ipaddress
 import os
 import signal
 import socket
@@ -11,19 +12,28 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 from harness.errors import MachineError, RecordError
+from harness.system.children import start_python
 from harness.tracking.mirror import default_tracking_uri
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S = 120.0
 POLL_S = 0.2
 STOP_LIMIT_S = 10.0
-_SERVER_SETTINGS = {
+FOREIGN_SETTINGS = (
+    "MLFLOW_", "_MLFLOW_", "UVICORN_", "GUNICORN_", "FLASK_", "WEB_CONCURRENCY",
+    "FORWARDED_ALLOW_IPS",
+)  # fmt: skip
+"""Variables that are meant for another server, or for this user's client of one."""
+
+SERVER_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Background jobs serve language models; without them the server is up in half the time.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # Its server looks for modules here first: by default in the working directory.
+    "UVICORN_APP_DIR": "/nonexistent",
 }
 OPEN_TO_OTHERS = (
     "warning: MLflow asks nobody for a password: whoever reaches {host} reads, changes and "
@@ -34,7 +44,7 @@ OPEN_TO_OTHERS = (
 @contextmanager
 def serving(
     runs: Path, *, host: str = LOOPBACK, port: int | None = None
-) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+) -> Iterator[tuple[str, "subprocess.Popen[Any]"]]:
     """Yield the address of a server that answers and its process; stop it at the end.
 
     Args:
@@ -53,12 +63,11 @@ def serving(
             expected="mlflow.db, written by `harness run` or `harness sync`",
             remedy="run something first, or name the folder with --runs",
         )
-    port = _free_port(host) if port is None else port
+    port = _free_port(host, port or 0)
     process = _start(runs, host, port)
-    address = f"http://{host}:{port}"
     try:
-        _wait_until_it_answers(process, f"{address}/health")
-        yield address, process
+        _wait_until_it_answers(process, f"http://{_reached_at(host)}:{port}/health")
+        yield f"http://{_in_address(host)}:{port}", process
     finally:
         _stop(process)
 
@@ -70,56 +79,108 @@ def ui(
     port: int | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, printing the address and how to stop."""
-    if host != LOOPBACK:
+    """Serve until Ctrl-C or another signal, printing the address and how to stop."""
+    if not _is_loopback(host):
         say(OPEN_TO_OTHERS.format(host=host))
     say(f"starting MLflow over {runs.resolve()} ...")
-    with _sigterm_as_interrupt():
-        try:
-            with serving(runs, host=host, port=port) as (address, process):
-                say(f"MLflow: {address}\nCtrl-C stops it; the runs stay where they are.")
-                process.wait()
-                raise MachineError(
-                    f"MLflow ended by itself with code {process.returncode}",
-                    where=address,
-                    expected="a server that goes on until Ctrl-C",
-                    remedy="read its messages above; another --port may help",
-                )
-        except KeyboardInterrupt:
-            say("stopped")
+    try:
+        with serving(runs, host=host, port=port) as (address, process):
+            say(f"MLflow: {address}\nCtrl-C stops it; the runs stay where they are.")
+            process.wait()
+            raise MachineError(
+                f"MLflow ended by itself with code {process.returncode}",
+                where=address,
+                expected="a server that goes on until Ctrl-C",
+                remedy="read its messages above; another --port may help",
+            )
+    except KeyboardInterrupt:
+        say("stopped")
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def _start(runs: Path, host: str, port: int) -> "subprocess.Popen[bytes]":
+def _in_address(host: str) -> str:
+    """The host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _reached_at(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`, which may mean every address."""
+    return {"0.0.0.0": LOOPBACK, "::": "[::1]"}.get(host, _in_address(host))  # noqa: S104 - to ask
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0.
+
+    Raises:
+        MachineError: nothing can listen there.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            return int(probe.getsockname()[1])
+    except (OSError, UnicodeError) as error:
+        raise MachineError(
+            f"nothing can listen on {host} port {port or 'any'}: {error}",
+            where="--host and --port",
+            expected="an address of this machine, such as 127.0.0.1 or ::1, and a port that is "
+            "free",
+            remedy="choose another, or leave both out",
+        ) from error
+
+
+def _start(runs: Path, host: str, port: int) -> "subprocess.Popen[Any]":
     artifacts = (runs.resolve() / "mlartifacts").as_uri()
     arguments = [
-        *(sys.executable, "-m", "mlflow", "server"),
+        "server",
         *("--backend-store-uri", default_tracking_uri(runs)),
         *("--artifacts-destination", artifacts),
         *("--host", host, "--port", str(port), "--workers", "1"),
+        *_host_check(host, port),
     ]
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_SETTINGS)}
     # A session of its own: Ctrl-C reaches this process alone, which then stops all of the server's.
-    return subprocess.Popen(
-        arguments,
-        env={**os.environ, **_SERVER_SETTINGS},
+    return start_python(
+        "mlflow",
+        *arguments,
+        environ={**inherited, **SERVER_SETTINGS},
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
+        cwd=runs.resolve(),
         start_new_session=True,
     )
 
 
-def _wait_until_it_answers(process: "subprocess.Popen[bytes]", address: str) -> None:
+def _host_check(host: str, port: int) -> tuple[str, ...]:
+    """Which `Host` a request may name: this server's own, so that no other site's name leads here.
+
+    MLflow's own list takes every name that begins with `10.`; it is kept only where the server
+    listens on all addresses, whose names nobody knows.
+    """
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - asked for by the user
+        return ()
+    names = dict.fromkeys((_in_address(host), "localhost", LOOPBACK, "[::1]"))
+    return ("--allowed-hosts", ",".join(f"{name}:{port}" for name in names))
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[Any]", address: str) -> None:
     deadline = time.monotonic() + START_LIMIT_S
+    # A proxy of the environment knows nothing of this machine's own addresses.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own http address
+            with direct.open(address, timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(POLL_S)
@@ -131,7 +192,7 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", address: str) -> 
     )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[Any]") -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
@@ -142,15 +203,3 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
             continue
         break
     process.wait()
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,7 @@ import numpy as np
 
 from harness.errors import CheckpointError
 from harness.frozen import digest_of
+from harness.system.folders import sync_folder
 
 STATE_FILE = "state.npz"
 INDEX_FILE = "checkpoint.json"
@@ -70,7 +71,7 @@ def write_checkpoint(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync(checkpoints)
+    sync_folder(checkpoints)
     return written
 
 
@@ -92,20 +93,12 @@ def _write_files(
         json.dump({"index": index, "index_sha256": digest_of(index)}, file)
         file.flush()
         _sync_file(file.fileno())
-    _sync(folder)
+    sync_folder(folder)
     return Written(step, final, digest, size, marks)
 
 
 def _sync_file(descriptor: int) -> None:
     os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.errors import WeightsError
 from harness.models.keras_applications import BUILDERS
+from harness.numerics.keras_pins import user_keras_home
 from harness.weights.files import WeightArrays
 
 
@@ -16,7 +17,8 @@ def download_imagenet(name: str) -> WeightArrays:
         WeightsError: the download failed.
     """
     try:
-        published = BUILDERS[name](weights="imagenet", classifier_activation=None)
+        with user_keras_home():
+            published = BUILDERS[name](weights="imagenet", classifier_activation=None)
     except Exception as error:  # Keras raises a bare Exception
         raise WeightsError(
             f"Keras could not download its ImageNet weights: {error}",

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 
 import harness
 from harness.errors import MachineError, RecordError, UsageError
+from harness.system import parent
+from harness.system.children import child_environment
+from harness.system.git import git
 from harness.verdict.speed import SpeedAnswer, SpeedRecord, judge_speed
 
 PROCESSES = 8
@@ -24,10 +28,14 @@ LONGEST_S = 600
 NOT_MEASURED = "is not measured:"
 """What the worker writes about a benchmark that a revision has no function for."""
 
-WORKER = Path(__file__).with_name("process.py")
+WORKER = str(Path(__file__).with_name("process.py"))
+PARENT = str(Path(parent.__file__))
 RUN_WORKER = (
-    "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
+    "import runpy, sys; _, watch, pid, *sys.argv = sys.argv; "
+    "runpy.run_path(watch)['end_with_parent'](int(pid)); "
+    "runpy.run_path(sys.argv[0], None, '__main__')"
 )
+"""By path, because the revision's own package may know neither."""
 
 Measure = Callable[[str, Path], SpeedRecord]
 Say = Callable[[str], None]
@@ -142,16 +150,19 @@ def _worktree(root: Path, revision: str) -> Iterator[Path]:
     """A temporary folder with the revision's package."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "tree.tar"
-        command = ["git", "-C", str(root), "archive", "-o", str(archive), revision, "harness"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        # A commit's own name: a revision is the user's word and may look like an option.
+        answer = git(root, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        if answer.output is not None:
+            answer = git(root, "archive", "-o", str(archive), answer.output, "harness")
+        if answer.output is None:
             raise UsageError(
-                f"{revision} is no revision of this checkout and no file",
+                f"{revision} is no revision of this checkout and no file: {answer.problem}",
                 where=str(root),
                 expected="a commit, branch or tag, or a recording",
                 remedy="see `git log --oneline`",
             )
-        subprocess.run(["tar", "-xf", str(archive), "-C", folder], check=True)
+        with tarfile.open(archive) as tree:
+            tree.extractall(folder, filter="data")
         yield Path(folder)
 
 
@@ -170,14 +181,13 @@ def measure_tree(
         MachineError: the process failed.
     """
     environ = {
-        **os.environ,
-        "PYTHONPATH": str(tree),
+        **child_environment(first=tree),
         "TF_ENABLE_ONEDNN_OPTS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-c", RUN_WORKER, str(WORKER), str(blocks)],
+            [sys.executable, "-P", "-c", RUN_WORKER, PARENT, str(os.getpid()), WORKER, str(blocks)],
             cwd=tree,
             env=environ,
             capture_output=True,

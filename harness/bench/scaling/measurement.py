@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from harness.numerics.pins import set_import_flags
 from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
+from harness.system.children import start_python
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,8 @@ def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
 def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, ...]:
     cores = sorted(os.sched_getaffinity(0))
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "harness.bench.scaling.process"],
+        start_python(
+            "harness.bench.scaling.process",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=messages,

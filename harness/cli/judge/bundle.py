@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, OutputPath, json_option
 
 
 @click.command("bundle")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=LocalPath())
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputPath(dir_okay=False),
     help="The bundle to write, a tar file.",
 )
 @click.option("--weights", is_flag=True, help="Pack the arrays of each run's last checkpoint.")

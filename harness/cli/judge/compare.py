@@ -5,21 +5,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, OutputPath, json_option
 
 
 @click.command("compare")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.argument("first", type=LocalPath())
+@click.argument("second", type=LocalPath())
 @click.option("--protocol", help="Evaluation of the runs to compare. Default: one both have.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputPath(dir_okay=False),
     help="Write a page of all differences as HTML.",
 )
-@click.option(
-    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="The same as Markdown."
-)
+@click.option("--markdown", type=OutputPath(dir_okay=False), help="The same as Markdown.")
 @json_option
 def command(
     first: Path,

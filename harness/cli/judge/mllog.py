@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import LocalPath, OutputPath
+
 
 @click.command("mllog")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=LocalPath())
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputPath(dir_okay=False),
     help="The log to write.",
 )
 def command(run: Path, out: Path) -> None:

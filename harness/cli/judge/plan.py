@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 
 
 @click.command("plan")
@@ -17,7 +17,7 @@ from harness.cli.options import json_option
 )
 @click.option(
     "--measured",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="A run of the same network and batch, whose rate is taken. Without a rate: published "
     "ones for the network.",
 )

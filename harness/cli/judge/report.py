@@ -4,29 +4,27 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import target_option
+from harness.cli.options import LocalPath, OutputPath, target_option
 
 
 @click.command("report")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=LocalPath())
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputPath(dir_okay=False),
     help="The HTML page to write.",
 )
-@click.option(
-    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Markdown to write as well."
-)
+@click.option("--markdown", type=OutputPath(dir_okay=False), help="Markdown to write as well.")
 @target_option
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="The runs' data folder, to show pictures of wrongly classified images.",
 )
 @click.option(
     "--contact-sheet",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="A PNG or JPEG of augmented training images to show.",
 )
 def command(

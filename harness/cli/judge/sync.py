@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, tracking_option
+from harness.cli.options import LocalPath, json_option, tracking_option
 
 
 @click.command("sync")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=LocalPath())
 @tracking_option
 @click.option("--study", help="Name of the parent run. Default: the name of the study's folder.")
 @click.option("--every-step", is_flag=True, help="Send every step, not only windows of 100.")

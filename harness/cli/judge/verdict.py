@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, target_option
+from harness.cli.options import LocalPath, json_option, target_option
 from harness.errors import UsageError
 
 
 @click.command("verdict")
-@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=LocalPath())
 @target_option
 @click.option(
     "--baseline",
@@ -17,7 +17,7 @@ from harness.errors import UsageError
 )
 @click.option(
     "--draw",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="With --baseline: the record of a random draw as JSON: kind (simple or stratified), seed, "
     "images, population (50000); for a stratified one also labels, a file with all labels.",
 )
@@ -27,7 +27,7 @@ from harness.errors import UsageError
 @click.option(
     "--earlier",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="With --throughput: an earlier run to compare with, once or more.",
 )
 @click.option(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 
 
 @click.command("verify")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE", type=LocalPath(dir_okay=False))
 @click.option("--sha256", help="Refuse another file than the one with this digest.")
 @json_option
 def command(file: Path, sha256: str | None, as_json: bool) -> None:

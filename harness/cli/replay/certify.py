@@ -5,17 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option, tracking_option
+from harness.cli.options import LocalPath, json_option, tracking_option
 
 if TYPE_CHECKING:
     from harness.record.certificate import Certificate
 
 
 @click.command("certify")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="The run's data. Default: where it was."
-)
+@click.argument("run", type=LocalPath())
+@click.option("--data", type=LocalPath(), help="The run's data. Default: where it was.")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -95,24 +93,36 @@ def command(
         nonce=nonce,
         tolerance=tolerance,
     )
+    uri = None if no_tracking else _tracker(run, tracking_uri)
     certificate = certify(request, say=lambda text: click.echo(text, err=True))
-    if not no_tracking:
-        _publish(run, certificate, tracking_uri)
+    if uri is not None:
+        _publish(run, certificate, uri)
     click.echo(certificate.model_dump_json(indent=2) if as_json else certificate.statement)
     if not certificate.agrees:
         raise SystemExit(1)
 
 
-def _publish(run: Path, certificate: "Certificate", tracking_uri: str | None) -> None:
-    from harness.errors import TrackerError
-    from harness.replay.certify import publish
+def _tracker(run: Path, tracking_uri: str | None) -> str | None:
+    """Where the certificate will go, checked before the replay; None without a tracker."""
+    from harness.record.tracker_check import check_tracker
     from harness.replay.setup import one_run
-    from harness.tracking.mirror import default_tracking_uri
+    from harness.workflows.places import tracker_of
 
     runs = one_run(run).parent.parent
     if tracking_uri is None and not (runs / "mlflow.db").exists():
-        return
+        return None
+    uri = tracker_of(runs, tracking_uri)
+    outage = check_tracker(uri)
+    if outage:
+        click.echo(f"warning: {outage}", err=True)
+    return uri
+
+
+def _publish(run: Path, certificate: "Certificate", tracking_uri: str) -> None:
+    from harness.errors import TrackerError
+    from harness.replay.certify import publish
+
     try:
-        publish(run, certificate, tracking_uri or default_tracking_uri(runs))
+        publish(run, certificate, tracking_uri)
     except TrackerError as error:
         click.echo(f"MLflow: the certificate was not recorded\n{error}", err=True)

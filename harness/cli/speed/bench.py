@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from harness.bench.machine import Watch
 from harness.cli.lazy import LazyGroup
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 from harness.cli.speed.bench_output import show
 from harness.errors import UsageError
 
@@ -58,7 +58,7 @@ channels_option = click.option(
 )  # fmt: skip
 data_option = click.option(
     "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     help="A data set. Default: generated photographs.",
 )
 

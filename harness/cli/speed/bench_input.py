@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import LocalPath
+
 
 @click.command()
 @click.option(
     "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     required=True,
     help="A prepared data set or any folder of JPEG files.",
 )

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 
 
 @click.command("loop")
 @click.option("--recipe", "name", required=True, help="A name of `list recipes`.")
 @click.option(
     "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     required=True,
     help="The recipe's data set.",
 )

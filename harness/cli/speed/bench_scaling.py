@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 
 
 @click.command("scaling")
@@ -14,7 +14,7 @@ from harness.cli.options import json_option
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Time --workers here on this data; the plan is then made for --on alone.",
 )
 @click.option("--workers", type=click.IntRange(min=2), default=2, show_default=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import OutputPath, json_option
 
 
 @click.command("gate")
@@ -18,9 +18,7 @@ from harness.cli.options import json_option
     show_default=True,
     help="A loss must be larger than this fraction of the time.",
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Keep the recordings here."
-)
+@click.option("--out", type=OutputPath(file_okay=False), help="Keep the recordings here.")
 @click.option(
     "--processes",
     type=click.IntRange(5),

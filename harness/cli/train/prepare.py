@@ -6,19 +6,21 @@ from typing import Any, cast
 
 import click
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from harness.cli.options import LocalPath, OutputPath
+
+FILE = LocalPath(exists=True, dir_okay=False)
 
 
 @click.command()
 @click.option(
     "--source",
-    type=click.Path(exists=True, path_type=Path),
+    type=LocalPath(exists=True),
     required=True,
     help="Folder of images, tars, TFDS, IDX or CIFAR files; or CIFAR's archive.",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputPath(file_okay=False),
     required=True,
     help="Prepared folder: manifest, description, converted copies, images that were unpacked.",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import declared_seed_option
+from harness.cli.options import LocalPath, declared_seed_option
 from harness.cli.train.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 
@@ -19,7 +19,7 @@ from harness.recipes.catalogue import find_recipe
     "--data",
     "--imagenet",
     "data",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="The target's data: a folder made by `harness prepare`, one with train/ and val/, or the "
     "files as they are published, which are prepared first. Default: the folder that IMAGENET_DIR "
     "or FASHION_MNIST_DIR names, or where the system's package puts it.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import NORMALISATIONS, json_option, seed_option, workers_option
+from harness.cli.options import NORMALISATIONS, LocalPath, json_option, seed_option, workers_option
 from harness.cli.train.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
@@ -21,7 +21,7 @@ from harness.recipes.settings import with_settings
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @seed_option
@@ -36,7 +36,7 @@ from harness.recipes.settings import with_settings
 )
 @click.option(
     "--init",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Weights for the recipe's trunk (transfer): a .h5, .keras or a checkpoint folder.",
 )
 @click.option(

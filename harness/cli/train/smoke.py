@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import declared_seed_option, runs_option, tracking_option
+from harness.cli.options import LocalPath, declared_seed_option, runs_option, tracking_option
 
 
 @click.command("smoke")
@@ -13,7 +13,7 @@ from harness.cli.options import declared_seed_option, runs_option, tracking_opti
 @click.option(
     "--imagenet",
     envvar="IMAGENET_DIR",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Take a tiny subset of this ImageNet folder. Default: IMAGENET_DIR, else digits.",
 )
 @tracking_option

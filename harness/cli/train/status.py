@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option
+from harness.cli.options import LocalPath, json_option
 
 
 @click.command("status")
-@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("study", type=LocalPath())
 @json_option
 def command(study: Path, as_json: bool) -> None:
     """Show state, progress, rate and time left of each seed of STUDY.

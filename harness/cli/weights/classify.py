@@ -5,18 +5,18 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import json_option, weight_options
+from harness.cli.options import LocalPath, OutputPath, json_option, weight_options
 
 
 @click.command("classify")
 @weight_options
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=LocalPath())
 @click.option(
     "--protocol", default="center_crop", show_default=True,
     help="What the network is shown; see `harness list protocols`.",
 )  # fmt: skip
 @click.option(
-    "--html", "page", type=click.Path(dir_okay=False, path_type=Path),
+    "--html", "page", type=OutputPath(dir_okay=False),
     help="Also write a small page with the pictures and their names.",
 )  # fmt: skip
 @json_option

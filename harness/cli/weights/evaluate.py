@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from harness.cli.counting import image_progress
-from harness.cli.options import json_option, runs_option, weight_options
+from harness.cli.options import LocalPath, OutputPath, json_option, runs_option, weight_options
 
 
 @click.command("evaluate")
@@ -15,7 +15,7 @@ from harness.cli.options import json_option, runs_option, weight_options
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @click.option(
@@ -46,7 +46,7 @@ from harness.cli.options import json_option, runs_option, weight_options
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many images.")
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputPath(file_okay=False),
     help="Folder for predictions and evaluation.json. Default: one in RUNS/evaluations "
     "for these weights, data and settings.",
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import weight_options
+from harness.cli.options import OutputPath, weight_options
 
 
 @click.command("export")
@@ -12,7 +12,7 @@ from harness.cli.options import weight_options
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputPath(dir_okay=False),
     help="NAME.weights.h5 for Keras 3, NAME.h5 for legacy Keras (the reference's format).",
 )
 def command(

@@ -10,6 +10,7 @@ fifth (numbers 4, 9, 14, ... counting from 0) is for validation. That gives
 1,442 training and 355 validation images.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,7 @@ def enlarge(strokes: np.ndarray) -> np.ndarray:
     both = rows[:, lower] * (1 - weight) + rows[:, upper] * weight
     margin = (SIZE - ENLARGED) // 2
     return np.pad(np.rint(both * (255 / 16)).astype(np.uint8), margin)
+
+
+if __name__ == "__main__":
+    write_digits(Path(sys.argv[1]))

@@ -116,7 +116,10 @@ def _svg(name: str, paint: Callable[[Figure, Size], None], size: Size) -> str:
         "text.parse_math": False,
     }
     inches = (size.width * _POINTS_PER_PIXEL / 72, size.height * _POINTS_PER_PIXEL / 72)
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        # Not those of a matplotlibrc in the home or the working directory: same runs, same bytes.
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         figure = Figure(figsize=inches, layout="constrained")
         FigureCanvasSVG(figure)
         paint(figure, size)

@@ -219,14 +219,41 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_git_state_tells_commit_and_changes(tmp_path: Path) -> None:
-    assert environment.git_state_of(tmp_path) == (None, None)
+def test_git_state_tells_commit_and_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment.git_state_of(tmp_path) == (None, None, "")
     _git(tmp_path, "init", "-q")
     (tmp_path / "harness").mkdir()
     (tmp_path / "harness" / "a.py").write_text("x = 1\n")
     _git(tmp_path, "add", ".")
     _git(tmp_path, "commit", "-qm", "one")
     commit = _git(tmp_path, "rev-parse", "HEAD")
-    assert environment.git_state_of(tmp_path) == (commit, False)
+    # As a hook or an editor of another repository leaves them to its children.
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "no-index"))
+    assert environment.git_state_of(tmp_path) == (commit, False, "")
     (tmp_path / "harness" / "a.py").write_text("x = 2\n")
-    assert environment.git_state_of(tmp_path) == (commit, True)
+    assert environment.git_state_of(tmp_path) == (commit, True, "")
+
+
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [
+        ("echo fatal: detected dubious ownership >&2; exit 128", "fatal: detected dubious owner"),
+        ("exit 3", "git ended with code 3"),
+        (None, "git is not installed"),
+    ],
+)
+def test_a_git_that_does_not_tell_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, problem: str
+) -> None:
+    """A stand-in for git: the real refusal needs a folder with another owner."""
+    (tmp_path / ".git").mkdir()
+    if program is not None:
+        (tmp_path / "git").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = environment.git_state_of(tmp_path)
+    assert (found.commit, found.dirty) == (None, None)
+    assert found.problem.startswith(problem)

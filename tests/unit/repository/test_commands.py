@@ -4,6 +4,7 @@ import configparser
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,16 +119,33 @@ def test_rooms_import_only_what_the_design_allows() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_ctrl_c_is_an_interruption_and_not_a_difference_found(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (None, "interrupted from the keyboard"),
+        (signal.SIGINT, "interrupted from the keyboard"),
+        (signal.SIGTERM, "stopped by SIGTERM"),
+        (signal.SIGHUP, "stopped by SIGHUP"),
+        (signal.SIGUSR1, "stopped by SIGUSR1"),
+        (signal.SIGUSR2, "stopped by SIGUSR2"),
+        (signal.SIGXCPU, "stopped by SIGXCPU"),
+    ],
+)
+def test_a_signal_is_an_interruption_and_not_a_difference_found(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals | None,
+    words: str,
 ) -> None:
     @click.command()
     def interrupted() -> None:
-        raise KeyboardInterrupt
+        if number is None:
+            raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setitem(cli.harness.commands, "interrupted", interrupted)
     monkeypatch.setattr(sys, "argv", ["harness", "interrupted"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 75
-    assert "harness: interrupted from the keyboard" in capsys.readouterr().err
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.answer() == 75
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert f"harness: {words}\n" in capsys.readouterr().err

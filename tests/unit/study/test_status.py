@@ -10,7 +10,7 @@ from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.run_folder import RunFolder, locked, write_json
 from harness.record.schema import Interrupted, RunFinished
-from harness.study.jobs import Resources, SeedJob, check_slurm, open_executor, submitted
+from harness.study.jobs import Resources, check_slurm, open_executor
 from harness.study.launch import StudyRequest, parse_seeds, run_study
 from harness.study.status import study_status
 from tests.record_samples import EPOCH_S, SampleRun, started, windows
@@ -60,7 +60,7 @@ def test_a_slurm_that_takes_no_job_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     executor = open_executor("slurm", tmp_path / "jobs", Resources())
     with pytest.raises(MachineError, match=r"did not take a job: .*no controller answers") as told:
-        submitted(executor, SeedJob(("run",)))
+        executor.submit(1, ("run",))
     assert told.value.exit_code == 2
 
 

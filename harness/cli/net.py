@@ -1,0 +1,161 @@
+"""The one net for what no command has caught: a sentence, a remedy and an exit code."""
+
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError, PreemptedError
+from harness.system.secrets import redacted
+from harness.system.signals import Stopped
+
+USAGE = 2
+DEFECT = 70
+"""A defect of the harness itself, as `sysexits.h` has it; 1 keeps its one meaning."""
+REPORT_IT = "report it, with the file: it holds the full trace, and no password that is known here"
+
+
+def exit_code_of(command: Callable[[], Any]) -> int:
+    """Call a command; whatever it raises becomes words on standard error and an exit code."""
+    try:
+        answer = command()
+    except SystemExit as error:
+        return _of_system_exit(error)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except HarnessError as error:
+        return _told(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _interrupted(error)
+    except Exception as error:  # noqa: BLE001 - the net
+        return told(error)
+    return answer if isinstance(answer, int) else 0
+
+
+def told(error: BaseException) -> int:
+    """Tell what nothing else has caught; returns the exit code."""
+    if isinstance(error, MemoryError):
+        return _refused("there is not enough memory", error, "free memory, or use a larger machine")
+    if isinstance(error, OSError):
+        place = "" if error.filename is None else f": {error.filename}"
+        words = f"the system says no: {error.strerror or error}{place}"
+        return _refused(words, error, "correct that, then give the same command again")
+    if isinstance(error, ImportError) and not (error.name or "").startswith("harness"):
+        words = f"an installed package cannot be used: {error}"
+        return _refused(words, error, "install the project again, with its lock file")
+    text = (
+        f"a defect of the harness ended the command: {_one_line(error)}\n"
+        f"  where:      {_place(error)}\n"
+        f"  expected:   an answer, or an error with a remedy\n"
+        f"  what to do: {REPORT_IT}: {write_trace(error)}"
+    )
+    return _told(text, DEFECT)
+
+
+def _refused(found: str, error: BaseException, remedy: str) -> int:
+    """The machine says no in a way that no command has words of its own for."""
+    text = (
+        f"{found}\n  where:      {_place(error)}\n"
+        f"  what to do: {remedy}; the full trace: {write_trace(error)}"
+    )
+    return _told(text, USAGE)
+
+
+def _told(text: str, code: int) -> int:
+    click.echo(f"harness: {text}", err=True)
+    return code
+
+
+def _interrupted(error: BaseException) -> int:
+    cause = error.__cause__ if isinstance(error, click.Abort) else error
+    if isinstance(cause, EOFError):
+        return told(cause)
+    name = cause.signal_name if isinstance(cause, Stopped) else "SIGINT"
+    words = "interrupted from the keyboard" if name == "SIGINT" else f"stopped by {name}"
+    preempted = PreemptedError(
+        words,
+        expected="time to end; nothing half-written is used",
+        remedy="give the same command again",
+    )
+    return _told(str(preempted), preempted.exit_code)
+
+
+def _of_system_exit(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code
+    return _told(str(error.code), USAGE)
+
+
+def _one_line(error: BaseException) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of this package that the error went through."""
+    package = str(Path(__file__).parents[1]) + os.sep
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(package)] or list(frames)
+    if not ours:
+        return "unknown"
+    frame = ours[-1]
+    name = frame.filename.removeprefix(str(Path(package).parent) + os.sep)
+    return f"{name}, line {frame.lineno}, in {frame.name}"
+
+
+def write_trace(error: BaseException) -> str:
+    """Write the full trace to a file that this user alone reads; returns its place.
+
+    Where no folder takes a file, the trace itself is returned.
+    """
+    trace = "".join(traceback.format_exception(error))
+    words = " ".join(sys.argv[1:])
+    text = redacted(
+        f"harness {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"command: harness {words}\n\n{trace}"
+    )
+    name = f"harness-defect-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    for folder in _places():
+        try:
+            descriptor = os.open(Path(folder()) / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except (OSError, RuntimeError):
+            continue
+        return str(Path(folder()) / name)
+    return f"\n{text}"
+
+
+def _places() -> tuple[Callable[[], str | Path], ...]:
+    return (tempfile.gettempdir, Path.home, Path.cwd)
+
+
+def tell_of_threads() -> None:
+    """What a thread or a destructor raises is told in a line, with its trace in a file."""
+
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        _beside(args.exc_value, f"the thread {args.thread.name if args.thread else '?'}")
+
+    def of_destructor(args: Any) -> None:
+        _beside(args.exc_value, "tidying up")
+
+    threading.excepthook = of_thread
+    sys.unraisablehook = of_destructor
+
+
+def _beside(error: BaseException | None, where: str) -> None:
+    if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return
+    click.echo(f"harness: {where} failed: {_one_line(error)}; {write_trace(error)}", err=True)

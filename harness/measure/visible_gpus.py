@@ -1,0 +1,69 @@
+"""`CUDA_VISIBLE_DEVICES` read as CUDA reads it.
+
+The list ends at its first entry that names no device. Entries are numbers, of which leading
+digits count, or `GPU-` with the beginning of an identifier; the first entry decides which. A
+number that occurs twice leaves none.
+Observed with driver and runtime of an H200 on 53 values.
+"""
+
+import re
+from collections.abc import Sequence
+
+LIST_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_NUMBER = re.compile(r"\s*\+?(\d+)")
+_UUID = re.compile(r"GPU-([0-9A-Fa-f][0-9A-Fa-f-]*)")
+
+
+def asks_for_devices(listed: str | None) -> bool:
+    """Whether the list means some device, be it there or not: `NoDevFiles` and `-1` mean none."""
+    if listed is None:
+        return True
+    first = listed.split(",")[0]
+    return bool(_NUMBER.match(first) or _UUID.match(first) or first.startswith("MIG-"))
+
+
+def visible_devices(listed: str | None, uuids: Sequence[str]) -> tuple[int, ...]:
+    """Places of the devices that a process sees, in its own order.
+
+    Args:
+        listed: The variable's value; None where it is not set.
+        uuids: Identifiers of the devices that the driver reports, `GPU-...`.
+
+    Returns:
+        Every place where the variable is not set. An entry `MIG-...` is believed to name
+        the first device, because only the driver knows its parts.
+    """
+    if listed is None:
+        return tuple(range(len(uuids)))
+    entries = listed.split(",")
+    by_number = bool(_NUMBER.match(entries[0]))
+    seen: list[int] = []
+    for entry in entries:
+        place = _numbered(entry, len(uuids)) if by_number else _identified(entry, uuids)
+        if place is None:
+            break
+        if place in seen:
+            return ()
+        seen.append(place)
+    return tuple(seen)
+
+
+def _numbered(entry: str, devices: int) -> int | None:
+    number = _NUMBER.match(entry)
+    return int(number[1]) if number and int(number[1]) < devices else None
+
+
+def _identified(entry: str, uuids: Sequence[str]) -> int | None:
+    if entry.startswith("MIG-"):
+        return 0 if uuids else None
+    uuid = _UUID.match(entry)
+    beginning = f"gpu-{uuid[1].lower()}" if uuid else None
+    found = [i for i, one in enumerate(uuids) if beginning and one.lower().startswith(beginning)]
+    return found[0] if len(found) == 1 else None
+
+
+def first_devices(listed: str | None, count: int) -> str:
+    """The list for a child that may have `count` of this process's devices."""
+    if listed is None:
+        return ",".join(str(place) for place in range(count))
+    return ",".join(listed.split(",")[:count])

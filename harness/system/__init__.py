@@ -1,0 +1,1 @@
+"""What surrounds this process: its children, signals, streams, secrets and folders."""

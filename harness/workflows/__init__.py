@@ -1,0 +1,1 @@
+"""One file per job that a command starts; wiring only."""
