@@ -8,8 +8,8 @@ from harness.analysis.publish import record_judgement, verdict_words
 from harness.errors import HarnessError, TrackerError
 from harness.record.journal import read_journal
 from harness.record.run_folder import find_runs, is_running, runs_of_study
-from harness.record.tracker_address import shown_uri
-from harness.record.tracker_check import check_tracker
+from harness.tracking.address import shown_uri
+from harness.tracking.check import check_tracker
 from harness.tracking.mirror import EXPERIMENT, MirrorOutcome, default_tracking_uri, sync_run
 
 

@@ -19,7 +19,7 @@ def command(runs: Path, data: Path | None, tracking_uri: str | None, as_json: bo
     Folders, locks, renames, temporary space, tracker, TensorFlow and its flags, GPUs.
     Exit codes: 0 no fault, 2 something that a run cannot do without.
     """
-    from harness.workflows.doctor import diagnose
+    from harness.preflight.doctor import diagnose
 
     found = diagnose(runs, data, tracking_uri)
     click.echo(json.dumps(found.document(), indent=2) if as_json else found.text())

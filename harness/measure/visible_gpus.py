@@ -7,7 +7,9 @@ Observed with driver and runtime of an H200 on 53 values.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from harness.errors import MachineError
 
 LIST_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _NUMBER = re.compile(r"\s*\+?(\d+)")
@@ -67,3 +69,31 @@ def first_devices(listed: str | None, count: int) -> str:
     if listed is None:
         return ",".join(str(place) for place in range(count))
     return ",".join(listed.split(",")[:count])
+
+
+def listed_gpus(
+    listed: str | None, gpus: Sequence[Mapping[str, str]], uuids: Sequence[str]
+) -> tuple[str, ...]:
+    """Names of the GPUs that a process may see; none where the user chose to see none.
+
+    Args:
+        listed: `CUDA_VISIBLE_DEVICES`; None where it is not set.
+        gpus: As the driver reports them.
+        uuids: Their identifiers; none where nothing tells them, and the list is believed.
+
+    Raises:
+        MachineError: the list means a GPU and names none that is here.
+    """
+    if len(uuids) != len(gpus):
+        uuids = [""] * len(gpus)
+        listed = None if listed is not None and listed.startswith("GPU-") else listed
+    seen = visible_devices(listed, uuids)
+    if gpus and not seen and asks_for_devices(listed):
+        raise MachineError(
+            f"{LIST_VARIABLE}={listed} names no GPU of this system, or one twice",
+            where=f"environment variable {LIST_VARIABLE}",
+            expected=f"a list that begins with a number from 0 to {len(gpus) - 1}, or an "
+            "identifier that `nvidia-smi -L` prints",
+            remedy=f'correct or unset it; {LIST_VARIABLE}="" trains on the processor',
+        )
+    return tuple(gpus[place].get("name", "unnamed") for place in seen)

@@ -4,13 +4,12 @@ The parts are ordered by their cost, and each can end the job before anything
 expensive begins.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.measure.visible_gpus import LIST_VARIABLE, asks_for_devices, visible_devices
 from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import Counts, Workload, workload
 from harness.recipes.recipe import Model, Recipe
@@ -233,31 +232,3 @@ def duration(hours: float) -> str:
     if hours < 48:
         return f"{hours:.1f} hours"
     return f"{hours:,.0f} hours ({hours / 24:,.0f} days)"
-
-
-def listed_gpus(
-    listed: str | None, gpus: Sequence[Mapping[str, str]], uuids: Sequence[str]
-) -> tuple[str, ...]:
-    """Names of the GPUs that a process may see; none where the user chose to see none.
-
-    Args:
-        listed: `CUDA_VISIBLE_DEVICES`; None where it is not set.
-        gpus: As the driver reports them.
-        uuids: Their identifiers; none where nothing tells them, and the list is believed.
-
-    Raises:
-        MachineError: the list means a GPU and names none that is here.
-    """
-    if len(uuids) != len(gpus):
-        uuids = [""] * len(gpus)
-        listed = None if listed is not None and listed.startswith("GPU-") else listed
-    seen = visible_devices(listed, uuids)
-    if gpus and not seen and asks_for_devices(listed):
-        raise MachineError(
-            f"{LIST_VARIABLE}={listed} names no GPU of this system, or one twice",
-            where=f"environment variable {LIST_VARIABLE}",
-            expected=f"a list that begins with a number from 0 to {len(gpus) - 1}, or an "
-            "identifier that `nvidia-smi -L` prints",
-            remedy=f'correct or unset it; {LIST_VARIABLE}="" trains on the processor',
-        )
-    return tuple(gpus[place].get("name", "unnamed") for place in seen)

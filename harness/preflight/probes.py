@@ -10,8 +10,7 @@ from statistics import median
 from typing import Any
 
 from harness.errors import MachineError
-from harness.measure.visible_gpus import LIST_VARIABLE
-from harness.preflight.estimate import listed_gpus
+from harness.measure.visible_gpus import LIST_VARIABLE, listed_gpus
 from harness.recipes.recipe import Precision, Recipe
 
 TIMED_STEPS = 3

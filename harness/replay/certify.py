@@ -122,7 +122,7 @@ def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
     Raises:
         TrackerError: the tracker has no such run, does not answer, or refuses.
     """
-    from harness.record.tracker_address import shown_uri
+    from harness.tracking.address import shown_uri
     from harness.tracking.client import Tracker, identifier, reason_of
     from harness.tracking.mirror import EXPERIMENT
     from harness.tracking.sender import RUN_TAG

@@ -26,7 +26,7 @@ from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.runner.rendezvous import joined
 from harness.runner.request import RunRequest, check_init, check_seeds
 from harness.runner.scratch_baseline import AgainstScratch, against_scratch
-from harness.workflows.places import tracker_of, try_places
+from harness.tracking.places import tracker_of, try_places
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet

@@ -15,12 +15,12 @@ from harness.models.plain import plain_copy
 from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
-from harness.record.tracker_address import shown_uri
 from harness.runner.request import RunRequest
+from harness.tracking.address import shown_uri
 from harness.tracking.client import Tracker, identifier, reason_of
 from harness.tracking.mirror import EXPERIMENT, open_mirror
+from harness.tracking.places import tracker_of
 from harness.tracking.sender import RUN_TAG
-from harness.workflows.places import tracker_of
 
 CLOSE_TIMEOUT_S = 120.0
 MODEL_NAME = "network"

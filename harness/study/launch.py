@@ -19,7 +19,7 @@ from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
 from harness.study.jobs import PREEMPTED, ExecutorName, Resources, StudyJob, open_executor
 from harness.system.signals import handled
-from harness.workflows.places import tracker_of, try_places
+from harness.tracking.places import tracker_of, try_places
 
 STUDY_FILE = "study.json"
 POLL_S = 2.0

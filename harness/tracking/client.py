@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.record.schema import DataIdentity
-from harness.record.tracker_address import shown_uri
-from harness.record.tracker_failures import words_of
 from harness.system.folders import alone
 from harness.system.secrets import redacted
+from harness.tracking.address import shown_uri
+from harness.tracking.failures import words_of
 from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, Row
 
 EXPERIMENT = "resnet-reproducibility"

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.errors import TrackerError
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import AnyEvent, Interrupted, Resumed, RunFinished, RunStarted
-from harness.record.tracker_address import shown_uri
+from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri, reason_of
 from harness.tracking.rows import Row, milliseconds
 from harness.tracking.sender import Sender

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TrackerError
-from harness.record.tracker_address import shown_uri
+from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
 from harness.tracking.rows import Row, milliseconds
 from harness.tracking.sender import RUN_TAG, study_tags

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.errors import TrackerError
-from harness.record.tracker_check import check_tracker
+from harness.tracking.check import check_tracker
 from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri
 
 pytestmark = pytest.mark.filterwarnings(

@@ -104,9 +104,9 @@ def command(
 
 def _tracker(run: Path, tracking_uri: str | None) -> str | None:
     """Where the certificate will go, checked before the replay; None without a tracker."""
-    from harness.record.tracker_check import check_tracker
     from harness.replay.setup import one_run
-    from harness.workflows.places import tracker_of
+    from harness.tracking.check import check_tracker
+    from harness.tracking.places import tracker_of
 
     runs = one_run(run).parent.parent
     if tracking_uri is None and not (runs / "mlflow.db").exists():

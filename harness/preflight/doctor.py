@@ -17,13 +17,12 @@ from harness.data.shape import data_shape
 from harness.errors import HarnessError, MachineError
 from harness.measure import machine
 from harness.measure.environment import git_state, numerics_flags
-from harness.measure.visible_gpus import LIST_VARIABLE
-from harness.preflight.estimate import listed_gpus
-from harness.record.tracker_address import shown_uri
-from harness.record.tracker_check import check_tracker
+from harness.measure.visible_gpus import LIST_VARIABLE, listed_gpus
 from harness.system.children import run_python
 from harness.system.folders import try_folder, try_temporary
-from harness.workflows.places import tracker_of
+from harness.tracking.address import shown_uri
+from harness.tracking.check import check_tracker
+from harness.tracking.places import tracker_of
 
 GIB = 1 << 30
 LONGEST_S = 300.0
@@ -126,7 +125,7 @@ def _system() -> Iterator[tuple[State, str]]:
 def _tensorflow() -> Iterator[tuple[State, str]]:
     """In a child: what aborts there ends nothing here."""
     try:
-        done = run_python("harness.workflows.doctor_probe", timeout_s=LONGEST_S)
+        done = run_python("harness.preflight.doctor_probe", timeout_s=LONGEST_S)
     except subprocess.TimeoutExpired:
         yield "fault", f"it did not start within {LONGEST_S:g} s: does the driver answer?"
         return

@@ -3,8 +3,12 @@
 import pytest
 
 from harness.errors import MachineError
-from harness.measure.visible_gpus import asks_for_devices, first_devices, visible_devices
-from harness.preflight.estimate import listed_gpus
+from harness.measure.visible_gpus import (
+    asks_for_devices,
+    first_devices,
+    listed_gpus,
+    visible_devices,
+)
 
 UUID = "GPU-4db9ff3b-b4d6-977b-b067-4eed11730791"
 BARE = UUID.removeprefix("GPU-")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MachineError, TrackerError
-from harness.record.tracker_address import check_address, shown_uri, unusable
-from harness.record.tracker_failures import is_permanent, status_of
 from harness.system.folders import try_output
 from harness.system.secrets import redacted
+from harness.tracking.address import check_address, shown_uri, unusable
 from harness.tracking.client import EXPERIMENT, prepare_client, reason_of, sqlite_file
+from harness.tracking.failures import is_permanent, status_of
 
 LONGEST_S = 20.0
 """A tracker that takes longer is slow or down; the mirror's thread deals with that."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.record.tracker_check import check_tracker
 from harness.system.folders import try_folder
+from harness.tracking.check import check_tracker
 from harness.tracking.mirror import default_tracking_uri
 
 Say = Callable[[str], None]

@@ -1,1 +1,0 @@
-"""One file per job that a command starts; wiring only."""
