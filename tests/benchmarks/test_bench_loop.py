@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from harness.bench.input import FROM_FILES, bench_input, render
+from harness.bench.input import bench_input, render
+from harness.bench.input_stages import FROM_FILES
 from harness.bench.loop import LoopBenchmark, LoopRound, bench_loop
 from harness.models.build import build_model
 from harness.recipes.recipe import Recipe

@@ -22,7 +22,7 @@ def test_a_block_is_two_medians_of_alternating_work() -> None:
 
 
 def test_a_revision_that_does_not_exist_is_named() -> None:
-    if not (Path(process.__file__).parents[2] / ".git").exists():
+    if not (Path(process.__file__).parents[3] / ".git").exists():
         pytest.skip("the harness does not run from a git checkout here")
     with pytest.raises(UsageError, match="no-such-revision"):
         gate("no-such-revision", "HEAD", smallest_effect=0.05)
