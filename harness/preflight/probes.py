@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.errors import MachineError
 from harness.measure.gpu_list import SystemGpus, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
 from harness.recipes.recipe import Precision, Recipe
@@ -80,11 +79,12 @@ def time_real_step(
     """Seconds of one training step on random images, compilation and warm-up apart.
 
     Raises:
-        MachineError: the batch does not fit the device's memory.
+        MachineError: the batch does not fit the device's memory, or the device failed.
     """
     import tensorflow as tf
 
     from harness.models.build import build_model
+    from harness.training.device_errors import explained
     from harness.training.state import create_state
     from harness.training.step import build_step
 
@@ -111,10 +111,6 @@ def time_real_step(
             begun = now()
             run()
             times.append(now() - begun)
-    except tf.errors.ResourceExhaustedError as error:
-        raise MachineError(
-            f"a batch of {recipe.batch} images does not fit the device's memory",
-            expected=f"memory for one training step of {recipe.name}",
-            remedy="use a larger device; a smaller --set batch=N is another recipe",
-        ) from error
+    except tf.errors.OpError as error:
+        raise explained(error, f"one training step of {recipe.name}") from error
     return median(times)
