@@ -1,6 +1,7 @@
 """Several workers of one job on this machine, each a process of its own."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,12 +10,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from harness.distributed.cluster import TF_CONFIG, Cluster
+from harness.distributed.cluster import TF_CONFIG, TOKEN, Cluster
 from harness.distributed.job import PREEMPTED, Say
 from harness.system.children import start_python
 from harness.system.signals import exit_code_of_child, passed_on
 
 POLL_S = 0.1
+TOKEN_BYTES = 32
 LOST_S = 60.0
 """How long the others may take to end after one has."""
 
@@ -39,11 +41,12 @@ def start_workers(
     with the other's.
     """
     addresses = free_addresses(workers)
+    token = secrets.token_hex(TOKEN_BYTES)
     cores = sorted(os.sched_getaffinity(0))
     started = []
     for worker in range(workers):
         share = cores[worker::workers] or [cores[worker % len(cores)]]
-        environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config()}
+        environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config(), TOKEN: token}
         process = start_python(
             "harness",
             *arguments,
