@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.distributed.cluster import TF_CONFIG, TOKEN, Cluster
 from harness.distributed.job import PREEMPTED, Say
+from harness.measure.machine import CORES_VARIABLE, usable_cores
 from harness.system.children import start_python
 from harness.system.signals import exit_code_of_child, passed_on
 
@@ -38,15 +39,21 @@ def start_workers(
     """Start the same `harness` command as each worker of a loopback job.
 
     Cores are shared out, so that `auto` threads of one worker do not fight
-    with the other's.
+    with the other's; a quota of the control group too.
     """
     addresses = free_addresses(workers)
     token = secrets.token_hex(TOKEN_BYTES)
     cores = sorted(os.sched_getaffinity(0))
+    granted = str(max(1, usable_cores() // workers))
     started = []
     for worker in range(workers):
         share = cores[worker::workers] or [cores[worker % len(cores)]]
-        environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config(), TOKEN: token}
+        environment = {
+            **environ,
+            TF_CONFIG: Cluster(addresses, worker).tf_config(),
+            TOKEN: token,
+            CORES_VARIABLE: granted,
+        }
         process = start_python(
             "harness",
             *arguments,

@@ -86,7 +86,7 @@ def effective_numerics(
     from tensorflow.python.framework import config
 
     threading = tf.config.threading
-    cores = machine.usable_cores()
+    cores = machine.scheduled_cores()
     return EffectiveNumerics(
         op_determinism=bool(config.is_op_determinism_enabled()),
         xla=numerics.xla or bool(tf.config.optimizer.get_jit()),

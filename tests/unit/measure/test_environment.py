@@ -35,32 +35,6 @@ def test_first_processor_is_read_from_cpuinfo() -> None:
     assert fields["flags"].split() == ["fpu", "avx", "avx2", "fma", "hypervisor"]
 
 
-@pytest.mark.parametrize(
-    ("files", "cores"),
-    [
-        ({"cpu.max": "150000 100000"}, 1.5),
-        ({"cpu.max": "max 100000"}, None),
-        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ({}, None),
-    ],
-    ids=["version 2", "version 2 unlimited", "version 1", "version 1 unlimited", "none"],
-)
-def test_processor_quota(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert machine.cgroup_cores(tmp_path) == cores
-
-
-@pytest.mark.parametrize(
-    ("text", "limit"), [("1073741824", 1 << 30), ("max", None), ("9223372036854771712", None)]
-)
-def test_memory_limit(tmp_path: Path, text: str, limit: int | None) -> None:
-    (tmp_path / "memory.max").write_text(text)
-    assert machine.cgroup_memory_bytes(tmp_path) == limit
-
-
 def test_gpu_row_names_its_fields() -> None:
     row = machine.gpu_row("NVIDIA X, 550.1, 12288 MiB, 00:01.0, N/A, 250 W, 1 MHz, 2 MHz, On, N/A")
     assert (row["name"], row["driver_version"], row["memory.total"]) == (
