@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from harness.data import mapping
+from harness.data.input_pipeline import mapping
 from harness.measure.cgroups import cgroup_cores, cgroup_memory_bytes
 from harness.measure.machine import scheduled_cores, usable_cores
 from harness.numerics.pins import resolved

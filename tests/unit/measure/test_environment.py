@@ -76,16 +76,22 @@ def test_only_what_changes_bits_is_part_of_the_numerics() -> None:
             "CUDA_VISIBLE_DEVICES": "0",
             "MALLOC_ARENA_MAX": "2",
         },
-        gpus=True,
+        gpus=1,
     )
     assert flags == {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
 
 
-@pytest.mark.parametrize("gpus", [True, False])
-def test_variables_of_a_gpu_count_where_there_is_one(gpus: bool) -> None:
-    environ = {**pins.CUDNN_PINS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "OMP_NUM_THREADS": "2"}
-    flags = environment.numerics_flags(environ, gpus=gpus)
-    assert flags == (environ if gpus else {"OMP_NUM_THREADS": "2"})
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_variables_of_a_gpu_count_where_they_can_change_bits(gpus: int) -> None:
+    everywhere = {"OMP_NUM_THREADS": "2"}
+    one = {
+        **pins.CUDNN_PINS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "CUBLASLT_HEURISTICS": "1",
+        "TF_CUDNN_WORKSPACE_LIMIT_IN_MB": "512", "NVIDIA_TF32_OVERRIDE": "0",
+    }  # fmt: skip
+    several = {"NCCL_ALGO": "Tree", "NCCL_PROTO": "LL"}
+    silent = {"NCCL_DEBUG": "WARN", "NCCL_SOCKET_IFNAME": "eth0"}
+    flags = environment.numerics_flags({**everywhere, **one, **several, **silent}, gpus=gpus)
+    assert flags == everywhere | (one if gpus else {}) | (several if gpus > 1 else {})
 
 
 def test_op_determinism_pins_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:

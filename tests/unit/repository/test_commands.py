@@ -19,8 +19,10 @@ ENVIRONMENTS = (
     "smoke", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
     "faults", "soak", "ui",
 )  # fmt: skip
-PASSED = ("IMAGENET_DIR", "FASHION_MNIST_DIR", "CUDA_*", "CUBLAS*", "CUDNN_*", "NCCL_*",
-          "NVIDIA_*", "OMP_*", "LD_LIBRARY_PATH", "TF_*", "XLA_*", "MLFLOW_*", "SLURM_*")  # fmt: skip
+PASSED = (
+    "IMAGENET_DIR", "FASHION_MNIST_DIR", "CUDA_*", "CUBLAS*", "CUDNN_*", "NCCL_*", "NVIDIA_*",
+    "OMP_*", "LD_LIBRARY_PATH", "TF_*", "XLA_*", "MLFLOW_*", "SLURM_*",
+)  # fmt: skip
 
 
 def tox() -> configparser.ConfigParser:
