@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.distributed.slurm import SLURM_JOB, SOURCE, slurm_step
 from harness.errors import UsageError
 
 TF_CONFIG = "TF_CONFIG"
@@ -13,7 +14,6 @@ EXAMPLE = (
 )
 TOKEN = "HARNESS_JOB_TOKEN"  # noqa: S105 - the variable's name
 """Variable with a secret that all workers of a job share."""
-SLURM_JOB = ("SLURM_JOB_ID", "SLURM_STEP_ID")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def job_token(cluster: Cluster, environ: Mapping[str, str]) -> bytes:
     know, which keeps other jobs away: the addresses, and Slurm's numbers of job and step.
     """
     known = [environ.get(TOKEN) or "", *cluster.addresses]
-    if cluster.source != TF_CONFIG:
+    if cluster.source == SOURCE:
         known += [environ.get(name, "") for name in SLURM_JOB]
     return hashlib.sha256("\n".join(known).encode()).digest()
 
@@ -76,13 +76,11 @@ def cluster_from_environment(environ: Mapping[str, str], workers: int | None) ->
         UsageError: `TF_CONFIG` or Slurm's variables are malformed, or contradict the
             number asked for.
     """
-    from harness.distributed.slurm import cluster_from_slurm
-
     cluster = None
     if environ.get(TF_CONFIG, "").strip():
         cluster = parse_tf_config(environ[TF_CONFIG])
     elif workers is not None and workers > 1 and environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
-        cluster = cluster_from_slurm(environ)
+        cluster = Cluster(*slurm_step(environ), source=SOURCE)
     if cluster is not None and workers is not None and cluster.workers != workers:
         raise UsageError(
             f"{cluster.source} names {cluster.workers} workers and --workers says {workers}",

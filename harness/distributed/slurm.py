@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from harness.distributed.cluster import SLURM_JOB, Cluster
 from harness.errors import UsageError
 
+SOURCE = "Slurm's environment"
+SLURM_JOB = ("SLURM_JOB_ID", "SLURM_STEP_ID")
 FIRST_PORT = 12_000
 PORTS_A_STEP = 16
 STEPS_APART = 1_000
@@ -19,8 +20,8 @@ STEPS_APART = 1_000
 TASKS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
-def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster:
-    """The cluster of a Slurm step.
+def slurm_step(environ: Mapping[str, str]) -> tuple[tuple[str, ...], int]:
+    """The address of each rank of a Slurm step, and the rank of this process.
 
     Raises:
         UsageError: the variables of a step are missing, malformed, contradict each
@@ -46,7 +47,7 @@ def cluster_from_slurm(environ: Mapping[str, str]) -> Cluster:
         ) from error
     before = [nodes[:i].count(nodes[i]) for i in range(len(nodes))]
     addresses = tuple(f"{hosts[n]}:{base + b}" for n, b in zip(nodes, before, strict=True))
-    return Cluster(addresses, rank, source="Slurm's environment")
+    return addresses, rank
 
 
 def _check(

@@ -16,7 +16,7 @@ from harness import cli
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = (
-    "smoke", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
+    "smoke", "doctor", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
     "faults", "soak", "ui",
 )  # fmt: skip
 PASSED = (
