@@ -26,6 +26,7 @@ class Commands(LazyGroup):
     lazy: ClassVar[dict[str, str]] = {
         "smoke": "harness.cli.train.smoke:command",
         "reproduce": "harness.cli.train.reproduce:command",
+        "doctor": "harness.cli.doctor:command",
         "prepare": "harness.cli.train.prepare:command",
         "run": "harness.cli.train.run:command",
         "evaluate": "harness.cli.weights.evaluate:command",
@@ -46,7 +47,6 @@ class Commands(LazyGroup):
         "study": "harness.cli.train.study:command",
         "status": "harness.cli.train.status:command",
         "list": "harness.cli.listing:command",
-        "doctor": "harness.cli.doctor:command",
         "ui": "harness.cli.ui:command",
     }
 

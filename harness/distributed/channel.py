@@ -1,5 +1,6 @@
 """JSON messages, one a line, between the chief and a worker over one TCP connection."""
 
+import ipaddress
 import json
 import socket
 import threading
@@ -136,8 +137,11 @@ class Channel:
 
 @dataclass
 class Listener:
-    """The chief's listening socket, at its address of the cluster.
+    """The chief's listening socket, at the port that the cluster names for it.
 
+    It listens at all addresses of this machine, as TensorFlow does, because the
+    cluster's name for it may mean another address here (Debian's 127.0.1.1, address
+    translation); a job within one machine listens at its loopback address alone.
     It is closed before TensorFlow listens there; the connections stay.
     """
 
@@ -146,14 +150,11 @@ class Listener:
 
     def __post_init__(self) -> None:
         """Listen. Raises `MachineError` when the port is in use."""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # Lets TensorFlow listen at the port while these connections live.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        host, port = self.address
         try:
-            self._socket.bind(self.address)
-            self._socket.listen()
+            # It lets TensorFlow listen at the port while these connections live.
+            self._socket = _listening_socket(host if is_loopback(host) else "", port)
         except OSError as error:
-            self._socket.close()
             raise port_error(self.address, error) from error
 
     def accept(self, deadline_s: float, now: Callable[[], float] = time.monotonic) -> Channel:
@@ -167,13 +168,29 @@ class Listener:
         self._socket.close()
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is given as a loopback address; a name may mean one here by accident."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    """Listen at one address, or with an empty host at all of both families, where there are two."""
+    if host == "" and socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
 def port_error(address: tuple[str, int], error: OSError) -> MachineError:
     """The error for an address at which this process cannot listen."""
     host, port = address
     return MachineError(
         f"this worker cannot listen at {host}:{port} ({error.strerror or error})",
         where=f"{host}:{port}",
-        expected="an address of this machine and a port that no other process uses",
+        expected="a port that no other process uses",
         remedy="end that process, or name another port for this worker on all workers",
     )
 

@@ -1,17 +1,19 @@
 """Which worker of which job this process is: from `TF_CONFIG`, or from Slurm's environment."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.distributed.slurm import SLURM_JOB, SOURCE, slurm_step
 from harness.errors import UsageError
 
 TF_CONFIG = "TF_CONFIG"
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
-SLURM_PORT = 8888
-"""First port of a Slurm job's workers on each host, as TensorFlow's resolver has it."""
+TOKEN = "HARNESS_JOB_TOKEN"  # noqa: S105 - the variable's name
+"""Variable with a secret that all workers of a job share."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ class Cluster:
         )
 
 
+def job_token(cluster: Cluster, environ: Mapping[str, str]) -> bytes:
+    """What tells the workers of this job from everyone else who finds its port.
+
+    `HARNESS_JOB_TOKEN` where it is set, which nobody can guess; else what all of them
+    know, which keeps other jobs away: the addresses, and Slurm's numbers of job and step.
+    """
+    known = [environ.get(TOKEN) or "", *cluster.addresses]
+    if cluster.source == SOURCE:
+        known += [environ.get(name, "") for name in SLURM_JOB]
+    return hashlib.sha256("\n".join(known).encode()).digest()
+
+
 def cluster_from_environment(environ: Mapping[str, str], workers: int | None) -> Cluster | None:
     """The cluster that the environment describes; None for a job of one process.
 
@@ -59,13 +73,14 @@ def cluster_from_environment(environ: Mapping[str, str], workers: int | None) ->
         workers: How many workers the user asks for, if said.
 
     Raises:
-        UsageError: `TF_CONFIG` is malformed, or contradicts the number asked for.
+        UsageError: `TF_CONFIG` or Slurm's variables are malformed, or contradict the
+            number asked for.
     """
     cluster = None
     if environ.get(TF_CONFIG, "").strip():
         cluster = parse_tf_config(environ[TF_CONFIG])
     elif workers is not None and workers > 1 and environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
-        cluster = cluster_from_slurm(environ)
+        cluster = Cluster(*slurm_step(environ), source=SOURCE)
     if cluster is not None and workers is not None and cluster.workers != workers:
         raise UsageError(
             f"{cluster.source} names {cluster.workers} workers and --workers says {workers}",
@@ -147,31 +162,3 @@ def _malformed(found: str) -> UsageError:
         expected=EXAMPLE,
         remedy=f"correct {TF_CONFIG} on this worker, or unset it for one process",
     )
-
-
-def cluster_from_slurm(environ: Mapping[str, str], port: int = SLURM_PORT) -> Cluster:
-    """The cluster of a Slurm step, through TensorFlow's resolver.
-
-    Raises:
-        UsageError: the variables of a step are missing or malformed.
-    """
-    import tensorflow as tf
-
-    try:
-        # The resolver pairs tasks with GPUs and drops those without; Slurm binds GPUs itself.
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=port,
-            gpus_per_node=int(environ["SLURM_STEP_NUM_TASKS"]),
-            gpus_per_task=1,
-            auto_set_gpu=False,
-        )
-        addresses = tuple(resolver.cluster_spec().job_tasks("worker"))
-        worker = int(environ["SLURM_PROCID"])
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"Slurm's environment does not describe a step: {error}",
-            where="variables SLURM_STEP_NUM_TASKS, SLURM_PROCID, SLURM_STEP_NODELIST",
-            expected="one task for each worker",
-            remedy="start the workers with `srun --ntasks N harness run ... --workers N`",
-        ) from error
-    return Cluster(addresses, worker, source="Slurm's environment")

@@ -2,18 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from harness.distributed.channel import Channel, Listener, Message, check_port, connect
+from harness.distributed.channel import Message, check_port, connect
 from harness.distributed.peers import LOOK_S, Crew
-from harness.errors import UsageError
+from harness.distributed.reception import Reception, hello
+from harness.errors import HarnessError, UsageError
 
 ASSEMBLY_S = 600.0
 """How long workers wait for each other at the start; a cluster may start them minutes apart."""
-HELLO_S = 60.0
-"""How long a connection may say nothing at first; a busy machine takes its time."""
 
 
 class ChiefCrew(Crew):
@@ -30,11 +28,13 @@ class ChiefCrew(Crew):
             MachineError: the port is in use.
         """
         deadline = time.monotonic() + ASSEMBLY_S
-        listener = Listener(self.cluster.host_and_port(0))
+        reception = Reception(self.cluster.host_and_port(0), self._token)
         try:
-            self._accept_all(listener, deadline)
-        finally:
-            listener.close()
+            self._admit_all(reception, deadline)
+        except HarnessError as error:
+            reception.close({"kind": "leaving", "code": error.exit_code, "text": error.found})
+            raise
+        reception.close()
         self._broadcast({"kind": "plan", **plan})
         try:
             self._compare(identity, deadline)
@@ -48,38 +48,27 @@ class ChiefCrew(Crew):
         for worker, channel in self._channels.items():
             channel.serve(partial(self._on_message, worker), partial(self._on_end, worker))
 
-    def _accept_all(self, listener: Listener, deadline: float) -> None:
+    def _admit_all(self, reception: Reception, deadline: float) -> None:
         channels = self._channels
         while len(channels) < self.cluster.workers - 1:
             self._hear_stop()
-            try:
-                channel = listener.accept(min(deadline, time.monotonic() + LOOK_S))
-            except TimeoutError as error:
+            came = reception.next(LOOK_S)
+            if came is not None:
+                channel, worker = came
+                if worker in channels or not 0 < worker < self.cluster.workers:
+                    channel.send({"kind": "refused", "text": f"a second worker is {worker}"})
+                    channel.close()
+                else:
+                    channels[worker] = channel
+            elif time.monotonic() > deadline:
                 missing = sorted(set(range(1, self.cluster.workers)) - set(channels))
-                if time.monotonic() < deadline:
-                    continue
                 raise UsageError(
                     f"worker {missing[0]} did not come within {ASSEMBLY_S:g} s",
                     where=self.cluster.addresses[missing[0]],
                     expected=f"{self.cluster.workers} workers",
                     remedy="start all of them with the same TF_CONFIG but for the index",
-                ) from error
-            worker = self._hello(channel).get("worker")
-            if not isinstance(worker, int) or worker in channels or worker < 1:
-                channel.send({"kind": "refused", "text": f"a second worker says it is {worker}"})
-                channel.close()
-                continue
-            channels[worker] = channel
+                )
         self._channels = dict(sorted(channels.items()))
-
-    def _hello(self, channel: Channel) -> Message:
-        """The first message of a connection; an empty one where none comes."""
-        patience = time.monotonic() + HELLO_S
-        while True:
-            with suppress(TimeoutError):
-                return channel.receive(LOOK_S) or {}
-            if time.monotonic() > patience or self._stop.requested():
-                return {}
 
     def _compare(self, identity: Mapping[str, str], deadline: float) -> None:
         for worker, channel in self._channels.items():
@@ -175,7 +164,8 @@ class FollowerCrew(Crew):
             self.cluster.host_and_port(0), self._deadline, between=self._hear_stop
         )
         self._channels = {0: self._channel}
-        self._channel.send({"kind": "hello", "worker": self.cluster.worker})
+        challenge = self._received(self._channel, self._deadline, 0)
+        hello(self._channel, challenge, self._token, self.cluster.worker)
         return self._received(self._channel, self._deadline, 0)
 
     def agree(self, identity: Mapping[str, str]) -> None:

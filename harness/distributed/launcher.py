@@ -1,6 +1,7 @@
 """Several workers of one job on this machine, each a process of its own."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,12 +10,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from harness.distributed.cluster import TF_CONFIG, Cluster
+from harness.distributed.cluster import TF_CONFIG, TOKEN, Cluster
 from harness.distributed.job import PREEMPTED, Say
+from harness.measure.machine import CORES_VARIABLE, usable_cores
 from harness.system.children import start_python
 from harness.system.signals import exit_code_of_child, passed_on
 
 POLL_S = 0.1
+TOKEN_BYTES = 32
 LOST_S = 60.0
 """How long the others may take to end after one has."""
 
@@ -36,14 +39,21 @@ def start_workers(
     """Start the same `harness` command as each worker of a loopback job.
 
     Cores are shared out, so that `auto` threads of one worker do not fight
-    with the other's.
+    with the other's; a quota of the control group too.
     """
     addresses = free_addresses(workers)
+    token = secrets.token_hex(TOKEN_BYTES)
     cores = sorted(os.sched_getaffinity(0))
+    granted = str(max(1, usable_cores() // workers))
     started = []
     for worker in range(workers):
         share = cores[worker::workers] or [cores[worker % len(cores)]]
-        environment = {**environ, TF_CONFIG: Cluster(addresses, worker).tf_config()}
+        environment = {
+            **environ,
+            TF_CONFIG: Cluster(addresses, worker).tf_config(),
+            TOKEN: token,
+            CORES_VARIABLE: granted,
+        }
         process = start_python(
             "harness",
             *arguments,

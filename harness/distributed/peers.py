@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.distributed.channel import SILENCE_S, Channel, Message
-from harness.distributed.cluster import Cluster
+from harness.distributed.cluster import Cluster, job_token
 from harness.distributed.job import PREEMPTED, Say
 from harness.distributed.preemption_sync import StepGate
 from harness.distributed.signals import StopRequest
@@ -57,6 +57,7 @@ class Crew(ABC):
         self, cluster: Cluster, stop: StopRequest, say: Say, die: Die = end_process
     ) -> None:
         self.cluster = cluster
+        self._token = job_token(cluster, os.environ)
         self._stop = stop
         self._say = say
         self._die = die

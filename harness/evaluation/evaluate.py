@@ -21,6 +21,7 @@ from harness.evaluation.result import Collector, EvaluationResult
 from harness.evaluation.whole_images import batches_by_size, images_at_once, whole_image_batches
 from harness.models.folding import fold_batch_norm, fold_into
 from harness.recipes.protocol import Protocol
+from harness.training.device_errors import explained, is_of_device
 
 CROPS = {"center": 1, "ten": 10}
 CENTER_OF_TEN = 4
@@ -61,6 +62,7 @@ def evaluate(
         DataError: nothing to evaluate, a label the model has no class for, or
             an image that did not come exactly once.
         WeightsError: the network's probabilities do not sum to one.
+        MachineError: the device failed or has too little memory.
     """
     (result,) = evaluate_together(
         model,
@@ -132,7 +134,11 @@ class Walk:
         self.renew()
         collectors = tuple(Collector(self.images) for _ in self.protocols)
         collect = partial(_collect, collectors=collectors, source=weights_source, progress=progress)
-        duration_s = _run(self.begin(), self.forward, collect, now=now)
+        try:
+            duration_s = _run(self.begin(), self.forward, collect, now=now)
+        except tf.errors.OpError as error:
+            source = weights_source or "its weights"
+            raise explained(error, f"evaluation of {source}") from error
         for collector in collectors:
             collector.check()
         return tuple(
@@ -242,7 +248,7 @@ def _run(
 
 
 def _elements(batches: Any) -> Iterator[Any]:
-    """The pipeline's elements, its errors as those of the harness."""
+    """The pipeline's elements; its errors, unless the device's, as those of the data."""
     iterator = iter(batches)
     while True:
         try:
@@ -250,6 +256,8 @@ def _elements(batches: Any) -> Iterator[Any]:
         except StopIteration:
             return
         except tf.errors.OpError as error:
+            if is_of_device(error):
+                raise
             raise translate_error(error) from error
 
 

@@ -13,18 +13,25 @@ from typing import Any, NamedTuple
 
 import harness
 from harness.measure import machine
+from harness.measure.gpu_libraries import gpu_libraries
 from harness.recipes.recipe import Numerics, Precision
 from harness.record.schema import EffectiveNumerics
 from harness.system.git import git
 from harness.system.secrets import SECRET_NAME, redacted
 
 VARIABLE_PREFIXES = (
-    "TF_", "TF2_", "XLA_", "CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_",
+    "TF_", "TF2_", "XLA_", "CUDA_", "CUDNN_", "CUBLAS", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_",
     "DNNL_", "ONEDNN_", "MALLOC_", "GLIBC_", "KERAS_", "LD_PRELOAD",
 )  # fmt: skip
 """Environment variables that are recorded."""
 
-NUMERICS_PREFIXES = ("TF_", "XLA_", "CUDNN_", "CUBLAS_", "DNNL_", "ONEDNN_", "NVIDIA_TF32", "OMP_")
+GPU_PREFIXES = ("TF_CUDNN_", "CUDNN_", "CUBLAS", "NVIDIA_TF32")
+"""Environment variables that can change bits on a GPU alone."""
+
+EXCHANGE_PREFIXES = ("NCCL_",)
+"""Those that can change them where several GPUs add up their gradients."""
+
+NUMERICS_PREFIXES = ("TF_", "XLA_", "DNNL_", "ONEDNN_", "OMP_", *GPU_PREFIXES, *EXCHANGE_PREFIXES)
 """Environment variables that can change bits."""
 
 WITHOUT_EFFECT_ON_BITS = frozenset(
@@ -35,11 +42,13 @@ WITHOUT_EFFECT_ON_BITS = frozenset(
         "TF_ENABLE_ONEDNN_OPTS",  # read back as `onednn`
         "TF_FORCE_GPU_ALLOW_GROWTH",
         "TF_GPU_ALLOCATOR",
+        "NCCL_ASYNC_ERROR_HANDLING",
+        "NCCL_DEBUG",
+        "NCCL_DEBUG_FILE",
+        "NCCL_DEBUG_SUBSYS",
+        "NCCL_SOCKET_IFNAME",
     }
 )
-GPU_PREFIXES = ("TF_CUDNN_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32")
-"""Environment variables that can change bits on a GPU alone."""
-
 FOREIGN_PREFIXES = ("TF_CLI_", "TF_VAR_", "TF_PLUGIN_", "TF_LOG", "TF_DATA_DIR", "TF_WORKSPACE")
 """Variables of another program that shares the prefix TF_."""
 
@@ -68,7 +77,7 @@ def capture_environment() -> dict[str, Any]:
 
 
 def effective_numerics(
-    numerics: Numerics, precision: Precision, *, workers: int = 1
+    numerics: Numerics, precision: Precision, *, workers: int = 1, replicas: int = 1
 ) -> EffectiveNumerics:
     """How this process executes the mathematics, read back from TensorFlow.
 
@@ -79,6 +88,7 @@ def effective_numerics(
         numerics: What the recipe asks for.
         precision: Arithmetic of the step.
         workers: Processes that take part.
+        replicas: Devices over all of them.
     """
     import keras
     import numpy as np
@@ -86,7 +96,8 @@ def effective_numerics(
     from tensorflow.python.framework import config
 
     threading = tf.config.threading
-    cores = machine.usable_cores()
+    cores = machine.scheduled_cores()
+    on_gpu = bool(tf.config.get_visible_devices("GPU"))
     return EffectiveNumerics(
         op_determinism=bool(config.is_op_determinism_enabled()),
         xla=numerics.xla or bool(tf.config.optimizer.get_jit()),
@@ -106,7 +117,8 @@ def effective_numerics(
             "numpy": np.__version__,
             "harness": harness.__version__,
         },
-        flags=numerics_flags(dict(os.environ), gpus=bool(tf.config.get_visible_devices("GPU"))),
+        flags=numerics_flags(dict(os.environ), gpus=replicas if on_gpu else 0),
+        gpu=gpu_libraries(replicas=replicas) if on_gpu else {},
     )
 
 
@@ -167,19 +179,21 @@ def recorded_variables(environ: dict[str, str]) -> dict[str, str]:
     }
 
 
-def numerics_flags(environ: dict[str, str], *, gpus: bool) -> dict[str, str]:
+def numerics_flags(environ: dict[str, str], *, gpus: int) -> dict[str, str]:
     """The variables that can change bits and have no field of their own.
 
     Args:
         environ: The process's environment.
-        gpus: Whether TensorFlow sees a GPU; without one its variables change nothing.
+        gpus: How many GPUs compute; without one its variables change nothing, and with
+            one alone nothing is exchanged.
     """
+    idle = (() if gpus else GPU_PREFIXES) + (() if gpus > 1 else EXCHANGE_PREFIXES)
     return {
         name: value
         for name, value in recorded_variables(environ).items()
         if name.startswith(NUMERICS_PREFIXES)
         and name not in WITHOUT_EFFECT_ON_BITS
-        and (gpus or not name.startswith(GPU_PREFIXES))
+        and not (idle and name.startswith(idle))
     }
 
 

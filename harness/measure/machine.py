@@ -7,10 +7,13 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from harness.measure.cgroups import cgroup_cores, cgroup_memory_bytes
 
 KERNEL_INSTRUCTION_SETS = (
     "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
@@ -24,6 +27,8 @@ GPU_FIELDS = (
     "clocks.max.sm", "clocks.max.mem", "persistence_mode", "mig.mode.current",
 )  # fmt: skip
 QUERY_TIMEOUT_S = 20
+CORES_VARIABLE = "HARNESS_CORES"
+"""Cores that a process may use at most, where neither affinity nor control group tells it."""
 
 
 def read_text(path: str | Path) -> str | None:
@@ -69,11 +74,34 @@ def instruction_sets() -> tuple[str, ...]:
     return tuple(name for name in KERNEL_INSTRUCTION_SETS if name in present)
 
 
-def usable_cores() -> int:
+def scheduled_cores() -> int:
     """Cores that this process may be scheduled on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_cores(
+    scheduled: int | None = None,
+    quota: float | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """Cores as granted, at least one: they decide threads and parallel calls.
+
+    More threads than a control group's quota are not slower on average: all of them
+    stand still for the rest of each period.
+
+    Args:
+        scheduled: Cores by affinity; None asks the system.
+        quota: Cores by control group; None asks the system.
+        environ: `HARNESS_CORES` in it is a further limit, for workers that share a quota.
+    """
+    granted = [float(scheduled or scheduled_cores())]
+    quota = cgroup_cores() if quota is None else quota
+    granted += [quota] if quota is not None else []
+    told = environ.get(CORES_VARIABLE, "")
+    granted += [float(told)] if told.isdigit() and int(told) else []
+    return max(1, int(min(granted)))
 
 
 def cpu() -> dict[str, Any]:
@@ -105,31 +133,6 @@ def _caches() -> dict[str, str | None]:
         (read_text(f / "level"), read_text(f / "type"), read_text(f / "size")) for f in folders
     )
     return {f"L{level} {kind}": size for level, kind, size in parts}
-
-
-def cgroup_cores(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The processor quota of this control group in cores; None without one.
-
-    Args:
-        root: Where control groups are mounted; versions 2 and 1 are understood.
-    """
-    second = (read_text(root / "cpu.max") or "").split()
-    if len(second) == 2:
-        return None if second[0] == "max" else int(second[0]) / int(second[1])
-    quota = read_text(root / "cpu/cpu.cfs_quota_us")
-    period = read_text(root / "cpu/cpu.cfs_period_us")
-    if quota is None or period is None or int(quota) <= 0:
-        return None
-    return int(quota) / int(period)
-
-
-def cgroup_memory_bytes(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """The memory limit of this control group in bytes; None without one."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        text = read_text(root / name)
-        if text is not None and text.isdigit() and int(text) < 1 << 60:
-            return int(text)
-    return None
 
 
 def memory() -> dict[str, Any]:

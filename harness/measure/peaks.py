@@ -15,6 +15,10 @@ import tensorflow as tf
 Now = Callable[[], float]
 GEMM_SIZE = 2048
 """Large enough for the peak rate, small enough for several products a second on one core."""
+GPU_GEMM_SIZE = 8192
+"""Tiles for many waves of work on the largest GPU: the last, unfilled wave costs little."""
+GPU_IN_FLIGHT = 4
+"""Operations that are handed to a GPU before the host waits: one alone shows the waiting too."""
 
 COPY_BYTES = 256 << 20
 """Several times any last-level cache."""
@@ -51,7 +55,8 @@ def measure_peaks(*, seconds: float = 2.0, now: Now = time.perf_counter) -> Peak
 def measure_gemm(
     *,
     seconds: float = 2.0,
-    size: int = GEMM_SIZE,
+    size: int | None = None,
+    in_flight: int | None = None,
     dtype: tf.DType = tf.float32,
     now: Now = time.perf_counter,
 ) -> float:
@@ -59,7 +64,8 @@ def measure_gemm(
 
     Args:
         seconds: Time to spend after the warm-up.
-        size: Rows and columns.
+        size: Rows and columns; None takes what fills the device.
+        in_flight: Products before the host waits; None takes what the device needs.
         dtype: Of the factors.
         now: Monotonic seconds.
 
@@ -67,31 +73,46 @@ def measure_gemm(
         The fastest fifth's median: interruptions by other work only ever slow
         a product down.
     """
-    generator = np.random.default_rng(0)
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    size = size or (GPU_GEMM_SIZE if on_gpu else GEMM_SIZE)
+    count = in_flight or (GPU_IN_FLIGHT if on_gpu else 1)
     left, right = (
-        tf.cast(tf.constant(generator.standard_normal((size, size), np.float32)), dtype)
-        for _ in range(2)
+        tf.cast(tf.random.stateless_normal((size, size), (0, i)), dtype) for i in range(2)
     )
-    product = tf.function(lambda a, b: tf.linalg.matmul(a, b)[0, 0])
-    times = _repeat(lambda: product(left, right).numpy(), seconds, now)
-    return 2.0 * size**3 / _fast(times)
+    # Each product is a factor of the next one, whose elements are then as large as before.
+    right = right * tf.cast(size**-0.5, dtype)
+
+    def products(factor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        for _ in range(count):
+            factor = tf.linalg.matmul(factor, other)
+        return factor[0, 0]
+
+    compiled = tf.function(products)
+    times = _repeat(lambda: compiled(left, right).numpy(), seconds, now)
+    return 2.0 * count * size**3 / _fast(times)
 
 
 def measure_copy(
-    *, seconds: float = 2.0, size_bytes: int = COPY_BYTES, now: Now = time.perf_counter
+    *,
+    seconds: float = 2.0,
+    size_bytes: int = COPY_BYTES,
+    in_flight: int | None = None,
+    now: Now = time.perf_counter,
 ) -> float:
     """Rate of a copy through memory in bytes a second, reads and writes together."""
+    count = in_flight or (GPU_IN_FLIGHT if tf.config.list_logical_devices("GPU") else 1)
     source = tf.Variable(tf.zeros(size_bytes // 4, tf.float32))
     target = tf.Variable(tf.ones(size_bytes // 4, tf.float32))
 
     def copy() -> tf.Tensor:
         # An assignment of a negated tensor can be no alias: it reads and writes every byte.
-        target.assign(-source)
+        for i in range(count):
+            (target, source)[i % 2].assign(-(source, target)[i % 2])
         return target[0]
 
     compiled = tf.function(copy)
     times = _repeat(lambda: compiled().numpy(), seconds, now)
-    return 2.0 * size_bytes / _fast(times)
+    return 2.0 * count * size_bytes / _fast(times)
 
 
 def _repeat(work: Callable[[], Any], seconds: float, now: Now) -> list[float]:

@@ -96,4 +96,4 @@ def listed_gpus(
             "identifier that `nvidia-smi -L` prints",
             remedy=f'correct or unset it; {LIST_VARIABLE}="" trains on the processor',
         )
-    return tuple(gpus[place].get("name", "unnamed") for place in seen)
+    return tuple(gpus[i].get("name") or gpus[i].get("Model", "unnamed") for i in seen)

@@ -9,6 +9,7 @@ import os
 import sys
 
 from harness.errors import MachineError
+from harness.measure.machine import usable_cores
 from harness.numerics.keras_pins import check_keras, pin_keras
 from harness.numerics.tensorflow_import import import_tensorflow, lower_log_level
 from harness.recipes.recipe import Numerics, Precision
@@ -21,14 +22,9 @@ TensorFlow reads them once, before its first convolution on a GPU; without one t
 """
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def resolved(numerics: Numerics) -> Numerics:
     """`auto` thread counts replaced by this machine's; done once, when a run starts."""
-    cores = available_cores()
+    cores = usable_cores()
     intra = cores if numerics.intra_op_threads == "auto" else numerics.intra_op_threads
     inter = cores if numerics.inter_op_threads == "auto" else numerics.inter_op_threads
     return numerics.model_copy(update={"intra_op_threads": intra, "inter_op_threads": inter})

@@ -98,8 +98,8 @@ def preflight(
         probes: What to ask of the machine; None asks this one.
 
     Raises:
-        MachineError: a GPU that TensorFlow does not see, too little disk, or a
-            seed beyond `max_hours`.
+        MachineError: days of work beside a GPU that TensorFlow does not use, too
+            little disk, or a seed beyond `max_hours`.
     """
     classes = recipe.model.classes or len(data.classes)
     asked = probes or machine_probes(recipe, classes)
@@ -152,18 +152,29 @@ def _workload(
 
 
 def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
-    present, seen = probes.system_gpus(), probes.visible_gpus()
-    unseen = f"this system has a GPU ({present[0]}) that TensorFlow does not see" if present else ""
-    if unseen and not seen and flops < PROCESSOR_FLOPS:
-        return (f"{unseen}: everything runs on the processor, which is enough for this recipe",)
-    if unseen and not seen:
+    """What to know about a GPU that is not used; a long job beside one is refused.
+
+    A small job, such as the smoke, runs on the processor and says so.
+    """
+    if probes.visible_gpus():
+        return ()
+    system = probes.system_gpus()
+    if not system.names:
+        note = "TensorFlow sees no GPU: everything runs on the processor"
+        return (f"{note} (nvidia-smi: {system.error})" if system.error else note,)
+    reason = probes.unseen_reason(system.error)
+    found = f"this system has a GPU ({system.names[0]}) that TensorFlow does not use"
+    if flops >= PROCESSOR_FLOPS:
         raise MachineError(
-            unseen,
-            expected="CUDA libraries in this environment, or no GPU in sight",
-            remedy="install them with `pip install -r requirements-gpu.lock`; to train on the "
-            'processor all the same, set CUDA_VISIBLE_DEVICES=""',
+            f"{found}: {reason.words}",
+            expected="CUDA libraries and a driver that fit, or no GPU in sight",
+            remedy=f"{reason.remedy}; to train on the processor all the same, set "
+            'CUDA_VISIBLE_DEVICES=""',
         )
-    return () if seen else ("TensorFlow sees no GPU: everything runs on the processor",)
+    return (
+        f"{found}, so everything runs on the processor: {reason.words}",
+        f"to use it: {reason.remedy}",
+    )
 
 
 @cache

@@ -1,6 +1,5 @@
 """What preflight asks of the machine: GPUs, disk, peak and the time of a real step."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -9,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.errors import MachineError
-from harness.measure.visible_gpus import LIST_VARIABLE, listed_gpus
+from harness.measure.gpu_list import SystemGpus, system_gpus
+from harness.measure.gpu_reason import Reason, ask_tensorflow
 from harness.recipes.recipe import Precision, Recipe
 
 TIMED_STEPS = 3
@@ -24,15 +23,17 @@ class Probes:
     """What preflight asks of the machine.
 
     Attributes:
-        system_gpus: Names of the GPUs that the driver reports.
+        system_gpus: The GPUs that the driver reports and this process may use.
         visible_gpus: Number of GPUs that TensorFlow sees.
+        unseen_reason: Why it sees none, from what `nvidia-smi` said where it failed.
         free_bytes: Free disk space under a folder.
         gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
         step_time_s: Measured time of one real training step.
     """
 
-    system_gpus: Callable[[], tuple[str, ...]]
+    system_gpus: Callable[[], SystemGpus]
     visible_gpus: Callable[[], int]
+    unseen_reason: Callable[[str | None], Reason]
     free_bytes: Callable[[Path], int]
     gemm_flops_per_s: Callable[[], float]
     step_time_s: Callable[[], float]
@@ -40,13 +41,10 @@ class Probes:
 
 def machine_probes(recipe: Recipe, classes: int) -> Probes:
     """The probes of this machine and process."""
-    from harness.measure import machine
-
     return Probes(
-        system_gpus=lambda: listed_gpus(
-            os.environ.get(LIST_VARIABLE), machine.gpus(), machine.gpu_uuids()
-        ),
+        system_gpus=system_gpus,
         visible_gpus=_visible_gpus,
+        unseen_reason=ask_tensorflow,
         free_bytes=_free_bytes,
         gemm_flops_per_s=lambda: _gemm(recipe.precision),
         step_time_s=lambda: time_real_step(recipe, classes),
@@ -81,11 +79,12 @@ def time_real_step(
     """Seconds of one training step on random images, compilation and warm-up apart.
 
     Raises:
-        MachineError: the batch does not fit the device's memory.
+        MachineError: the batch does not fit the device's memory, or the device failed.
     """
     import tensorflow as tf
 
     from harness.models.build import build_model
+    from harness.training.device_errors import explained
     from harness.training.state import create_state
     from harness.training.step import build_step
 
@@ -112,10 +111,6 @@ def time_real_step(
             begun = now()
             run()
             times.append(now() - begun)
-    except tf.errors.ResourceExhaustedError as error:
-        raise MachineError(
-            f"a batch of {recipe.batch} images does not fit the device's memory",
-            expected=f"memory for one training step of {recipe.name}",
-            remedy="use a larger device; a smaller --set batch=N is another recipe",
-        ) from error
+    except tf.errors.OpError as error:
+        raise explained(error, f"one training step of {recipe.name}") from error
     return median(times)

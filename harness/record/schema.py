@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from harness.frozen import Frozen, digest_of
+from harness.frozen import ADDED_LATER, Extended, Frozen, digest_of
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 
@@ -54,7 +54,7 @@ class Ceiling(Frozen):
     training_flops_per_image: int = Field(gt=0, description="forward and both gradients")
 
 
-class EffectiveNumerics(Frozen):
+class EffectiveNumerics(Extended):
     """How the mathematics was executed in fact. Equal digests promise equal bits."""
 
     op_determinism: bool
@@ -72,11 +72,21 @@ class EffectiveNumerics(Frozen):
         default_factory=dict,
         description="TF_* and XLA_FLAGS in force, and `eager` where the step was not compiled",
     )
+    gpu: dict[str, str] = Field(
+        default={},
+        json_schema_extra=ADDED_LATER,
+        description="versions of driver, CUDA, cuDNN, cuBLAS and NCCL where a GPU computes",
+    )
 
     @property
     def digest(self) -> str:
         """Hex sha256 over all fields."""
         return digest_of(self.model_dump(mode="json"))
+
+    def fields_that_differ(self, other: "EffectiveNumerics") -> tuple[str, ...]:
+        """Names of the fields in which two numerics differ."""
+        names = type(self).model_fields
+        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
 
 
 class Event(Frozen):

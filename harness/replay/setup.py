@@ -124,16 +124,16 @@ def _effective(journal: Journal, devices: "Devices") -> EffectiveNumerics:
     from harness.measure.environment import effective_numerics
 
     recipe = journal.started.recipe
-    effective = effective_numerics(recipe.numerics, recipe.precision, workers=1)
+    effective = effective_numerics(
+        recipe.numerics, recipe.precision, workers=1, replicas=devices.replicas
+    )
     return effective.model_copy(update={"devices": devices.names})
 
 
 def _differences(recorded: EffectiveNumerics, here: EffectiveNumerics) -> tuple[str, ...]:
-    before, after = recorded.model_dump(), here.model_dump()
     return tuple(
-        f"{key}: {before[key]} in the run, {after[key]} here"
-        for key in before
-        if before[key] != after[key]
+        f"{key}: {getattr(recorded, key)} in the run, {getattr(here, key)} here"
+        for key in recorded.fields_that_differ(here)
     )
 
 

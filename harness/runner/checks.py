@@ -17,8 +17,8 @@ def check_before_run(request: RunRequest, say: Say) -> None:
 
     Raises:
         DataError: the folder is no data set, or not ImageNet where that is asked for.
-        MachineError: a GPU that TensorFlow does not see, too little disk, or a seed
-            beyond `request.max_hours`.
+        MachineError: days of work beside a GPU that TensorFlow does not use, too little
+            disk, or a seed beyond `request.max_hours`.
         WeightsError: the recipe may not start from the weights of `--init`.
     """
     shape = data_shape(request.data)

@@ -165,7 +165,9 @@ def _surroundings(
     from harness.measure.peaks import measure_gemm
     from harness.runner.context import Surroundings
 
-    effective = effective_numerics(numerics, request.recipe.precision, workers=devices.workers)
+    effective = effective_numerics(
+        numerics, request.recipe.precision, workers=devices.workers, replicas=devices.replicas
+    )
     # Operation by operation the step is rounded otherwise than compiled.
     flags = effective.flags | ({"eager": "true"} if request.eager else {})
     code = git_state()
@@ -275,12 +277,11 @@ def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumeric
     begun = latest_numerics(journal)
     if begun.digest == now.digest or request.accept_numerics:
         return
-    before, after = begun.model_dump(), now.model_dump()
-    keys = [key for key in before if before[key] != after[key]]
+    keys = begun.fields_that_differ(now)
     raise MachineError(
         f"the run was executed under other numerics; they differ in: {', '.join(keys)}",
         where=str(journal.path.parent),
-        expected="; ".join(f"{key} = {before[key]}" for key in keys),
+        expected="; ".join(f"{key} = {getattr(begun, key)}" for key in keys),
         remedy="go on where it began, or accept other bits from here with --accept-numerics",
     )
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -120,17 +120,24 @@ class SeedRun:
             DivergedError: a loss is not finite.
             DifferenceFoundError: a replayed step differs.
             DataError: an image vanished or changed.
-            MachineError: memory or disk did not suffice.
+            MachineError: memory or disk did not suffice, or the device failed.
             UnusualCurveError: the early curve is unusual and a stop was asked for.
         """
         with self._journal_writer() as writer:
             self.recorder = Recorder(writer, self.publish)
-            with self.surroundings.devices.strategy.scope():
+            with self._device_errors(), self.surroundings.devices.strategy.scope():
                 self._build()
             self.done = self._begin_together()
             self.watch = self._open_watch() if self.job.chief else None
-            with self._interruption_told(), self._checkpoint_writer(writer) as self.checkpoints:
+            with (
+                self._interruption_told(),
+                self._device_errors(),
+                self._checkpoint_writer(writer) as self.checkpoints,
+            ):
                 return self._train_and_evaluate(self.done)
+
+    def _device_errors(self) -> AbstractContextManager[None]:
+        return device_errors(self.folder.path, self.job.explain)
 
     def _journal_writer(self) -> JournalWriter:
         return (JournalWriter if self.job.chief else SilentJournal)(self.folder.journal)
@@ -275,7 +282,6 @@ class SeedRun:
         with (
             Progress(total_steps=last, first_step=first, title=title) as self.progress,
             closing(batches),
-            device_errors(self.folder.path, self.job.explain),
         ):
             if first == 0 and self.job.chief:
                 sheet = self.folder.path / CONTACT_SHEET

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 import tensorflow as tf
 
 from harness.data.dataset import Split
+from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.pipeline import keeps_training_images, training_batches
 from harness.data.input_pipeline.resident import resident_images
 from harness.data.input_pipeline.undecodable import naming_batches, training_images
 from harness.distributed.devices import Devices, Shard, replica_batches
 from harness.recipes.recipe import Recipe
+from harness.training.device_errors import explained, is_of_device
 
 TOLD_EVERY_S = 2.0
 
@@ -21,7 +24,7 @@ def recipe_batches(
 ) -> Generator[Any]:
     """Batches of the steps [first, end); close it to end its threads.
 
-    An image that does not decode ends them as `DataError` with its name.
+    What ends them early is told here, because the step's errors are of another kind.
 
     Args:
         recipe: Augmentation, normalisation, image size and batch.
@@ -30,6 +33,10 @@ def recipe_batches(
         seed: Of the run.
         first: First step.
         end: The step after the last.
+
+    Raises:
+        DataError: an image cannot be read, was changed or does not decode.
+        MachineError: there is no memory for a batch, or the device failed.
     """
 
     def make(shard: Shard) -> tf.data.Dataset:
@@ -46,9 +53,20 @@ def recipe_batches(
         )
 
     images_of = training_images(split, seed, recipe.batch, first)
-    return naming_batches(
+    named = naming_batches(
         replica_batches(devices, make), split, images_of, recipe.augmentation.decoder
     )
+    return _told(named)
+
+
+def _told(batches: Generator[Any]) -> Generator[Any]:
+    """The same batches; TensorFlow's errors as those of the harness."""
+    with closing(batches):
+        try:
+            yield from batches
+        except tf.errors.OpError as error:
+            device = is_of_device(error)
+            raise (explained(error, "input") if device else translate_error(error)) from error
 
 
 def read_ahead(

@@ -6,33 +6,30 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from harness.data.image_files.reading import translate_error
-from harness.errors import DivergedError, MachineError, PreemptedError
+from harness.errors import DivergedError, PreemptedError
 from harness.training.checkpoint import list_checkpoints
+from harness.training.device_errors import MEMORY, explained, kind_of
 from harness.training.loop import Window
 
 
 @contextmanager
 def device_errors(folder: Path, explain: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Turn TensorFlow's errors in the block into `MachineError` or `DataError`.
+    """Turn TensorFlow's errors in the block into `MachineError`.
+
+    Those of the input do not come here: `recipe_batches` and evaluations tell them
+    where they happen.
 
     Args:
         folder: Of the run.
-        explain: Called first; raises when another worker is the cause.
+        explain: Called first, unless memory is short; raises when another worker is
+            the cause.
     """
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise MachineError(
-            f"the device ran out of memory: {str(error).splitlines()[0]}",
-            where=str(folder),
-            expected="memory for the recipe's batch",
-            remedy="free the device, or use a larger one; the same command goes on from the "
-            "last checkpoint",
-        ) from error
     except tf.errors.OpError as error:
-        explain()
-        raise translate_error(error) from error
+        if kind_of(error) is not MEMORY:
+            explain()
+        raise explained(error, str(folder)) from error
 
 
 def preempted(

@@ -15,6 +15,7 @@ from harness.distributed.cluster import Cluster
 from harness.distributed.coordination import ChiefCrew, FollowerCrew
 from harness.distributed.launcher import free_addresses
 from harness.distributed.peers import Crew, PeerFailedError
+from harness.distributed.reception import signature
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, MachineError, PreemptedError, UsageError
 
@@ -261,17 +262,70 @@ def test_a_signal_at_the_chief_ends_a_worker_that_has_come(monkeypatch: pytest.M
     follower.crew.close(75, "")  # type: ignore[attr-defined]
 
 
-def test_a_stranger_at_the_port_is_sent_away() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"kind": "hello", "worker": "me"},
+        {"kind": "hello", "worker": 1},
+        {"kind": "hello", "worker": 1, "signature": "0" * 64},
+        {"kind": "hello", "worker": 1, "signature": signature(b"another job", "nonce", 1)},
+        {"kind": "hello", "worker": 1, "signature": "\u00e4"},
+        None,
+    ],
+    ids=["no number", "unsigned", "wrong", "of another job", "no text", "silent"],
+)
+def test_a_stranger_at_the_port_is_sent_away_and_holds_nobody_up(
+    answer: dict[str, Any] | None,
+) -> None:
     made = sides(2)
     host, port = made[0].crew.cluster.host_and_port(0)
     chief = threading.Thread(target=assemble, args=(made[0], IDENTITY), daemon=True)
     chief.start()
     stranger = worker_channel.connect((host, port), deadline_s=float("inf"))
-    stranger.send({"kind": "hello", "worker": "me"})
-    assert (stranger.receive(WAIT_S) or {})["kind"] == "refused"
+    assert (stranger.receive(WAIT_S) or {})["kind"] == "challenge"
+    if answer is not None:
+        stranger.send(answer)
+        assert (stranger.receive(WAIT_S) or {})["kind"] == "refused"
     assemble(made[1], IDENTITY)
     chief.join(WAIT_S)
     assert not chief.is_alive()
     stranger.close()
     for side in reversed(made):
         side.crew.close(0, "")  # type: ignore[attr-defined]
+
+
+def test_a_worker_of_another_job_is_told_so() -> None:
+    made = sides(2)
+    chief = threading.Thread(target=each, args=([made[0]], lambda s: assemble(s, IDENTITY)))
+    chief.start()
+    made[1].crew._token = b"another"
+    each([made[1]], lambda side: assemble(side, IDENTITY))
+    assert "belongs to another job" in str(made[1].error)
+    made[0].stop.signal_name = "SIGTERM"
+    chief.join(WAIT_S)
+    assert not chief.is_alive()
+    made[1].crew.close(2, "")  # type: ignore[attr-defined]
+
+
+def test_the_chief_is_reached_where_its_name_means_another_address() -> None:
+    """As with Debian's 127.0.1.1: the name is that of one loopback address, the way another."""
+    port = int(free_addresses(1)[0].rpartition(":")[2])
+    own = Cluster((f"localhost:{port}", free_addresses(1)[0]), 0)
+    seen = Cluster((f"127.0.1.1:{port}", own.addresses[1]), 1)
+    made = sides(2)
+    made[0].crew = ChiefCrew(own, made[0].stop, made[0].said.append)
+    made[1].crew = FollowerCrew(seen, made[1].stop, made[1].said.append)
+    made[1].crew._token = made[0].crew._token
+    each(made, lambda side: assemble(side, IDENTITY))
+    assert [side.error for side in made] == [None, None]
+    for side in reversed(made):
+        side.crew.close(0, "")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.0.1.1", True), ("::1", True), ("localhost", False),
+     ("10.0.0.5", False), ("gpu9", False)],
+)  # fmt: skip
+def test_only_a_loopback_address_itself_keeps_others_out(host: str, loopback: bool) -> None:
+    assert worker_channel.is_loopback(host) == loopback

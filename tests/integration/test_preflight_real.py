@@ -1,13 +1,20 @@
 """Preflight with this machine's own probes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from harness.data.sources.digits import write_digits
+from harness.measure.gpu_list import SystemGpus
+from harness.measure.gpu_reason import ask_tensorflow
 from harness.preflight.estimate import preflight
 from harness.preflight.probes import machine_probes, time_real_step
 from harness.recipes.catalogue import find_recipe
 from harness.record.schema import DataIdentity
+from tests.fake_driver import write_nvidia_smi
 
 
 def test_the_smoke_passes_on_any_machine(tmp_path: Path) -> None:
@@ -37,10 +44,42 @@ def test_a_real_step_is_timed_after_its_compilation() -> None:
 def test_this_machine_has_probes_that_answer(tmp_path: Path) -> None:
     probes = machine_probes(find_recipe("smoke"), 10)
     assert probes.free_bytes(tmp_path / "a" / "b") > 0
-    assert isinstance(probes.system_gpus(), tuple)
+    assert isinstance(probes.system_gpus().names, tuple)
     assert probes.visible_gpus() >= 0
 
 
-def test_an_empty_device_list_means_no_gpu_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert machine_probes(find_recipe("smoke"), 10).system_gpus() == ()
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_hidden_devices_mean_that_no_gpu_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert machine_probes(find_recipe("smoke"), 10).system_gpus() == SystemGpus()
+
+
+def test_tensorflow_tells_why_it_sees_no_gpu() -> None:
+    """This process and the one that is asked see the same: no GPU, for a reason."""
+    reason = ask_tensorflow()
+    assert "libcuda.so.1" in reason.words or "cuda" in reason.words.lower()
+    assert reason.remedy
+
+
+def test_a_fake_driver_does_not_stop_a_short_run(tmp_path: Path) -> None:
+    """A machine with a driver and without CUDA's libraries: the smoke's recipe begins."""
+    write_nvidia_smi(tmp_path / "bin")
+    data = tmp_path / "digits"
+    write_digits(data)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "smoke", "--data", data, "--seed", "1",
+         "--steps", "1", "--no-tracking", "--runs", tmp_path / "runs"],
+        env={
+            **{k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"},
+            "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Made-up GPU" in done.stderr
+    assert "runs on the processor" in done.stderr

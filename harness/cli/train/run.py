@@ -70,7 +70,6 @@ def command(
     training diverged, 75 interrupted (give the same command again).
     """
     from harness.distributed.cluster import check_job, cluster_from_environment
-    from harness.numerics.pins import set_import_flags
     from harness.runner.request import RunRequest
     from harness.runner.run import run
 
@@ -78,7 +77,6 @@ def command(
         click.echo(text, err=True)
 
     chosen = with_settings(find_recipe(recipe), settings)
-    set_import_flags(chosen.numerics)  # Slurm's resolver imports TensorFlow
     cluster = cluster_from_environment(os.environ, workers)
     check_job(cluster.workers if cluster else workers or 1, options["devices"], chosen.batch)
     if cluster is None and workers is not None and workers > 1:

@@ -7,6 +7,11 @@ import tensorflow as tf
 from harness.errors import DataError
 
 CHANGED = "the image is not what the manifest says:"
+UNREADABLE = (
+    "No such file", "Permission denied", "Input/output error", "Stale file handle",
+    "Too many open files", "Connection timed out",
+)  # fmt: skip
+"""Why the system does not hand out a file, in its own words."""
 DCT = {"jpeg_integer_accurate": "INTEGER_ACCURATE", "jpeg_integer_fast": "INTEGER_FAST"}
 
 
@@ -65,7 +70,7 @@ def translate_error(error: tf.errors.OpError) -> DataError:
             expected="the fingerprint in the manifest",
             remedy="restore the file, or prepare the data set again and start a new run",
         )
-    missing = re.search(r"(/[^;{}]+); (No such file|Permission denied|Input/output error)", message)
+    missing = re.search(rf"(/[^;{{}}]+); ({'|'.join(UNREADABLE)})", message)
     return DataError(
         f"an image cannot be read: {missing.group(2) if missing else message.splitlines()[0]}",
         where=missing.group(1) if missing else None,

@@ -29,6 +29,8 @@ def parallel(
     options.deterministic = True
     # Each crop is written to its place in the batch at once, not kept until all are there.
     options.experimental_optimization.map_and_batch_fusion = True
+    if input_threads():
+        options.threading.private_threadpool_size = input_threads()
     calls = calls or parallel_calls()
     made = dataset.map(as_traced(load), num_parallel_calls=calls, deterministic=True)
     return made.with_options(options)
@@ -40,9 +42,19 @@ def input_settings() -> dict[str, int | bool]:
         "parallel_calls": parallel_calls(),
         "parallel_calls_whole_images": whole_image_calls(),
         "prefetched_batches": PREFETCHED_BATCHES,
+        "private_threads": input_threads(),
         "autotune": False,
         "deterministic_order": True,
     }
+
+
+def input_threads() -> int:
+    """Threads of the input's own; 0 where it shares those of the step's operations.
+
+    Beside a GPU the step's operations on the host are few and must not queue behind
+    images, or the GPU waits. On a processor a second pool would only compete.
+    """
+    return usable_cores() if tf.config.get_visible_devices("GPU") else 0
 
 
 def whole_image_calls() -> int:

@@ -5,12 +5,15 @@ import json
 import pytest
 
 from harness.distributed.cluster import (
+    TOKEN,
     Cluster,
     check_job,
     cluster_from_environment,
+    job_token,
     parse_tf_config,
 )
 from harness.distributed.devices import Asked, Devices, parse_devices
+from harness.distributed.slurm import first_port, host_list
 from harness.errors import UsageError
 
 TWO = {"worker": ["a:1", "b:2"]}
@@ -118,23 +121,91 @@ def test_variables_of_a_slurm_shell_alone_make_no_workers() -> None:
     assert cluster_from_environment(environ, None) is None
 
 
-def test_slurm_describes_workers_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    environ = {
+def step(**variables: str) -> dict[str, str]:
+    """The environment of rank 0 of four tasks on two nodes, with changes."""
+    return {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_STEP_ID": "0",
         "SLURM_STEP_NUM_TASKS": "4",
-        "SLURM_PROCID": "2",
-        "SLURM_STEP_NODELIST": "node[1-2]",
-        "SLURM_STEP_NUM_NODES": "2",
+        "SLURM_PROCID": "0",
+        "SLURM_NODEID": "0",
+        "SLURM_STEP_NODELIST": "gpu[9-10]",
         "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
-        "SLURM_NTASKS": "4",
+        **variables,
     }
-    for name, value in environ.items():  # TensorFlow's resolver reads the process's own
-        monkeypatch.setenv(name, value)
-    cluster = cluster_from_environment(environ, 4)
-    assert cluster is not None
-    assert (cluster.workers, cluster.worker) == (4, 2)
-    assert cluster.host_and_port(0)[0] == cluster.host_and_port(1)[0] == "node1"
-    assert cluster.host_and_port(2)[0] == "node2"
-    assert len(set(cluster.addresses)) == 4
+
+
+@pytest.mark.parametrize(
+    ("distribution", "hosts"),
+    [
+        ({}, ["gpu9", "gpu9", "gpu10", "gpu10"]),
+        ({"SLURM_DISTRIBUTION": "block:cyclic"}, ["gpu9", "gpu9", "gpu10", "gpu10"]),
+        ({"SLURM_DISTRIBUTION": "cyclic"}, ["gpu9", "gpu10", "gpu9", "gpu10"]),
+        ({"SLURM_DISTRIBUTION": "plane=2"}, ["gpu9", "gpu9", "gpu10", "gpu10"]),
+        ({"SLURM_STEP_TASKS_PER_NODE": "1,3"}, ["gpu9", "gpu10", "gpu10", "gpu10"]),
+    ],
+    ids=["default", "block", "cyclic", "plane", "uneven"],
+)
+def test_slurm_tells_each_rank_s_host_in_its_own_order(
+    distribution: dict[str, str], hosts: list[str]
+) -> None:
+    for rank, host in enumerate(hosts):
+        node = ["gpu9", "gpu10"].index(host)
+        ours = {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(node)}
+        cluster = cluster_from_environment(step(**distribution, **ours), 4)
+        assert cluster is not None
+        assert cluster.worker == rank
+        assert [cluster.host_and_port(i)[0] for i in range(4)] == hosts
+        assert len(set(cluster.addresses)) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"SLURM_NODEID": "1"}, "rank 0 runs on node 1 and is expected on node 0"),
+        ({"SLURM_DISTRIBUTION": "arbitrary"}, "distributed by 'arbitrary'"),
+        ({"SLURM_STEP_NODELIST": "gpu[9-"}, "brackets do not match"),
+        ({"SLURM_STEP_NODELIST": "gpu[10-9]"}, "no range"),
+        ({"SLURM_STEP_NODELIST": "gpu9"}, "1 hosts and tasks for 2"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "two"}, "no list of tasks"),
+        ({"SLURM_PROCID": "9"}, "rank 9 of 4 tasks"),
+    ],
+)
+def test_a_step_that_contradicts_itself_is_refused(change: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        cluster_from_environment(step(**change), 4)
+    assert "TF_CONFIG" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("gpu9", ("gpu9",)),
+        ("gpu[9-10]", ("gpu9", "gpu10")),
+        ("b,a", ("b", "a")),
+        ("n[008-010,1]x,m", ("n008x", "n009x", "n010x", "n1x", "m")),
+        ("r[1-2]n[1-2]", ("r1n1", "r1n2", "r2n1", "r2n2")),
+        ("a[1,3-4].site.org", ("a1.site.org", "a3.site.org", "a4.site.org")),
+    ],
+)
+def test_lists_of_hosts_keep_their_order(text: str, hosts: tuple[str, ...]) -> None:
+    assert host_list(text) == hosts
+
+
+def test_steps_on_one_host_take_other_ports() -> None:
+    ports = {first_port(step(SLURM_JOB_ID=str(job))) for job in range(4711, 4811)}
+    assert len(ports) == 100
+    assert all(1024 < port < 32_768 for port in ports)
+
+
+def test_the_token_is_the_job_s() -> None:
+    cluster, other = Cluster(("a:1", "b:2"), 0), Cluster(("a:1", "b:3"), 0)
+    assert job_token(cluster, {}) == job_token(Cluster(("a:1", "b:2"), 1), {})
+    assert job_token(cluster, {}) != job_token(other, {})
+    assert job_token(cluster, {TOKEN: "x"}) != job_token(cluster, {})
+    assert job_token(cluster, {"SLURM_STEP_ID": "1"}) == job_token(cluster, {})
+    in_slurm = Cluster(("a:1", "b:2"), 0, source="Slurm's environment")
+    assert job_token(in_slurm, {"SLURM_STEP_ID": "1"}) != job_token(in_slurm, {})
 
 
 def devices(local: int, worker: int, workers: int) -> Devices:

@@ -35,32 +35,6 @@ def test_first_processor_is_read_from_cpuinfo() -> None:
     assert fields["flags"].split() == ["fpu", "avx", "avx2", "fma", "hypervisor"]
 
 
-@pytest.mark.parametrize(
-    ("files", "cores"),
-    [
-        ({"cpu.max": "150000 100000"}, 1.5),
-        ({"cpu.max": "max 100000"}, None),
-        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ({}, None),
-    ],
-    ids=["version 2", "version 2 unlimited", "version 1", "version 1 unlimited", "none"],
-)
-def test_processor_quota(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert machine.cgroup_cores(tmp_path) == cores
-
-
-@pytest.mark.parametrize(
-    ("text", "limit"), [("1073741824", 1 << 30), ("max", None), ("9223372036854771712", None)]
-)
-def test_memory_limit(tmp_path: Path, text: str, limit: int | None) -> None:
-    (tmp_path / "memory.max").write_text(text)
-    assert machine.cgroup_memory_bytes(tmp_path) == limit
-
-
 def test_gpu_row_names_its_fields() -> None:
     row = machine.gpu_row("NVIDIA X, 550.1, 12288 MiB, 00:01.0, N/A, 250 W, 1 MHz, 2 MHz, On, N/A")
     assert (row["name"], row["driver_version"], row["memory.total"]) == (
@@ -102,16 +76,22 @@ def test_only_what_changes_bits_is_part_of_the_numerics() -> None:
             "CUDA_VISIBLE_DEVICES": "0",
             "MALLOC_ARENA_MAX": "2",
         },
-        gpus=True,
+        gpus=1,
     )
     assert flags == {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
 
 
-@pytest.mark.parametrize("gpus", [True, False])
-def test_variables_of_a_gpu_count_where_there_is_one(gpus: bool) -> None:
-    environ = {**pins.CUDNN_PINS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "OMP_NUM_THREADS": "2"}
-    flags = environment.numerics_flags(environ, gpus=gpus)
-    assert flags == (environ if gpus else {"OMP_NUM_THREADS": "2"})
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_variables_of_a_gpu_count_where_they_can_change_bits(gpus: int) -> None:
+    everywhere = {"OMP_NUM_THREADS": "2"}
+    one = {
+        **pins.CUDNN_PINS, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "CUBLASLT_HEURISTICS": "1",
+        "TF_CUDNN_WORKSPACE_LIMIT_IN_MB": "512", "NVIDIA_TF32_OVERRIDE": "0",
+    }  # fmt: skip
+    several = {"NCCL_ALGO": "Tree", "NCCL_PROTO": "LL"}
+    silent = {"NCCL_DEBUG": "WARN", "NCCL_SOCKET_IFNAME": "eth0"}
+    flags = environment.numerics_flags({**everywhere, **one, **several, **silent}, gpus=gpus)
+    assert flags == everywhere | (one if gpus else {}) | (several if gpus > 1 else {})
 
 
 def test_op_determinism_pins_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:

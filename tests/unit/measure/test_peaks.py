@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness.measure import peaks
 from harness.measure.peaks import measure_copy, measure_gemm
 
 
@@ -17,16 +19,47 @@ def ticking(seconds: float) -> Iterator[float]:
         at += seconds
 
 
-def test_gemm_rate_is_two_n_cubed_over_the_time() -> None:
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_gemm_rate_is_two_n_cubed_over_the_time(in_flight: int, dtype: tf.DType) -> None:
     clock = ticking(0.25)
-    rate = measure_gemm(seconds=2.0, size=64, now=lambda: next(clock))
-    assert rate == pytest.approx(2 * 64**3 / 0.25)
+    rate = measure_gemm(
+        seconds=2.0, size=64, in_flight=in_flight, dtype=dtype, now=lambda: next(clock)
+    )
+    assert rate == pytest.approx(in_flight * 2 * 64**3 / 0.25)
 
 
-def test_copy_rate_counts_reads_and_writes() -> None:
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_copy_rate_counts_reads_and_writes(in_flight: int) -> None:
     clock = ticking(0.5)
-    rate = measure_copy(seconds=2.0, size_bytes=1 << 16, now=lambda: next(clock))
-    assert rate == pytest.approx(2 * (1 << 16) / 0.5)
+    rate = measure_copy(
+        seconds=2.0, size_bytes=1 << 16, in_flight=in_flight, now=lambda: next(clock)
+    )
+    assert rate == pytest.approx(in_flight * 2 * (1 << 16) / 0.5)
+
+
+def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that is taken for a GPU gets the larger products, several before a wait."""
+    monkeypatch.setattr(peaks, "GPU_GEMM_SIZE", 32)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _kind: ["GPU"])
+    clock = ticking(0.25)
+    rate = measure_gemm(seconds=1.0, now=lambda: next(clock))
+    assert rate == pytest.approx(peaks.GPU_IN_FLIGHT * 2 * 32**3 / 0.25)
+
+
+def test_products_in_flight_are_computed_one_after_the_other() -> None:
+    """As many matrix products as are counted are in the graph, and none is taken away."""
+    made: list[Any] = []
+    plain = tf.linalg.matmul
+
+    def counted(*factors: tf.Tensor) -> tf.Tensor:
+        made.append(plain(*factors))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.linalg, "matmul", counted)
+        measure_gemm(seconds=0.01, size=16, in_flight=5)
+    assert len({tensor.name for tensor in made}) == 5
 
 
 def test_one_measurement_is_enough() -> None:

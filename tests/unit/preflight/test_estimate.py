@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MachineError
+from harness.measure.gpu_list import SystemGpus
+from harness.measure.gpu_reason import INSTALL, Reason
 from harness.preflight.estimate import Preflight, duration, preflight
 from harness.preflight.probes import Probes
 from harness.preflight.workload import (
@@ -43,8 +45,9 @@ def never() -> float:
 def machine(**changes: object) -> Probes:
     """A machine with one GPU of 10 TFLOP/s and 1 TB of disk."""
     good = Probes(
-        system_gpus=lambda: ("GPU",),
+        system_gpus=lambda: SystemGpus(("Made-up GPU",)),
         visible_gpus=lambda: 1,
+        unseen_reason=lambda _error: Reason("libcudnn.so.9 cannot be opened", INSTALL),
         free_bytes=lambda _folder: 10**12,
         gemm_flops_per_s=lambda: 10 * TERA,
         step_time_s=lambda: 0.4,
@@ -57,14 +60,35 @@ def check(probes: Probes, **options: object) -> object:
     return preflight(APM5_RESNET50, imagenet(), (1, 2, 3), **arguments)
 
 
-def test_a_gpu_that_tensorflow_does_not_see_ends_the_job_first() -> None:
+def test_a_long_job_beside_a_gpu_that_is_not_used_is_refused_with_the_reason() -> None:
     probes = machine(
         visible_gpus=lambda: 0, free_bytes=never, gemm_flops_per_s=never, step_time_s=never
     )
-    with pytest.raises(MachineError, match="does not see") as raised:
+    with pytest.raises(MachineError, match="Made-up GPU") as raised:
         check(probes)
-    assert "requirements-gpu.lock" in str(raised.value)
+    text = str(raised.value)
+    assert "libcudnn.so.9 cannot be opened" in text
+    assert "requirements-gpu.lock" in text
+    assert 'CUDA_VISIBLE_DEVICES=""' in text
     assert raised.value.exit_code == 2
+
+
+def test_a_short_job_beside_such_a_gpu_goes_on_and_says_so() -> None:
+    data = imagenet(train=1400, val=397, classes=10)
+    probes = machine(visible_gpus=lambda: 0, step_time_s=never)
+    found = preflight(SMOKE, data, (1,), runs=Path("runs"), probes=probes)
+    assert "Made-up GPU" in found.text()
+    assert "runs on the processor" in found.text()
+    assert "to use it: " in found.text()
+
+
+def test_a_driver_that_fails_without_a_gpu_is_told() -> None:
+    data = imagenet(train=1400, val=397, classes=10)
+    probes = machine(
+        visible_gpus=lambda: 0, system_gpus=lambda: SystemGpus(error="No devices were found")
+    )
+    found = preflight(SMOKE, data, (1,), runs=Path("runs"), probes=probes)
+    assert "nvidia-smi: No devices were found" in found.text()
 
 
 def test_a_full_disk_ends_the_job_before_anything_is_measured() -> None:
@@ -74,7 +98,7 @@ def test_a_full_disk_ends_the_job_before_anything_is_measured() -> None:
 
 
 def test_the_bound_alone_refuses_a_machine_that_would_need_months() -> None:
-    probes = machine(system_gpus=tuple, visible_gpus=lambda: 0,
+    probes = machine(system_gpus=SystemGpus, visible_gpus=lambda: 0,
                      gemm_flops_per_s=lambda: 165e9, step_time_s=never)  # fmt: skip
     with pytest.raises(MachineError, match="at least") as raised:
         check(probes)
@@ -113,7 +137,7 @@ def small(flops_per_s: float, step_time_s: float, **options: object) -> Prefligh
     )
     data = imagenet(train=60_000, val=10_000, classes=10)
     probes = machine(
-        system_gpus=options.pop("gpus", tuple),
+        system_gpus=options.pop("gpus", SystemGpus),
         visible_gpus=lambda: 0,
         gemm_flops_per_s=lambda: flops_per_s,
         step_time_s=lambda: step_time_s,
@@ -142,9 +166,9 @@ def test_a_real_step_is_timed_before_a_machine_is_refused_unless_it_is_hopeless(
 
 
 def test_a_small_recipe_does_without_the_gpu() -> None:
-    found = small(500e9, 0.1, gpus=lambda: ("A card",))
+    found = small(500e9, 0.1, gpus=lambda: SystemGpus(("A card",)))
     assert "A card" in found.text()
-    assert "the processor, which is enough for this recipe" in found.text()
+    assert "runs on the processor" in found.text()
 
 
 def test_what_is_done_already_does_not_count() -> None:

@@ -16,11 +16,13 @@ from harness import cli
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = (
-    "smoke", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
+    "smoke", "doctor", "reproduce-resnet50", "reproduce-fashion-resnet20", "lint", "type", "bench",
     "faults", "soak", "ui",
 )  # fmt: skip
-PASSED = ("IMAGENET_DIR", "FASHION_MNIST_DIR", "CUDA_*", "NVIDIA_*", "LD_LIBRARY_PATH", "TF_*",
-          "XLA_*", "MLFLOW_*", "SLURM_*")  # fmt: skip
+PASSED = (
+    "IMAGENET_DIR", "FASHION_MNIST_DIR", "CUDA_*", "CUBLAS*", "CUDNN_*", "NCCL_*", "NVIDIA_*",
+    "OMP_*", "LD_LIBRARY_PATH", "TF_*", "XLA_*", "MLFLOW_*", "SLURM_*",
+)  # fmt: skip
 
 
 def tox() -> configparser.ConfigParser:
@@ -34,6 +36,12 @@ def test_plain_tox_runs_the_tests() -> None:
     assert config["tox"]["env_list"] == "test"
     assert config["testenv"]["commands"].startswith("pytest")
     assert set(PASSED) <= set(config["testenv"]["pass_env"].split())
+
+
+@pytest.mark.parametrize("name", ["test", "faults", "soak"])
+def test_the_tests_run_on_the_processor_whatever_the_machine_has(name: str) -> None:
+    value = tox()[f"testenv:{name}"]["set_env"]
+    assert value in {"CUDA_VISIBLE_DEVICES = -1", "{[testenv:test]set_env}"}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

@@ -1,0 +1,78 @@
+"""What the main job will do with this machine: hours, from what was measured."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.doctor.lines import Line
+from harness.preflight.estimate import duration
+from harness.preflight.workload import Workload, workload
+from harness.recipes.recipe import Recipe
+
+MAX_HOURS = 120.0
+"""What `harness reproduce` allows a seed."""
+LIMIT_REMEDY = (
+    "use a machine with a GPU, or with a faster one; `harness reproduce` refuses it here unless "
+    "--max-hours is raised"
+)
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """Counts of ILSVRC2012."""
+
+    train_images: int = 1_281_167
+    val_images: int = 50_000
+    classes: tuple[str, ...] = ("",) * 1000
+
+
+def main_job(recipe: Recipe, multiply_adds: int) -> Workload:
+    """One seed of the recipe on ImageNet. Imports TensorFlow."""
+    from harness.models.catalogue import describe
+
+    size = describe(recipe.model.name, recipe.model.classes or len(ImageNet.classes))
+    return workload(
+        recipe,
+        ImageNet(),
+        forward_multiply_adds=multiply_adds,
+        trainable=size.trainable,
+        moving=size.moving,
+    )
+
+
+def job_line(recipe: Recipe, lines: list[Line], seeds: int) -> Line:
+    """Hours of the main job, from the timed step; of other precisions from the peak rates.
+
+    Args:
+        recipe: Of the main job.
+        lines: With those named step, matrix product and input.
+        seeds: Declared.
+    """
+    figures = {line.name: line.figures for line in lines}
+    step = figures.get("step", {})
+    if "step_s" not in step:
+        return Line("main job", "note", "no step was timed, so nothing can be said about its time")
+    load = Workload(**step["load"])
+    image_s = step["step_s"] / step["batch"]
+    hours = (load.images * image_s + load.crops * image_s / 3) / 3600
+    gpus = max(1, int(figures.get("tensorflow", {}).get("gpus", 0)))
+    told: dict[str, Any] = {"hours_a_seed": hours, "gpus": gpus, "seeds": seeds}
+    words = f"{recipe.name}: about {duration(hours)} a seed on one device, {seeds} are declared"
+    if gpus > 1:
+        words += f"; {gpus} GPUs can train {gpus} seeds at once, or share one (--devices all)"
+    for name, bound in _bounds(load, figures.get("matrix product", {})).items():
+        told[f"least_hours_{name}"] = bound
+        words += f"; {name} at least {duration(bound)}"
+    rate = figures.get("input", {})
+    if gpus and rate.get("images_per_s", float("inf")) < rate.get("needed_images_per_s", 0.0):
+        slower = rate["needed_images_per_s"] / rate["images_per_s"]
+        told["hours_a_seed_with_input"] = hours * slower
+        words += f"; with this host's input about {duration(hours * slower)}"
+    if hours > MAX_HOURS:
+        return Line("main job", "slow", words, LIMIT_REMEDY, told)
+    return Line("main job", "ok", words, figures=told)
+
+
+def _bounds(load: Workload, product: dict[str, Any]) -> dict[str, float]:
+    """Least hours in each further precision: counted operations at its peak rate."""
+    rates = product.get("flops_per_s", {})
+    return {name: load.flops / rate / 3600 for name, rate in rates.items() if name != "float32"}
