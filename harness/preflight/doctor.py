@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import harness
+from harness.data.opening import find_dataset
 from harness.data.shape import data_shape
 from harness.errors import HarnessError, MachineError
 from harness.measure import machine
@@ -179,6 +180,6 @@ def _loopback() -> Iterator[tuple[State, str]]:
 
 
 def _data(data: Path) -> Iterator[tuple[State, str]]:
-    shape = data_shape(data)
+    shape = data_shape(find_dataset(data))
     images = f"{shape.train_images:,} training and {shape.val_images:,} validation images"
     yield "ok", f"{images} in {len(shape.classes):,} classes"

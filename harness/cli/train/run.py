@@ -71,6 +71,7 @@ def command(
     """
     from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.numerics.pins import set_import_flags
+    from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.runner.run import run
 
@@ -98,5 +99,6 @@ def command(
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         **request_fields(options),
     )
-    report = run(request, say=say)
+    with Progress() as progress:
+        report = run(request, progress.note, progress)
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())
