@@ -11,6 +11,10 @@ from harness.errors import MachineError
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+MEAN_IMAGE_BYTES = 115_000
+"""Of ImageNet's files."""
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write bytes; on an error nothing half-written is left.
 
@@ -47,6 +51,32 @@ def make_folder(folder: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _write_error(folder, error) from error
+
+
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Refuse to write so many bytes of images where the disk has no room for them.
+
+    Args:
+        folder: exists.
+        size_bytes: of all images.
+
+    Raises:
+        MachineError: too few bytes or too few files are free.
+    """
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    # Each file's last block is half empty on average.
+    files = max(size_bytes, 0) // MEAN_IMAGE_BYTES
+    needed = max(size_bytes, 0) + files * disk.f_frsize // 2
+    if needed > free or (disk.f_files and files > disk.f_favail):
+        raise MachineError(
+            f"{free / 1e9:,.1f} GB and {disk.f_favail:,} files are free",
+            where=str(folder),
+            expected=f"room for {needed / 1e9:,.1f} GB of images in about {files:,} files, which "
+            "are taken out of the archives",
+            remedy="free space, or name a folder on a larger disk with --out; what is unpacked "
+            "already is used",
+        )
 
 
 @contextmanager

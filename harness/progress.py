@@ -1,181 +1,315 @@
-"""What a person sees while a run trains: one live display, or plain lines in a log.
+"""What a person sees while something takes time: a live display, or plain lines in a log.
 
 Synopsis:
 
-    with Progress(total_steps=plan.last_step, first_step=plan.first_step) as progress:
-        progress.update(step=100, epoch=0.2, loss=6.9, learning_rate=0.01,
-                        images_per_s=250.0, data_wait_share=0.02, next_evaluation=10_009)
+    with Progress() as progress:
+        with progress.work("inspecting images", unit="images", total=50_000) as work:
+            work.update(1_000)
         progress.note("checkpoint at step 1,000")
+
+Whatever takes longer than two seconds says what it does, even where nothing
+calls `update` meanwhile: a thread of the display looks after it. Time left is
+told from what was done lately, so that what was passed over or came out of a
+cache does not flatter it.
 """
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-PLAIN_EVERY_S = 30.0
+SILENCE_S = 2.0
+"""Longest time that work goes on without a word."""
+
+PLAIN_EVERY_S = 10.0
+TICK_S = 0.5
 REFRESHES_PER_S = 1.0
 """The display is drawn by a thread of the training process: once a second costs it nothing."""
 
+LATELY = 0.3
+"""Share of the time so far that the rate is taken from."""
 
-@dataclass(frozen=True)
-class Status:
-    """Where a training stands.
-
-    Attributes:
-        step: Steps done.
-        total_steps: Steps to do in all.
-        epoch: Epochs done.
-        loss: Mean over the newest window.
-        learning_rate: Of the newest step.
-        images_per_s: Over the newest window.
-        data_wait_share: Fraction of the step time spent waiting for data.
-        next_evaluation: Step of the next evaluation, or None.
-        left_s: Estimated seconds to the end, pauses so far included; None
-            while nothing is known.
-    """
-
-    step: int
-    total_steps: int
-    epoch: float
-    loss: float
-    learning_rate: float
-    images_per_s: float
-    data_wait_share: float
-    next_evaluation: int | None
-    left_s: float | None
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        parts = [
-            f"step {self.step:,} of {self.total_steps:,}",
-            f"epoch {self.epoch:.2f}",
-            f"loss {self.loss:.4f}",
-            f"learning rate {self.learning_rate:.3g}",
-            f"{self.images_per_s:,.1f} images/s",
-            f"data wait {self.data_wait_share:.1%}",
-        ]
-        if self.left_s is not None:
-            parts.append(f"{duration(self.left_s)} left")
-        if self.next_evaluation is not None:
-            parts.append(f"next evaluation at step {self.next_evaluation:,}")
-        return ", ".join(parts)
+LEAST_LATELY_S = 5.0
+SAMPLES = 400
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    """Seconds as a person says them: `45 s`, `12 min 5 s`, `3 h 20 min`, `2 d 4 h`."""
     whole = round(seconds)
-    if whole < 90:
+    if whole < 60:
         return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / 3600)
     return f"{hours // 24} d {hours % 24} h"
 
 
-class Progress:
-    """Shows a training on a stream; use as a context manager.
-
-    On a terminal it is one live display, elsewhere a plain line every
-    `plain_every_s`, the first and the last state included.
+class Rate:
+    """How fast something has gone lately.
 
     Args:
-        total_steps: Steps at which this training ends.
-        first_step: Steps done before it began.
-        title: What is trained, such as `smoke, seed 1`.
-        stream: Where to show it; results go elsewhere.
-        plain_every_s: Seconds between plain lines.
-        terminal: Whether the stream is one; None asks it.
-        now: Monotonic clock in seconds.
+        lately: share of the time so far that counts; 1 takes all of it.
+    """
+
+    def __init__(self, lately: float = LATELY) -> None:
+        self._lately = lately
+        self._samples: deque[tuple[float, float]] = deque()
+        self._begun_s = 0.0
+
+    def seen(self, time_s: float, done: float) -> None:
+        """Note how much was done at a time; `done` never falls."""
+        if not self._samples:
+            self._begun_s = time_s
+        elif time_s - self._samples[-1][0] < (time_s - self._begun_s) / SAMPLES:
+            self._samples[-1] = (self._samples[-1][0], done)
+            return
+        self._samples.append((time_s, done))
+        since_s = time_s - max(LEAST_LATELY_S, self._lately * (time_s - self._begun_s))
+        while len(self._samples) > 2 and self._samples[1][0] <= since_s:
+            self._samples.popleft()
+
+    def per_s(self) -> float | None:
+        """Units a second; None while nothing is known."""
+        if len(self._samples) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._samples[0], self._samples[-1]
+        passed_s, done = last_s - first_s, last - first
+        return done / passed_s if passed_s > 0 and done > 0 else None
+
+    def left_s(self, time_s: float, total: float) -> float | None:
+        """Seconds until `total` is done; None while nothing is known or nothing is left."""
+        rate = self.per_s()
+        if rate is None or not self._samples:
+            return None
+        last_s, done = self._samples[-1]
+        if done >= total:
+            return None
+        # What is being done now has been begun before.
+        return max((total - done) / rate - (time_s - last_s), TICK_S)
+
+
+@dataclass
+class Work:
+    """One thing that takes time.
+
+    Attributes:
+        title: what is done.
+        unit: of what is counted; "" counts nothing.
+        total: how many there are; None while that is not known.
+        begun_s: when it began.
+        text: figures besides the count.
+        done: how many are done, those included that there was nothing to do for.
+        weight: what the time depends on, where that is not the count, such as bytes.
+        weight_total: of all.
+        always: whether its end is told however short it was.
+    """
+
+    title: str
+    unit: str
+    total: float | None
+    begun_s: float
+    rate: Rate
+    now: Callable[[], float]
+    every_s: float
+    always: bool = False
+    text: str = ""
+    done: float = 0
+    weight: float | None = None
+    weight_total: float | None = None
+    shown_s: float | None = None
+    shown: int = 0
+    updates: int = 0
+    task: TaskID | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def update(
+        self,
+        done: float,
+        total: float | None = None,
+        *,
+        weight: float | None = None,
+        weight_total: float | None = None,
+        text: str = "",
+    ) -> None:
+        """How far it is; see the attributes."""
+        with self.lock:
+            self.done, self.text = done, text or self.text
+            self.updates += 1
+            self.total = self.total if total is None else total
+            self.weight, self.weight_total = weight, weight_total
+            self.rate.seen(self.now(), done if weight is None else weight)
+
+    def add(self, more: int) -> None:
+        """So many more are done; may be called from several threads."""
+        with self.lock:
+            self.done += more
+            self.updates += 1
+            self.rate.seen(self.now(), self.done)
+
+    def line(self) -> str:
+        """Where it stands, as one line."""
+        with self.lock:
+            return f"{self.title}: {', '.join(self._parts())}"
+
+    def _parts(self) -> Iterator[str]:
+        if self.text:
+            yield self.text
+        elif self.unit and (self.done or self.total):
+            of = f" of {self.total:,.0f}" if self.total else ""
+            yield f"{self.done:,.0f}{of} {self.unit}"
+        else:
+            yield f"for {duration(self.now() - self.begun_s)} now"
+            return
+        rate = self.rate.per_s()
+        if rate and not self.text:
+            yield f"{rate / 1e6:,.1f} MB/s" if self.weight is not None else self._per_s(rate)
+        total = self.total if self.weight is None else self.weight_total
+        left_s = self.rate.left_s(self.now(), total) if total else None
+        if left_s is not None:
+            yield f"{duration(max(left_s, 1))} left"
+
+    def _per_s(self, rate: float) -> str:
+        return f"{rate:,.1f} {self.unit}/s" if rate < 100 else f"{rate:,.0f} {self.unit}/s"
+
+    def ending(self) -> str:
+        """What was done in which time, as one line."""
+        passed = duration(self.now() - self.begun_s)
+        if self.text:
+            return f"{self.title}: {self.text}"
+        counted = f"{self.done:,.0f} {self.unit} in " if self.unit and self.done else ""
+        return f"{self.title}: {counted}{passed}"
+
+
+class Progress:
+    """Shows work on a stream; use as a context manager.
+
+    On a terminal it is one live display. Elsewhere work that lasts gets a plain
+    line after two seconds, then one now and then, and one at its end.
+
+    Args:
+        stream: where to show it; results go elsewhere. None takes standard error.
+        terminal: whether the stream is one; None asks it.
+        now: monotonic clock in seconds.
+        ticking: whether a thread looks after work that says nothing.
     """
 
     def __init__(
         self,
         *,
-        total_steps: int,
-        first_step: int = 0,
-        title: str = "training",
         stream: TextIO | None = None,
-        plain_every_s: float = PLAIN_EVERY_S,
         terminal: bool | None = None,
         now: Callable[[], float] = time.monotonic,
+        ticking: bool = True,
     ) -> None:
-        self._total = total_steps
-        self._first = first_step
-        self._title = title
         self._stream = sys.stderr if stream is None else stream
-        self._every_s = plain_every_s
         self._now = now
-        self._begun_s = now()
-        self._next_line_s = self._begun_s
-        self._unshown: Status | None = None
+        self._ticking = ticking
+        self._going: list[Work] = []
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
         live = self._stream.isatty() if terminal is None else terminal
-        self._live = _Live(self._stream, title, total_steps, first_step) if live else None
+        self._bar = _bar(self._stream) if live else None
 
-    def update(
+    @contextmanager
+    def work(
         self,
+        title: str,
         *,
-        step: int,
-        epoch: float,
-        loss: float,
-        learning_rate: float,
-        images_per_s: float,
-        data_wait_share: float,
-        next_evaluation: int | None = None,
-    ) -> None:
-        """Show a newer state; see `Status` for the arguments."""
-        status = Status(
-            step=step,
-            total_steps=self._total,
-            epoch=epoch,
-            loss=loss,
-            learning_rate=learning_rate,
-            images_per_s=images_per_s,
-            data_wait_share=data_wait_share,
-            next_evaluation=next_evaluation,
-            left_s=self._left_s(step),
-        )
-        if self._live:
-            self._live.show(status)
-            return
-        self._unshown = status
-        if self._now() >= self._next_line_s:
-            self._print_line()
+        unit: str = "",
+        total: float | None = None,
+        lately: float = LATELY,
+        every_s: float = PLAIN_EVERY_S,
+        always: bool = False,
+    ) -> Iterator[Work]:
+        """Show that something is being done, until the block ends.
+
+        Args:
+            title: what.
+            unit: of what will be counted, in the plural; "" counts nothing.
+            total: how many there are, if known.
+            lately: share of the time so far that the rate is taken from.
+            every_s: seconds between plain lines.
+            always: whether its end is told however short it was.
+        """
+        now = self._now
+        work = Work(title, unit, total, now(), Rate(lately), now, every_s, always)
+        with self._lock:
+            self._going.append(work)
+            if self._bar is not None:
+                work.task = self._bar.add_task(title, total=total, figures="")
+        self._begin()
+        try:
+            yield work
+        finally:
+            self._end(work)
 
     def note(self, text: str) -> None:
         """Print a line of its own, above a live display."""
-        if self._live:
-            self._live.note(text)
-        else:
-            print(f"{self._title}: {text}", file=self._stream, flush=True)
+        with self._lock:
+            if self._bar is not None:
+                self._bar.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=self._stream, flush=True)
 
-    def _left_s(self, step: int) -> float | None:
-        done = step - self._first
-        if done <= 0:
-            return None
-        return (self._now() - self._begun_s) / done * (self._total - step)
+    def tick(self) -> None:
+        """Show the newest work as far as it is due."""
+        with self._lock:
+            for work in self._going if self._bar is not None else self._going[-1:]:
+                if self._bar is not None and work.task is not None:
+                    self._bar.update(
+                        work.task, completed=work.done, total=work.total, figures=work.line()
+                    )
+                elif self._is_due(work):
+                    self._print(work, work.line())
 
-    def _print_line(self) -> None:
-        if self._unshown is not None:
-            self.note(self._unshown.text)
-            self._unshown = None
-            self._next_line_s = self._now() + self._every_s
+    def _is_due(self, work: Work) -> bool:
+        since_s = self._now() - (work.begun_s if work.shown_s is None else work.shown_s)
+        first = work.shown == 0 and (work.shown_s is None or work.updates > 0)
+        return since_s >= (SILENCE_S if first else work.every_s)
+
+    def _print(self, work: Work, line: str) -> None:
+        work.shown_s, work.shown = self._now(), work.updates
+        self.note(line)
+
+    def _begin(self) -> None:
+        if self._bar is not None:
+            self._bar.start()
+        if self._ticking and self._thread is None:
+            self._thread = threading.Thread(target=self._tick_on, name="progress", daemon=True)
+            self._thread.start()
+
+    def _tick_on(self) -> None:
+        while not self._ended.wait(TICK_S):
+            self.tick()
+
+    def _end(self, work: Work) -> None:
+        with self._lock:
+            self._going.remove(work)
+            if self._bar is not None and work.task is not None:
+                self._bar.remove_task(work.task)
+                if not self._going:
+                    self._bar.stop()
+            told = work.shown_s is not None and work.shown == work.updates
+            lasted = self._now() - work.begun_s >= SILENCE_S
+            if not told and (work.updates if work.always else lasted):
+                self.note(work.ending())
 
     def __enter__(self) -> "Progress":
-        """Begin to show."""
-        if self._live:
-            self._live.start()
+        """Return the display itself."""
         return self
 
     def __exit__(
@@ -184,47 +318,45 @@ class Progress:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Show the last state and stop."""
-        if self._live:
-            self._live.stop()
-        else:
-            self._print_line()
+        """Stop the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+class Silent(Progress):
+    """Shows nothing, for callers that have nobody to show it to."""
+
+    def __init__(self) -> None:
+        super().__init__(terminal=False, ticking=False)
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def tick(self) -> None:
+        """Show nothing."""
+
+
+SILENT = Silent()
 
 
 class _Display(RichProgress):
-    """A bar with the figures on lines of their own below it, so that narrow terminals wrap them."""
-
-    figures = "the first steps hold compilation"
+    """Bars with the figures on lines of their own below, so that narrow terminals wrap them."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield the bar, then the figures."""
+        """Yield the bars, then the figures."""
         yield from super().get_renderables()
-        yield Text(self.figures)
+        for task in self.tasks:
+            yield Text(task.fields["figures"])
 
 
-class _Live:
-    """The display and its one task."""
-
-    def __init__(self, stream: TextIO, title: str, total_steps: int, first_step: int) -> None:
-        self._bar = _Display(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:.1f} %"),
-            console=Console(file=stream, force_terminal=True),
-            refresh_per_second=REFRESHES_PER_S,
-            expand=True,
-        )
-        self._task = self._bar.add_task(title, total=total_steps, completed=first_step)
-
-    def start(self) -> None:
-        self._bar.start()
-
-    def show(self, status: Status) -> None:
-        self._bar.figures = status.text
-        self._bar.update(self._task, completed=status.step, refresh=True)
-
-    def note(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False)
-
-    def stop(self) -> None:
-        self._bar.stop()
+def _bar(stream: TextIO) -> RichProgress:
+    return _Display(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:.1f} %"),
+        console=Console(file=stream, force_terminal=True),
+        refresh_per_second=REFRESHES_PER_S,
+        expand=True,
+        transient=True,
+    )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import AccuracyRow
-from harness.data.sources.label_files import VAL_NAME, read_val_labels, tfds_val_labels
+from harness.data.labels.files import VAL_NAME, published_val_labels, read_val_labels
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import read_predictions
@@ -157,23 +157,15 @@ def _refuse_other_images(draw: Draw, predictions: Path, path: Path) -> None:
 
 
 def _labels(draw: Draw, record: Path) -> list[str]:
-    """WordNet ids of all validation images by number, from a named or an installed file."""
-    file = record.parent / draw.labels if draw.labels else tfds_val_labels()
-    if file is None:
-        raise RecordError(
-            "the images of a stratified draw follow from the labels of all images, and the record "
-            "names none",
-            where=str(record),
-            expected="labels: a file with the labels of all validation images",
-            remedy="name the file in the record, or install tensorflow-datasets, which has one",
-        )
-    labels = read_val_labels(file)
+    """WordNet ids of all validation images by number: the published ones, or a named file's."""
+    file = record.parent / draw.labels if draw.labels else None
+    labels = published_val_labels() if file is None else read_val_labels(file)
     names = [VAL_NAME.format(number) for number in range(1, draw.population + 1)]
     missing = [name for name in names if name not in labels]
     if missing:
         raise RecordError(
             f"{len(missing):,} images have no label, such as {missing[0]}",
-            where=str(file),
+            where=str(file or record),
             expected=f"the labels of all {draw.population:,} validation images",
             remedy="name the complete file",
         )

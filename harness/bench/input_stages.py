@@ -111,17 +111,17 @@ def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
 
 
 def _files(work: Workload, use: Callable[..., tf.Tensor]) -> tf.data.Dataset:
-    """One scalar per file from a function of its path, id and fingerprint."""
-    columns = (list(work.split.paths), list(work.split.ids), work.split.farmhash64)
+    """One scalar per file from a function of its path and fingerprint."""
+    columns = (list(work.split.paths), work.split.farmhash64)
     files = tf.data.Dataset.from_tensor_slices(columns).repeat()
     return _batched(files.map(use, num_parallel_calls=parallel_calls(), deterministic=True), work)
 
 
-def _check_only(path: tf.Tensor, image_id: tf.Tensor, farmhash64: tf.Tensor) -> tf.Tensor:
-    return tf.strings.length(read_checked(path, image_id, farmhash64))
+def _check_only(path: tf.Tensor, farmhash64: tf.Tensor) -> tf.Tensor:
+    return tf.strings.length(read_checked(path, farmhash64))
 
 
-def _decode_only(path: tf.Tensor, _id: tf.Tensor, _farmhash64: tf.Tensor) -> tf.Tensor:
+def _decode_only(path: tf.Tensor, _farmhash64: tf.Tensor) -> tf.Tensor:
     raw = tf.io.read_file(path)
     image = tf.io.decode_jpeg(raw, channels=3, dct_method=DCT["jpeg_integer_accurate"])
     return image[0, 0, 0]

@@ -277,25 +277,26 @@ def _loop(
     asynchronous: bool,
 ) -> Callable[[], None]:
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
-    from harness.progress import Progress
+    from harness.progress import Progress, Work
     from harness.runner.recorder import show
     from harness.training.loop import Hooks, Plan, Window, train
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)
-    progress = Progress(total_steps=ENDLESS_STEPS, stream=io.StringIO(), terminal=False)
+    progress = Progress(stream=io.StringIO(), terminal=False)
     starts = itertools.count(0, steps)
 
-    def window(one: Window) -> None:
+    def window(one: Window, work: Work) -> None:
         recorder.steps(one)
-        show(one, progress, ENDLESS_STEPS, ENDLESS_STEPS)
+        show(one, work, ENDLESS_STEPS, ENDLESS_STEPS)
 
-    hooks = Hooks(
-        on_window=window,
-        on_checkpoint=lambda _step: None,
-        on_epoch=lambda _step: None,
-        reset_momentum=lambda: None,
-        stop_requested=lambda _step: False,
-    )
+    def hooks(work: Work) -> Hooks:
+        return Hooks(
+            on_window=lambda one: window(one, work),
+            on_checkpoint=lambda _step: None,
+            on_epoch=lambda _step: None,
+            reset_momentum=lambda: None,
+            stop_requested=lambda _step: False,
+        )
 
     def run() -> None:
         first = next(starts)
@@ -308,7 +309,11 @@ def _loop(
             recorded_step=0,
         )
         images = recipe.batch
-        train(step, stream, phases, plan, hooks, images_per_step=images, asynchronous=asynchronous)
+        with progress.work("training", total=ENDLESS_STEPS, lately=1, every_s=30) as work:
+            train(
+                step, stream, phases, plan, hooks(work), images_per_step=images,
+                asynchronous=asynchronous,
+            )  # fmt: skip
 
     return run
 

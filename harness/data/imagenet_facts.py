@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harness.data.class_order import class_orders
 from harness.data.manifest import Truth
@@ -68,7 +69,7 @@ def kind_of(root_digest: str, classes: tuple[str, ...], truths: tuple[Truth, ...
 
 def images_per_class(rows: pa.Table, split: str, classes: int) -> np.ndarray:
     """Images of each label in a split, int64 [classes]."""
-    in_split = rows["split"].to_numpy() == split
+    in_split = pc.equal(rows["split"], split).to_numpy()
     return np.bincount(rows["label"].to_numpy()[in_split], minlength=classes)
 
 

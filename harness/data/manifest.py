@@ -7,6 +7,7 @@ they were packed does not matter.
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,8 @@ from harness.record.schema import DataIdentity
 
 MANIFEST = "manifest.parquet"
 DESCRIPTION = "dataset.json"
+EARLIER = "earlier"
+EARLIER_KEPT = 3
 VERSION = 1
 DIGEST_ROWS = 100_000
 ROWS_PER_GROUP = 65_536
@@ -68,9 +71,12 @@ class Description(Frozen):
     version: Literal[1] = 1
     identity: DataIdentity
     source: str = Field(
-        description="folder, tars, lists, kaggle, flat_val, tfds, idx, cifar_binary"
+        description="folder, flat, flat_val, kaggle, lists, tars, tfds, idx, cifar_binary"
     )
-    images_root: str = Field(description="absolute folder that `path` is relative to")
+    images_root: str = Field(
+        description="folder that `path` is relative to; relative to this file's own where it lies "
+        "below it, else absolute"
+    )
     as_is: int = Field(ge=0)
     converted: int = Field(ge=0)
     refused: int = Field(ge=0)
@@ -115,6 +121,7 @@ def write_manifest(rows: pa.Table, description: Description, folder: Path) -> No
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
+    keep_earlier(folder, description.identity.root_digest)
 
     def write_rows(path: Path) -> None:
         pq.write_table(rows, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
@@ -122,6 +129,34 @@ def write_manifest(rows: pa.Table, description: Description, folder: Path) -> No
     text = description.model_dump_json(indent=2) + "\n"
     write_durably(folder / MANIFEST, write_rows)
     write_durably(folder / DESCRIPTION, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def earlier_manifest(folder: Path, root: str) -> Path:
+    """Where the manifest of an earlier state of a data set is kept, by its root digest."""
+    return folder / EARLIER / f"manifest-{root}.parquet"
+
+
+def keep_earlier(folder: Path, new_root: str) -> None:
+    """Keep the manifest of another state of the data, which is about to be written over.
+
+    A run that began with that state can then tell which images changed. The
+    newest few are kept.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    try:
+        root = read_description(folder).identity.root_digest
+    except DataError:
+        return  # there is none, or nothing vouches for it
+    if root == new_root or not (folder / MANIFEST).exists():
+        return
+    write_durably(
+        earlier_manifest(folder, root), lambda path: shutil.copyfile(folder / MANIFEST, path)
+    )
+    kept = sorted((folder / EARLIER).glob("manifest-*.parquet"), key=lambda p: p.stat().st_mtime_ns)
+    for file in kept[:-EARLIER_KEPT]:
+        file.unlink()
 
 
 def read_description(folder: Path) -> Description:
@@ -148,7 +183,15 @@ def read_manifest(folder: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         DataError: missing, unreadable or with other columns.
     """
-    path = folder / MANIFEST
+    return read_rows(folder / MANIFEST, columns)
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The same of a file.
+
+    Raises:
+        DataError: missing, unreadable or with other columns.
+    """
     try:
         schema = pq.read_schema(path)
         same = schema.names == SCHEMA.names

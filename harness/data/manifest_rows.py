@@ -2,42 +2,34 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.data.image_files.inspection import Inspection, farmhash64, inspect_all
+from harness.data.known_rows import UNKNOWN, still_valid
 from harness.data.manifest import MANIFEST, SCHEMA
-from harness.data.sources.source import ImageSource, Item, SourceImage
+from harness.data.sources.source import ImageSource, Item, Source, SourceImage
 from harness.errors import DataError
-from harness.files import write_durably, write_file
+from harness.files import check_room, write_durably, write_file
+from harness.progress import SILENT, Progress
 
 PART_ROWS = 2_000
 PARTS = ".parts"
 BATCH_IMAGES = 16
 """Images of one task: handing over each by itself cost a third of the rate."""
+
 BATCH_BYTES = 4 << 20
 """Ends a task early, so that large images do not fill the memory."""
+
 PENDING_PER_WORKER = 3
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a preparation is; `images_total` is None while it cannot be known."""
-
-    images: int
-    images_total: int | None
-    bytes_done: int
-    bytes_total: int
-
-
-OnProgress = Callable[[Progress], None]
 
 
 class Preparation:
@@ -49,7 +41,7 @@ class Preparation:
         workers: threads; reading and hashing release the interpreter's lock.
         rehash: inspect everything anew, whatever is known.
         decode: decode every image, not only its header; inspects everything anew.
-        on_progress: called from the calling thread.
+        progress: where it is shown how far it is.
     """
 
     def __init__(
@@ -60,19 +52,19 @@ class Preparation:
         workers: int,
         rehash: bool = False,
         decode: bool = False,
-        on_progress: OnProgress = lambda _: None,
+        progress: Progress = SILENT,
     ) -> None:
         self.source = source
         self.out = out
         self.workers = workers
         self.decode = decode
-        self.on_progress = on_progress
+        self.progress = progress
         self.labels = {name: label for label, name in enumerate(source.classes)}
-        self.images = self.bytes_done = 0
-        self.images_total, self.bytes_total = source.count, source.size_bytes
         self.earlier = SCHEMA.empty_table() if rehash or decode else earlier_rows(out)
-        self.known = _row_of(self.earlier)
         self.kept: list[int] = []
+        self.images = 0
+        self.weight = self.weight_total = 0
+        self.images_total = source.count
 
     def rows(self) -> pa.Table:
         """Inspect what is not known yet; rows sorted by id.
@@ -83,20 +75,28 @@ class Preparation:
         """
         parts = [SCHEMA.empty_table()]
         fresh: list[dict[str, Any]] = []
-        for row in self._inspected():
-            fresh.append(row)
-            if len(fresh) == PART_ROWS:
-                parts.append(write_part(fresh, self.out))
-                fresh = []
+        with self.progress.work("inspecting images", unit="images") as self.shown:
+            for row in self._inspected(self._unknown()):
+                fresh.append(row)
+                if len(fresh) == PART_ROWS:
+                    parts.append(write_part(fresh, self.out))
+                    fresh = []
         parts.append(pa.Table.from_pylist(fresh, SCHEMA))
-        parts.append(self.earlier.take(pa.array(self.kept, pa.int64())))
-        return pa.concat_tables(parts).sort_by("id").combine_chunks()
+        with self.progress.work("sorting the manifest's rows"):
+            return self._sorted(parts)
 
-    def _inspected(self) -> Iterator[dict[str, Any]]:
+    def _sorted(self, parts: list[pa.Table]) -> pa.Table:
+        nothing_new = not any(len(part) for part in parts) and not (self.out / PARTS).exists()
+        if nothing_new and len(self.kept) == len(self.earlier):
+            return self.earlier  # a finished manifest's rows are sorted
+        kept = self.earlier.take(pa.array(self.kept, pa.int64()))
+        return pa.concat_tables([*parts, kept]).sort_by("id").combine_chunks()
+
+    def _inspected(self, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
         pool = ThreadPoolExecutor(self.workers)
         pending: deque[Future[list[dict[str, Any]]]] = deque()
         try:
-            for batch in in_tasks(self._unknown()):
+            for batch in in_tasks(items):
                 pending.append(pool.submit(self._inspect, batch))
                 if len(pending) >= PENDING_PER_WORKER * self.workers:
                     yield from self._finished(pending.popleft())
@@ -107,18 +107,39 @@ class Preparation:
 
     def _unknown(self) -> Iterator[Item]:
         """Items that no earlier row describes; the others' rows are kept."""
+        return self._listed() if isinstance(self.source, Source) else self._packed(self.source)
+
+    def _listed(self) -> Iterator[Item]:
+        """Files that have to be read, all of them known before the first is."""
+        source = self.source
+        assert isinstance(source, Source)  # noqa: S101 - for the type checker; `_unknown` has asked
+        known = still_valid(self.earlier, source, self._copy_is_whole)
+        unknown = np.flatnonzero(known == UNKNOWN)
+        self.kept = known[known != UNKNOWN].tolist()
+        self.images = len(self.kept)
+        self.weight_total = int(source.listing.size_bytes[unknown].sum())
+        self._show()
+        return ((image, None) for image in source.chosen(unknown))
+
+    def _packed(self, source: ImageSource) -> Iterator[Item]:
+        """Images of an archive: it has to be read whole, whatever is known of it."""
+        known = _row_of(self.earlier)
+        check_room(self.out, source.size_bytes - _bytes_of(self.earlier))
+        self.weight_total = source.size_bytes
+        self._show()
         unpacked: set[str] = set()
-        for image, raw in self.source.items(self._read):
-            if raw is not None:
-                _refuse_second(image, unpacked, self.source.origin)
-            place = self.known.get(image.path)
+        for image, raw in source.items(self._read):
+            if raw is None:
+                continue  # no archive gives images without their bytes
+            _refuse_second(image, unpacked, source.origin)
+            place = known.get(image.path)
             if place is not None and self._unchanged(image, raw, place):
                 self.kept.append(place)
-                self._count(image)
+                self._count(1, image.size_bytes)
             else:
                 yield image, raw
 
-    def _unchanged(self, image: SourceImage, raw: bytes | None, place: int) -> bool:
+    def _unchanged(self, image: SourceImage, raw: bytes, place: int) -> bool:
         row = {name: self.earlier[name][place].as_py() for name in _IDENTITY}
         if (row["id"], row["bytes"], row["label"]) != (
             image.id,
@@ -127,18 +148,17 @@ class Preparation:
         ):
             return False
         # Small images of one size have files of one size: only the content tells them apart.
-        if raw is not None and hashlib.sha256(raw).hexdigest() != row["sha256"]:
+        if hashlib.sha256(raw).hexdigest() != row["sha256"]:
             return False
         # The row agrees with the source; what was unpacked may have been lost since.
-        unpacked = self.source.root / image.path
-        state = (image.size_bytes, image.mtime_ns) if raw is None else _state(unpacked)
-        return state == (row["bytes"], row["mtime_ns"]) and self._copy_is_whole(row, place)
+        state = _state(self.source.root / image.path)
+        if state != (row["bytes"], row["mtime_ns"]):
+            return False
+        return row["converted"] is None or self._copy_is_whole(place)
 
-    def _copy_is_whole(self, row: dict[str, Any], place: int) -> bool:
-        if row["converted"] is None:
-            return True
+    def _copy_is_whole(self, place: int) -> bool:
         try:
-            content = (self.out / row["converted"]).read_bytes()
+            content = (self.out / self.earlier["converted"][place].as_py()).read_bytes()
         except OSError:
             return False
         return farmhash64([content]) == [self.earlier["farmhash64"][place].as_py()]
@@ -180,24 +200,26 @@ class Preparation:
 
     def _finished(self, future: "Future[list[dict[str, Any]]]") -> list[dict[str, Any]]:
         rows = future.result()
-        self.images += len(rows)
-        if self.images_total is not None:
-            self.bytes_done += sum(row["bytes"] for row in rows)
-        self._report()
+        self._count(len(rows), sum(row["bytes"] for row in rows))
         return rows
 
-    def _count(self, image: SourceImage) -> None:
-        self.images += 1
-        if self.images_total is not None:
-            self.bytes_done += image.size_bytes
-        self._report()
+    def _count(self, images: int, size_bytes: int) -> None:
+        self.images += images
+        if self._counts_images:
+            self.weight += size_bytes
+        self._show()
 
     def _read(self, size: int) -> None:
-        self.bytes_done += size
+        self.weight += size
 
-    def _report(self) -> None:
-        self.on_progress(
-            Progress(self.images, self.images_total, self.bytes_done, self.bytes_total)
+    @property
+    def _counts_images(self) -> bool:
+        """Whether the images' bytes are counted, and not those of the archive around them."""
+        return self.images_total is not None
+
+    def _show(self) -> None:
+        self.shown.update(
+            self.images, self.images_total, weight=self.weight, weight_total=self.weight_total
         )
 
 
@@ -207,8 +229,8 @@ _IDENTITY = ("id", "bytes", "label", "mtime_ns", "sha256", "converted")
 
 
 def earlier_rows(out: Path) -> pa.Table:
-    """Rows of a finished manifest and of parts that an interrupted preparation left."""
-    files = [out / MANIFEST, *sorted((out / PARTS).glob("part-*.parquet"))]
+    """Rows of parts that an interrupted preparation left, newest first, and of a manifest."""
+    files = [*sorted((out / PARTS).glob("part-*.parquet"), reverse=True), out / MANIFEST]
     tables = [SCHEMA.empty_table()]
     for file in files:
         try:
@@ -269,8 +291,16 @@ def _refuse_second(image: SourceImage, unpacked: set[str], origin: Path) -> None
 
 
 def _row_of(rows: pa.Table) -> dict[str, int]:
-    """Place of each path's last row."""
-    return {path: place for place, path in enumerate(rows["path"].to_pylist())}
+    """Place of each path's first row."""
+    found: dict[str, int] = {}
+    for place, path in enumerate(rows["path"].to_pylist()):
+        found.setdefault(path, place)
+    return found
+
+
+def _bytes_of(rows: pa.Table) -> int:
+    """Bytes of the images that rows describe."""
+    return int(pc.sum(rows["bytes"]).as_py() or 0)
 
 
 def _state(path: Path) -> tuple[int, int] | None:

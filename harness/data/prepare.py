@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.class_order import Order
+from harness.data.building import build
 from harness.data.manifest import Description
-from harness.data.manifest_rows import OnProgress
-from harness.data.opening import build, refused_images
-from harness.data.sources.detection import find_source
+from harness.data.opening import refused_images
+from harness.data.sources.detection import NOTHING_TOLD, Told, find_source
 from harness.data.sources.small_sets import SMALL_SETS
-from harness.data.sources.source import SplitName
 from harness.data.sources.tars import PublishedTar
+from harness.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -21,40 +20,49 @@ class Prepared:
         out: the prepared folder.
         description: its `dataset.json`.
         refused: id and reason of up to 20 images that cannot be used.
+        notes: what lies in the source and is not used.
     """
 
     out: Path
     description: Description
     refused: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
     source: Path,
     out: Path,
+    told: Told = NOTHING_TOLD,
     *,
-    lists: dict[SplitName, Path] | None = None,
-    val_labels: Path | None = None,
-    order: Order | None = None,
     workers: int | None = None,
     rehash: bool = False,
     decode: bool = False,
     published: dict[str, PublishedTar] | None = None,
-    on_progress: OnProgress = lambda _: None,
+    progress: Progress = SILENT,
 ) -> Prepared:
     """Prepare `source` into `out`; the same call again continues or checks.
+
+    Args:
+        source: where the images lie.
+        out: the prepared folder.
+        told: what the person says of the source.
+        workers: threads; None takes one per core.
+        rehash: read every file again.
+        decode: decode every image too.
+        published: sizes and md5 sums of the tars; None takes ImageNet's.
+        progress: where it is shown how far it is.
 
     Raises:
         DataError: the source is incomplete, damaged or contradicts itself.
         MachineError: the disk is full or `out` cannot be written.
     """
-    found = find_source(
-        source, out, lists=lists, val_labels=val_labels, order=order, published=published
-    )
+    with progress.work("listing images", unit="files") as shown:
+        found = find_source(source, out, told, published=published, on_files=shown.add)
     description = build(
-        found, out, workers=workers, rehash=rehash, decode=decode, on_progress=on_progress
+        found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
     )
     refused = refused_images(out, 20) if description.refused else ()
-    return Prepared(out, description, refused)
+    return Prepared(out, description, refused, getattr(found, "notes", ()))
 
 
 def render(prepared: Prepared) -> str:
@@ -71,13 +79,12 @@ def render(prepared: Prepared) -> str:
         f"  decisions:   {decisions}",
         f"  root digest: {identity.root_digest}",
     ]
+    lines += [f"  not used:    {note}" for note in prepared.notes]
     small = description.source in SMALL_SETS
     for truth in description.truths if small or identity.kind.startswith("imagenet") else ():
         mark = "holds" if truth.holds else f"NOT MET, found {truth.found}"
         lines.append(f"  known truth: {truth.fact} {truth.expected}: {mark}")
-    if small and identity.kind == "other":
-        lines.append("  this is no set that is known by the SHA-256 of its files")
-    elif not small and identity.kind != "imagenet":
+    if identity.kind != "imagenet":
         what = "a subset of ImageNet" if identity.kind == "imagenet_subset" else "not ImageNet"
         lines.append(f"  this is {what}: no verdict about ImageNet is offered on it")
     lines += [f"  refused: {name}: {reason}" for name, reason in prepared.refused]

@@ -156,9 +156,10 @@ def variables_line() -> Line:
 
 def data_line(data: Path) -> Line:
     """A data folder, by its shape."""
+    from harness.data.opening import find_dataset
     from harness.data.shape import data_shape
 
-    shape = data_shape(data)
+    shape = data_shape(find_dataset(data))
     images = f"{shape.train_images:,} training and {shape.val_images:,} validation images"
     return Line("data", "ok", f"{images} in {len(shape.classes):,} classes")
 

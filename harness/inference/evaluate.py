@@ -1,8 +1,6 @@
 """`harness evaluate`: imported weights under one or several protocols, image by image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ from harness.errors import UsageError
 from harness.frozen import digest_of
 from harness.models.catalogue import describe
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+from harness.progress import SILENT, Progress
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.protocol_catalogue import find_protocol, with_fields
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 DOCUMENT = "evaluation.json"
 DOCUMENT_VERSION = 1
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,7 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
-def evaluate_weights(
-    request: EvaluationRequest, progress: Progress = lambda _name, _done, _total: None
-) -> EvaluationReport:
+def evaluate_weights(request: EvaluationRequest, progress: Progress = SILENT) -> EvaluationReport:
     """Evaluate weights and write predictions and the document.
 
     Raises:
@@ -147,13 +142,14 @@ def evaluate_weights(
     protocols = requested_protocols(request.protocols, dict(request.settings), imported)
     precision = imported.recipe.precision if imported.recipe else Precision()
     numerics = resolved(request.numerics)
-    pin_runtime(numerics, precision)
+    with progress.work("starting TensorFlow"):
+        pin_runtime(numerics, precision)
 
     from harness.data.opening import open_dataset
     from harness.evaluation.class_mapping import labels_for, result_order
     from harness.measure.environment import effective_numerics
 
-    data = open_dataset(request.data, manifests=request.runs / "datasets")
+    data = open_dataset(request.data, manifests=request.runs / "datasets", progress=progress)
     split = replace(data.val, labels=labels_for(data, imported.description))
     results = _results(request, imported, protocols, split, progress)
     order = result_order(imported.description)
@@ -207,15 +203,17 @@ def _results(
     move_head_to_wordnet_order(model, imported.description)
     results: dict[str, EvaluationResult] = {}
     for group in shared_passes(protocols):
-        found = evaluate_together(
-            model,
-            split,
-            group,
-            crops_per_batch=request.crops_per_batch,
-            limit=request.limit,
-            weights_source=imported.weights.source,
-            progress=partial(progress, " and ".join(p.name for p in group)),
-        )
+        title = f"evaluating {' and '.join(p.name for p in group)}"
+        with progress.work(title, unit="images") as work:
+            found = evaluate_together(
+                model,
+                split,
+                group,
+                crops_per_batch=request.crops_per_batch,
+                limit=request.limit,
+                weights_source=imported.weights.source,
+                progress=work.update,
+            )
         results |= {result.protocol.name: result for result in found}
     return [results[protocol.name] for protocol in protocols]
 

@@ -138,6 +138,7 @@ def _differences(recorded: EffectiveNumerics, here: EffectiveNumerics) -> tuple[
 
 
 def _data(folder: Path, journal: Journal, data: Path | None) -> "DataSet":
+    from harness.data.changes import check_same_data
     from harness.data.opening import open_dataset
 
     place = data or data_of(folder, journal.started.data_path)
@@ -148,12 +149,7 @@ def _data(folder: Path, journal: Journal, data: Path | None) -> "DataSet":
             expected=f"the data set with root {journal.started.data.root_digest}",
             remedy="name its folder with --data",
         )
-    opened = open_dataset(place, manifests=folder.parent.parent / "datasets")
-    if opened.identity.root_digest != journal.started.data.root_digest:
-        raise DataError(
-            f"the data set has the root {opened.identity.root_digest}",
-            where=str(place),
-            expected=f"{journal.started.data.root_digest}, that of the run",
-            remedy="name the run's own data with --data; an image was changed, added or removed",
-        )
+    manifests = folder.parent.parent / "datasets"
+    opened = open_dataset(place, manifests=manifests)
+    check_same_data(journal, opened, place, manifests)
     return opened

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from harness.data.shape import GET_IMAGENET, check_imagenet_shape, data_shape
+from harness.data.opening import Found
+from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.preflight.estimate import preflight
 from harness.record.run_folder import existing_journal, run_folder
 from harness.runner.initial_model import initial_weights
@@ -12,8 +13,13 @@ from harness.training.checkpoint import list_checkpoints
 Say = Callable[[str], None]
 
 
-def check_before_run(request: RunRequest, say: Say) -> None:
+def check_before_run(request: RunRequest, found: Found, say: Say) -> None:
     """Check folder, initial weights, machine, disk and time; in seconds, before data is hashed.
+
+    Args:
+        request: What to run.
+        found: What lies in its data folder.
+        say: Messages for a person.
 
     Raises:
         DataError: the folder is no data set, or not ImageNet where that is asked for.
@@ -21,15 +27,15 @@ def check_before_run(request: RunRequest, say: Say) -> None:
             disk, or a seed beyond `request.max_hours`.
         WeightsError: the recipe may not start from the weights of `--init`.
     """
-    shape = data_shape(request.data)
+    shape = data_shape(found)
     if request.imagenet_only:
-        check_imagenet_shape(shape, request.data, GET_IMAGENET)
+        refuse_other_than_imagenet(found, shape)
     initial_weights(request)
     done = {seed: _steps_done(request, seed) for seed in request.seeds}
     left = tuple(seed for seed in request.seeds if done[seed] is not None)
     if not left:
         return
-    found = preflight(
+    expected = preflight(
         request.recipe,
         shape,
         left,
@@ -39,7 +45,7 @@ def check_before_run(request: RunRequest, say: Say) -> None:
         steps_done={seed: steps for seed, steps in done.items() if steps},
         eval_images=request.eval_images,
     )
-    say(found.text())
+    say(expected.text())
 
 
 def _steps_done(request: RunRequest, seed: int) -> int | None:

@@ -8,6 +8,7 @@ import keras
 from harness.data.dataset import DataSet
 from harness.evaluation.evaluate import Walk, prepared
 from harness.evaluation.predictions import result_table
+from harness.progress import SILENT, Progress
 from harness.recipes.protocol import Protocol
 from harness.record.journal import Journal
 from harness.record.predictions import write_predictions
@@ -31,6 +32,7 @@ class RunEvaluator:
         done: (step, protocol digest) that the journal has already.
         stop_if_asked: Called with the step between batches; raises to end an
             evaluation, which is then not recorded.
+        progress: Where it is shown how far an evaluation is.
         walks: What evaluates each protocol, by its digest, kept for the whole run.
     """
 
@@ -43,6 +45,7 @@ class RunEvaluator:
     limit: int | None
     done: set[tuple[int, str]]
     stop_if_asked: Callable[[int], None]
+    progress: Progress = SILENT
     walks: dict[str, Walk] = field(init=False, default_factory=dict)
 
     def evaluate(self, step: int, protocols: tuple[Protocol, ...]) -> None:
@@ -54,10 +57,16 @@ class RunEvaluator:
                 self.done.add(key)
 
     def _evaluate_one(self, step: int, protocol: Protocol) -> None:
-        (result,) = self._walk(protocol).evaluate(
-            weights_source=f"{self.folder.path}, after step {step}",
-            progress=lambda _done, _images: self.stop_if_asked(step),
-        )
+        title = f"evaluating {protocol.name} after step {step:,}"
+        with self.progress.work(title, unit="images") as work:
+
+            def batch_done(done: int, images: int) -> None:
+                work.update(done, images)
+                self.stop_if_asked(step)
+
+            (result,) = self._walk(protocol).evaluate(
+                weights_source=f"{self.folder.path}, after step {step}", progress=batch_done
+            )
         path = self.folder.predictions(protocol.name, step)
         digest = write_predictions(result_table(result, self.data, protocol, step), path)
         self.recorder.record(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from harness.errors import DifferenceFoundError
-from harness.progress import Progress
+from harness.progress import Work
 from harness.record.journal import JournalWriter
 from harness.record.schema import AnyEvent, CheckpointWritten, Replayed, Steps, Warned
 from harness.system.secrets import redacted_deep
@@ -91,16 +91,17 @@ class Recorder:
         )
 
 
-def show(window: Window, progress: Progress, steps_per_epoch: int, total_steps: int) -> None:
+def show(window: Window, work: Work, steps_per_epoch: int, total_steps: int) -> None:
     """Bring a display up to date with a window."""
     time_s = sum(window.step_time_s)
     epoch_end = (window.end_step // steps_per_epoch + 1) * steps_per_epoch
-    progress.update(
-        step=window.end_step,
-        epoch=window.end_step / steps_per_epoch,
-        loss=sum(window.loss) / len(window.loss),
-        learning_rate=window.learning_rate[-1],
-        images_per_s=sum(window.images) / time_s,
-        data_wait_share=sum(window.data_wait_s) / time_s,
-        next_evaluation=min(epoch_end, total_steps),
+    figures = (
+        f"step {window.end_step:,} of {work.total or total_steps:,.0f}",
+        f"epoch {window.end_step / steps_per_epoch:.2f}",
+        f"loss {sum(window.loss) / len(window.loss):.4f}",
+        f"learning rate {window.learning_rate[-1]:.3g}",
+        f"{sum(window.images) / time_s:,.1f} images/s",
+        f"data wait {sum(window.data_wait_s) / time_s:.1%}",
+        f"next evaluation at step {min(epoch_end, total_steps):,}",
     )
+    work.update(window.end_step, text=", ".join(figures))

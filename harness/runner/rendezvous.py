@@ -14,6 +14,7 @@ from harness.distributed.job import Alone, Job, Say
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
+from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
 from harness.runner.request import RunRequest
 from harness.system.proxies import without_proxies
@@ -49,7 +50,11 @@ class Joint:
 
 @contextmanager
 def joined(
-    request: RunRequest, stop: StopRequest, say: Say, threads: Callable[[RunRequest], Numerics]
+    request: RunRequest,
+    stop: StopRequest,
+    say: Say,
+    threads: Callable[[RunRequest], Numerics],
+    progress: Progress = SILENT,
 ) -> Iterator[Joint]:
     """Pin this process, agree with the other workers, if any, and open devices and data.
 
@@ -62,6 +67,7 @@ def joined(
         stop: Signals of this process.
         say: Messages for a person.
         threads: The recipe's numerics with resolved thread counts.
+        progress: Where it is shown what takes time.
 
     Raises:
         UsageError: a worker has other code, recipe, options or data.
@@ -69,8 +75,9 @@ def joined(
     """
     if request.cluster is None:
         numerics = threads(request)
-        devices = _pinned_devices(request, numerics)
-        yield Joint(Alone(stop), numerics, devices, _checked_data(request, say))
+        with progress.work("starting TensorFlow"):
+            devices = _pinned_devices(request, numerics)
+        yield Joint(Alone(stop), numerics, devices, _checked_data(request, say, progress))
         return
     hosts = (request.cluster.host_and_port(w)[0] for w in range(request.cluster.workers))
     os.environ.update(without_proxies(os.environ, hosts))
@@ -81,7 +88,7 @@ def joined(
         devices = _devices_together(crew, request, numerics)
         # TensorFlow's coordination service takes SIGTERM for itself when it starts.
         stop.listen()
-        yield Joint(crew, numerics, devices, _same_data(crew, request, say))
+        yield Joint(crew, numerics, devices, _same_data(crew, request, say, progress))
         crew.meet("end")
     except HarnessError as error:
         crew.close(error.exit_code, error.found)
@@ -150,31 +157,33 @@ def _open_devices(request: RunRequest) -> "Devices":
     return devices
 
 
-def _checked_data(request: RunRequest, say: Say) -> "DataSet":
-    """Look at machine and folder, open the data, and see whether the recipe fits it."""
+def _checked_data(request: RunRequest, say: Say, progress: Progress) -> "DataSet":
+    """Look at the folder once, at the machine, open the data, and see whether the recipe fits."""
     from harness.data.compatibility import check_input
+    from harness.data.opening import find_dataset, open_found
     from harness.runner.checks import check_before_run
 
-    check_before_run(request, say)
-    data = _data(request)
+    found = find_dataset(request.data, progress=progress)
+    for note in found.notes:
+        say(f"not used: {note}")
+    check_before_run(request, found, say)
+    data = open_found(found, manifests=request.runs / "datasets", progress=progress)
     check_input(request.recipe, data.train, data.val)
     return data
 
 
-def _data(request: RunRequest) -> "DataSet":
+def _same_data(
+    crew: ChiefCrew | FollowerCrew, request: RunRequest, say: Say, progress: Progress
+) -> "DataSet":
+    """The data on every worker, after the chief has opened its own."""
     from harness.data.opening import open_dataset
 
-    return open_dataset(request.data, manifests=request.runs / "datasets")
-
-
-def _same_data(crew: ChiefCrew | FollowerCrew, request: RunRequest, say: Say) -> "DataSet":
-    """The data on every worker, after the chief has opened its own."""
     if crew.chief:
-        data = _checked_data(request, say)
+        data = _checked_data(request, say, progress)
         crew.share("data root", data.identity.root_digest)
     else:
         root = crew.share("data root")
-        data = _data(request)
+        data = open_dataset(request.data, manifests=request.runs / "datasets", progress=progress)
         if data.identity.root_digest != root:
             raise UsageError(
                 f"worker {crew.cluster.worker} has another data root: {data.identity.root_digest}",

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.changes import check_same_data
 from harness.distributed.job import Job
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import disk_errors
 from harness.numerics.pins import resolved
+from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import (
@@ -104,8 +106,15 @@ class RunReport:
         return "\n".join([*lines, *(f"\n{one.text()}" for one in self.scratch)])
 
 
-def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
+def run(
+    request: RunRequest, say: Say = lambda _text: None, progress: Progress = SILENT
+) -> RunReport:
     """Train and evaluate each seed; go on with those that were begun.
+
+    Args:
+        request: What to run.
+        say: Messages for a person.
+        progress: Where it is shown what takes time.
 
     Raises:
         UsageError: seeds that are missing, out of range or repeated.
@@ -121,11 +130,11 @@ def run(request: RunRequest, say: Say = lambda _text: None) -> RunReport:
     with (
         stop_on_signals(patient=False) as stop,
         disk_errors(request.runs),
-        joined(request, stop, say, _threads) as joint,
+        joined(request, stop, say, _threads, progress) as joint,
     ):
         surroundings = _surroundings(request, joint.numerics, joint.devices, say)
         outcomes = [
-            _one_seed(request, seed, joint.data, surroundings, joint.job, stop, say)
+            _one_seed(request, seed, joint.data, surroundings, joint.job, stop, say, progress)
             for seed in request.seeds
         ]
         chief = joint.job.chief
@@ -193,6 +202,7 @@ def _one_seed(
     job: Job,
     stop: StopRequest,
     say: Say,
+    progress: Progress,
 ) -> SeedOutcome:
     folder = run_folder(request.runs, request.recipe, seed)
     if not job.chief:
@@ -200,6 +210,7 @@ def _one_seed(
     with locked(folder), disk_errors(folder.path):
         journal = existing_journal(folder)
         if journal is not None:
+            check_same_data(journal, data, request.data, request.runs / "datasets")
             check_same_run(journal, request.recipe, data.identity.root_digest, seed)
             if journal.finished is not None:
                 job.share(f"seed {seed}", False)  # the value is the message
@@ -208,7 +219,9 @@ def _one_seed(
             _check_numerics(request, journal, surroundings.numerics)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message
-        return _trained(request, seed, data, folder, journal, surroundings, job, stop, say)
+        return _trained(
+            request, seed, data, folder, journal, surroundings, job, stop, say, progress
+        )
 
 
 def _followed(
@@ -255,13 +268,16 @@ def _trained(
     job: Job,
     stop: StopRequest,
     say: Say,
+    progress: Progress,
 ) -> SeedOutcome:
     from harness.runner.seed_run import SeedRun
     from harness.runner.tracking import log_network, mirrored
 
     say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
     with mirrored(request, folder, say) as publish:
-        run_ = SeedRun(request, seed, data, folder, journal, surroundings, publish, job, say)
+        run_ = SeedRun(
+            request, seed, data, folder, journal, surroundings, publish, job, say, progress
+        )
         try:
             with stop.saving_first():
                 finished = run_.execute()

@@ -15,7 +15,7 @@ from harness.files import disk_error
 from harness.measure.memory import give_back
 from harness.measure.operations import multiply_adds, training_flops
 from harness.numerics.fingerprint import arrays_fingerprint
-from harness.progress import Progress
+from harness.progress import SILENT, Progress, Work
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, JournalWriter
 from harness.record.run_folder import CONTACT_SHEET, RunFolder
@@ -62,11 +62,12 @@ class SeedRun:
     publish: Callable[[AnyEvent], None]
     job: Job
     say: Callable[[str], None]
+    progress: Progress = SILENT
     state: TrainState = field(init=False)
     recorder: Recorder = field(init=False)
     checkpoints: CheckpointWriter = field(init=False)
     evaluator: RunEvaluator = field(init=False)
-    progress: Progress = field(init=False)
+    work: Work = field(init=False)
     watch: Watch | None = field(init=False, default=None)
     recorded: dict[int, str] = field(init=False, default_factory=dict)
     recorded_step: int = field(init=False, default=0)
@@ -125,7 +126,11 @@ class SeedRun:
         """
         with self._journal_writer() as writer:
             self.recorder = Recorder(writer, self.publish)
-            with self._device_errors(), self.surroundings.devices.strategy.scope():
+            with (
+                self._device_errors(),
+                self.progress.work("building the network"),
+                self.surroundings.devices.strategy.scope(),
+            ):
                 self._build()
             self.done = self._begin_together()
             self.watch = self._open_watch() if self.job.chief else None
@@ -174,6 +179,7 @@ class SeedRun:
             limit=self.request.eval_images,
             done=recorded_evaluations(self.journal),
             stop_if_asked=self._stop_if_asked,
+            progress=self.progress,
         )
 
     def _begin_together(self) -> int:
@@ -190,7 +196,7 @@ class SeedRun:
     def _open_watch(self) -> Watch:
         def warn(topic: str, text: str) -> None:
             self.recorder.warning(self.done, topic, text)
-            self.progress.note(f"warning: {text}")
+            self.progress.note(f"{self.recipe.name}, seed {self.seed}: warning: {text}")
 
         return open_watch(
             self.folder.path.parent,
@@ -280,7 +286,8 @@ class SeedRun:
         pictured: Iterator[Any] = batches
         title = f"{self.recipe.name}, seed {self.seed}"
         with (
-            Progress(total_steps=last, first_step=first, title=title) as self.progress,
+            # Pauses for evaluations belong to the rate, so all of the time counts.
+            self.progress.work(title, total=last, lately=1, every_s=30, always=True) as self.work,
             closing(batches),
         ):
             if first == 0 and self.job.chief:
@@ -313,7 +320,7 @@ class SeedRun:
             raise self._diverged(window, bad)
         if event is not None and self.watch is not None:
             self.watch.see(event)
-        show(window, self.progress, self.steps_per_epoch, self.total_steps)
+        show(window, self.work, self.steps_per_epoch, self.total_steps)
 
     def _end_epoch(self, step: int) -> None:
         epoch = step // self.steps_per_epoch

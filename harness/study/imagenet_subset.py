@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.data.manifest import DESCRIPTION
 from harness.data.opening import load
+from harness.data.sources.detection import find_folder
 from harness.errors import DataError
 
 SUBSET_CLASSES = (
@@ -40,8 +41,15 @@ def imagenet_subset(imagenet: Path, runs: Path) -> Path:
 
 
 def _plain(imagenet: Path) -> FindImages:
+    source = find_folder(imagenet)
+    listed = source.listing
+
     def find(split: str, name: str) -> list[Path]:
-        return sorted(p for p in (imagenet / split / name).glob("*") if p.is_file())
+        if name not in source.classes:
+            return []
+        of_class = listed.labels == source.classes.index(name)
+        places = np.flatnonzero(of_class & (listed.in_val == (split == "val")))
+        return sorted(source.root / listed.paths[place].as_py() for place in places.tolist())
 
     return find
 

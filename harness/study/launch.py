@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from harness.analysis.sync import sync
-from harness.data.shape import data_shape
+from harness.data.opening import find_dataset
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, PreemptedError, UsageError
 from harness.recipes.recipe import Recipe
@@ -139,7 +139,7 @@ def run_study(
         PreemptedError: a signal came; it was passed on and all jobs have ended.
     """
     if request.executor == "local":
-        data_shape(request.data)
+        find_dataset(request.data)
     uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
     try_places(request.runs, uri, say)
     request.folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.analysis.publish import Judged, judge_study
 from harness.baselines.loading import load_baselines
 from harness.baselines.schema import Target
+from harness.progress import SILENT, Progress
 from harness.runner.request import RunRequest
 from harness.runner.run import RunReport, run
 from harness.verdict.judgement import Judgement
@@ -48,7 +49,9 @@ class Reproduction:
         return self.judged.text(runs)
 
 
-def reproduce(request: RunRequest, target: Target, named: str, say: Say) -> Reproduction:
+def reproduce(
+    request: RunRequest, target: Target, named: str, say: Say, progress: Progress = SILENT
+) -> Reproduction:
     """Train every seed and judge the study against every target that speaks about it.
 
     Args:
@@ -56,11 +59,12 @@ def reproduce(request: RunRequest, target: Target, named: str, say: Say) -> Repr
         target: Whose answer decides the exit code.
         named: How `load_target` finds it; where it is not registered it alone is judged.
         say: Messages for a person.
+        progress: Where it is shown what takes time.
 
     Raises:
         HarnessError: as `run` and `judge_study` do.
     """
-    report = run(request, say)
+    report = run(request, say, progress)
     if any(seed.status == "stopped at --steps" for seed in report.seeds):
         return Reproduction(report, None, target)
     judged = judge_study(

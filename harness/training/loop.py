@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from harness.errors import HarnessError
 from harness.numerics.fingerprint import hex_of
 from harness.recipes.recipe import Phase
 from harness.training.schedule import learning_rates, momentum_kept
@@ -145,6 +146,10 @@ def train(
 
     Returns:
         Steps done. After a requested stop a checkpoint has been asked for.
+
+    Raises:
+        HarnessError: or `OpError`, of the batches; the steps before it are recorded
+            and a checkpoint of them has been asked for.
     """
     step = plan.first_step
     runner = _WindowRunner(
@@ -163,8 +168,15 @@ def train(
         # A phase counted in steps may begin anywhere; where it resets momentum, a window ends.
         count = next((i for i in range(1, count) if kept[i] == 0), count)
         window = runner.run(step, learning_rates(phases, plan.steps_per_epoch, step, count))
-        hooks.on_window(window)
-        step = window.end_step
+        if window is not None:
+            hooks.on_window(window)
+            step = window.end_step
+        if runner.failure is not None:
+            # What was computed is kept: a later process goes on from here once the data is whole.
+            kept_already = window is None and plan.wants_checkpoint(step)
+            if step > plan.first_step and not kept_already:
+                hooks.on_checkpoint(step)
+            raise runner.failure
         stopping = hooks.stop_requested(step)
         if stopping or plan.wants_checkpoint(step):
             hooks.on_checkpoint(step)
@@ -184,14 +196,20 @@ class _WindowRunner:
     asynchronous: bool
     now: Callable[[], float]
     compiled: bool = False
+    failure: Exception | None = None
 
-    def run(self, first: int, rates: np.ndarray) -> Window:
+    def run(self, first: int, rates: np.ndarray) -> Window | None:
+        """The steps of one window; fewer, or None, where `failure` of the data ended it."""
         outputs: list[StepOutput] = []
         waits: list[float] = []
         marks = [self.now()]
         compiled = () if self.compiled else (first,)
         for rate in rates:
-            batch = next(self.batches)
+            try:
+                batch = next(self.batches)
+            except (HarnessError, tf.errors.OpError) as error:
+                self.failure = error
+                break
             waits.append(self.now() - marks[-1])
             outputs.append(self.step_function(batch["image"], batch["label"], tf.constant(rate)))
             if not self.compiled:
@@ -200,6 +218,8 @@ class _WindowRunner:
             marks.append(self.now())
             if self.stop_requested(first + len(outputs)):
                 break
+        if not outputs:
+            return None
         values = _read(outputs)
         marks[-1] = self.now() if self.asynchronous else marks[-1]
         return Window(

@@ -54,7 +54,8 @@ def records(folder: Path) -> Iterator[Callable[[Window], None]]:
     stream = io.StringIO()
     with (
         JournalWriter(folder / "journal.jsonl") as journal,
-        Progress(total_steps=LONG, stream=stream, terminal=False) as progress,
+        Progress(stream=stream, terminal=False) as progress,
+        progress.work("training", total=LONG, lately=1, every_s=30) as work,
     ):
         journal.append(started(run))
         mirror = open_mirror(
@@ -64,7 +65,7 @@ def records(folder: Path) -> Iterator[Callable[[Window], None]]:
 
         def take(window: Window) -> None:
             recorder.steps(window)
-            show(window, progress, LONG, LONG)
+            show(window, work, LONG, LONG)
 
         yield take
         outcome = mirror.close(120.0)

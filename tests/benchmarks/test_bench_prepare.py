@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from harness.data.building import build
 from harness.data.image_files.jpeg_header import read_jpeg_header
-from harness.data.opening import build
 from harness.data.sources.detection import find_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.shared_data import SHARED

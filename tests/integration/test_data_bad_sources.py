@@ -13,6 +13,7 @@ from harness.data.manifest import MANIFEST
 from harness.data.opening import open_dataset
 from harness.data.prepare import prepare
 from harness.data.sources import tars
+from harness.data.sources.detection import Told
 from harness.errors import DataError
 from tests.generated_sources import (
     VAL,
@@ -40,7 +41,7 @@ def test_a_tar_cut_short_is_named(tmp_path: Path, name: str, cut: int) -> None:
     whole = raw + b"\0" * (-len(raw) % 512 + 1024)
     tar.write_bytes(whole[:-cut])
     with pytest.raises(DataError, match=name):
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
@@ -49,7 +50,7 @@ def test_paths_that_leave_the_target_are_refused(tmp_path: Path, evil: str) -> N
     source, labels = write_tars(tmp_path / "in")
     (source / tars.VAL_TAR).write_bytes(tar_bytes({evil: jpeg(0)}))
     with pytest.raises(DataError, match="leaves the target"):
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert not list(tmp_path.rglob("evil.JPEG"))
 
 
@@ -60,7 +61,7 @@ def test_links_in_a_tar_are_refused(tmp_path: Path) -> None:
         member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(member)
     with pytest.raises(DataError, match="no plain file"):
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
 
 
 def break_folder(root: Path, fault: str) -> None:
@@ -73,8 +74,8 @@ def break_folder(root: Path, fault: str) -> None:
             (root / "val" / WNIDS[1]).rmdir()
         case "no val":
             (root / "val").rename(root / "elsewhere")
-        case "text file":
-            (root / "train" / WNIDS[0] / "notes.txt").write_text("hello")
+        case "image without its suffix":
+            (root / "train" / WNIDS[0] / "copy.JPEG.part").write_bytes(jpeg(1))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def break_folder(root: Path, fault: str) -> None:
         ("class without images", "n09999999"),
         ("class missing in val", WNIDS[1]),
         ("no val", "val"),
-        ("text file", "notes.txt"),
+        ("image without its suffix", "copy.JPEG.part"),
     ],
 )
 def test_faults_of_a_folder_are_named(tmp_path: Path, fault: str, named: str) -> None:
@@ -121,7 +122,7 @@ def test_two_files_with_one_id_are_named(tmp_path: Path) -> None:
         lists[split] = tmp_path / f"{split}.txt"
         lists[split].write_text(f"a/{WNIDS[0]}/same.JPEG 0\nb/{WNIDS[0]}/same.JPEG 0\n")
     with pytest.raises(DataError, match=f"one id|id train/{WNIDS[0]}/same.JPEG"):
-        prepare(tmp_path, tmp_path / "out", lists=lists)
+        prepare(tmp_path, tmp_path / "out", Told(lists=lists))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,9 @@ def test_bad_list_lines_are_named(tmp_path: Path, line: str, named: str) -> None
     path = tmp_path / "list.txt"
     path.write_text(f"x.JPEG 0\n{line}\n")
     with pytest.raises(DataError, match=named):
-        prepare(tmp_path, tmp_path / "out", lists={"train": path, "val": path}, order="wordnet")
+        prepare(
+            tmp_path, tmp_path / "out", Told(lists={"train": path, "val": path}, order="wordnet")
+        )
 
 
 def test_validation_labels_that_do_not_fit(tmp_path: Path) -> None:
@@ -144,12 +147,12 @@ def test_validation_labels_that_do_not_fit(tmp_path: Path) -> None:
     labels = tmp_path / "val.txt"
     labels.write_text("".join(f"{name}.JPEG 5\n" for name in val_labels()))
     with pytest.raises(DataError, match="cannot be told"):
-        prepare(flat, tmp_path / "out", val_labels=labels)
+        prepare(flat, tmp_path / "out", Told(val_labels=labels))
     with pytest.raises(DataError, match="classes that train lacks"):
-        prepare(flat, tmp_path / "out", val_labels=labels, order="wordnet")
+        prepare(flat, tmp_path / "out", Told(val_labels=labels, order="wordnet"))
     labels.write_text(f"{VAL.format(1)}.JPEG 489\n{VAL.format(2)}.JPEG 360\n")
     with pytest.raises(DataError, match="devkit order"):
-        prepare(flat, tmp_path / "out", val_labels=labels, order="wordnet")
+        prepare(flat, tmp_path / "out", Told(val_labels=labels, order="wordnet"))
 
 
 TEXT = {"notes.txt": b"hello"}
@@ -177,7 +180,7 @@ def test_faults_inside_the_training_tar_are_named(
 ) -> None:
     source, labels = write_tars(tmp_path / "in", inner=inner_tars() | inner)
     with pytest.raises(DataError, match=named) as caught:
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert caught.value.where
     assert not (tmp_path / "out" / MANIFEST).exists()
 
@@ -193,7 +196,7 @@ def test_a_tar_that_may_not_be_read_is_not_called_damaged(
     # Permissions do not bind the superuser, who may be running this.
     monkeypatch.setattr(tarfile, "open", denied)
     with pytest.raises(DataError, match="cannot be read: Permission denied") as caught:
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert caught.value.where == str(source / tars.TRAIN_TAR)
     assert "permissions" in str(caught.value.remedy)
 
@@ -231,7 +234,7 @@ def test_images_missing_in_val_are_named(
         lines = labels.read_text().splitlines()
         labels.write_text("\n".join(line for line in lines if line.split()[0] in val))
     with pytest.raises(DataError, match=named):
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert not (tmp_path / "out" / MANIFEST).exists()
 
 
@@ -241,7 +244,7 @@ def test_a_label_list_of_all_of_imagenet_serves_a_subset(tmp_path: Path) -> None
     labels = tmp_path / "val.txt"
     known = list(val_labels().values())
     labels.write_text("\n".join(known + [WNIDS[0]] * (50_000 - len(known))))
-    found = prepare(tmp_path / "in", tmp_path / "out", val_labels=labels)
+    found = prepare(tmp_path / "in", tmp_path / "out", Told(val_labels=labels))
     assert found.description.identity.val_images == len(known)
 
 
@@ -253,7 +256,7 @@ def test_an_image_twice_in_a_tar_is_named(tmp_path: Path) -> None:
             add(tar, name, jpeg(7) * 50)
     for _ in range(2):  # an interrupted preparation's files must not hide it
         with pytest.raises(DataError, match=rf"two images have the id .*{name}"):
-            prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+            prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
 
 
 @pytest.mark.parametrize("kaggle", [False, True])
@@ -279,7 +282,9 @@ def test_contradicting_labels_are_named_by_both_lines(
 
     def run() -> None:
         prepare(
-            tmp_path / "in", tmp_path / "out", val_labels=path, order=None if kaggle else "devkit"
+            tmp_path / "in",
+            tmp_path / "out",
+            Told(val_labels=path, order=None if kaggle else "devkit"),
         )
 
     if same:
@@ -308,7 +313,7 @@ def test_bad_lists_are_named(tmp_path: Path, train: str, val: str, named: str) -
     for path, text in zip(lists.values(), (train, val), strict=True):
         path.write_text(text.format(other=tmp_path / "other"))
     with pytest.raises(DataError, match=named):
-        prepare(tmp_path / "in", tmp_path / "out", lists=lists)
+        prepare(tmp_path / "in", tmp_path / "out", Told(lists=lists))
 
 
 @pytest.mark.parametrize("place", ["class folder", "image", "flat val"])
@@ -327,7 +332,7 @@ def test_a_link_to_nothing_is_named(tmp_path: Path, place: str) -> None:
         labels = write_label_list(tmp_path / "val.txt")
     link.symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match="a link to nothing") as caught:
-        prepare(root, tmp_path / "out", val_labels=labels, order="devkit" if labels else None)
+        prepare(root, tmp_path / "out", Told(val_labels=labels, order="devkit" if labels else None))
     assert caught.value.where == str(link)
 
 

@@ -8,6 +8,7 @@ import pytest
 from harness.data import manifest_rows
 from harness.data.manifest import DESCRIPTION, MANIFEST
 from harness.data.prepare import prepare
+from harness.data.sources.detection import Told
 from harness.errors import MachineError
 from tests.generated_sources import write_folder, write_tars
 
@@ -35,7 +36,7 @@ def test_a_full_disk_while_images_are_unpacked(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(MachineError, match="disk is full"):
-        prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert not files_left(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*n01443537_1*"))
 

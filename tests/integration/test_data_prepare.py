@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.train.prepare import command, progress_line
+from harness.cli.train.prepare import command
 from harness.data import manifest_rows
 from harness.data.class_order import class_orders, translate_labels
 from harness.data.manifest import MANIFEST, read_manifest
-from harness.data.manifest_rows import Progress
 from harness.data.opening import open_dataset
 from harness.data.prepare import Prepared, prepare, render
 from harness.data.sources import tars
+from harness.data.sources.detection import Told
 from harness.data.sources.source import SourceImage
 from harness.data.sources.tars import PublishedTar
 from harness.errors import DataError, HarnessError
@@ -47,7 +47,7 @@ def folder_root(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_tars_equal_the_folder(tmp_path: Path, folder_root: str) -> None:
     source, labels = write_tars(tmp_path / "in")
-    prepared = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    prepared = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     identity = prepared.description.identity
     assert identity.root_digest == folder_root
     assert (identity.train_images, identity.val_images, identity.classes) == (9, 6, WNIDS)
@@ -63,7 +63,7 @@ def test_flat_val_and_kaggle_equal_the_folder(tmp_path: Path, folder_root: str) 
     write(flat / "train", train_images())
     write(flat / "val", val_images())
     labels = write_label_list(tmp_path / "val.txt")
-    prepared = prepare(flat, tmp_path / "a", val_labels=labels, order="devkit")
+    prepared = prepare(flat, tmp_path / "a", Told(val_labels=labels, order="devkit"))
     assert prepared.description.identity.root_digest == folder_root
     kaggle = tmp_path / "kaggle"
     write(kaggle / "ILSVRC/Data/CLS-LOC/train", train_images())
@@ -94,7 +94,7 @@ def test_list_files_in_either_class_order(tmp_path: Path, folder_root: str, orde
     train.write_text("".join(f"{p} {index[p.split('/')[0]]}\n" for p in train_images()))
     val = tmp_path / "val.txt"
     val.write_text("".join(f"{n}.JPEG {index[w]}\n" for n, w in val_labels().items()))
-    prepared = prepare(tmp_path, tmp_path / "out", lists={"train": train, "val": val})
+    prepared = prepare(tmp_path, tmp_path / "out", Told(lists={"train": train, "val": val}))
     assert prepared.description.identity.root_digest == folder_root
     data = open_dataset(tmp_path / "out", manifests=tmp_path)
     assert [data.classes[label] for label in data.val.labels] == [
@@ -102,7 +102,7 @@ def test_list_files_in_either_class_order(tmp_path: Path, folder_root: str, orde
     ]
     other = "devkit" if order == "wordnet" else "wordnet"
     with pytest.raises(DataError, match=f"{order} order"):
-        prepare(tmp_path, tmp_path / "out2", lists={"train": train, "val": val}, order=other)
+        prepare(tmp_path, tmp_path / "out2", Told(lists={"train": train, "val": val}, order=other))
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "tars"])
@@ -113,7 +113,7 @@ def test_odd_files_get_a_decision(tmp_path: Path, packed: bool) -> None:
     if packed:
         train = train_images() | {f"{WNIDS[0]}/{name}": raw for name, raw in odd.items()}
         source, labels = write_tars(tmp_path / "in", inner=inner_tars(train))
-        prepared = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+        prepared = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
         originals = tmp_path / "out" / "images" / here
     else:
         originals = write_folder(tmp_path / "in") / here
@@ -230,18 +230,18 @@ def test_unpacking_tars_goes_on_without_inspecting_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, labels = write_tars(tmp_path / "in")
-    first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    first = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     monkeypatch.setattr(
         manifest_rows, "inspect_all", lambda _, **__: pytest.fail("inspected again")
     )
-    again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    again = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert again.description == first.description
 
 
 @pytest.mark.parametrize("loss", ["gone", "emptied"])
 def test_an_unpacked_image_that_was_lost_is_unpacked_again(tmp_path: Path, loss: str) -> None:
     source, labels = write_tars(tmp_path / "in")
-    first = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    first = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     lost = min((tmp_path / "out").rglob("*.JPEG"))
     content, time_ns = lost.read_bytes(), lost.stat().st_mtime_ns
     if loss == "gone":
@@ -249,7 +249,7 @@ def test_an_unpacked_image_that_was_lost_is_unpacked_again(tmp_path: Path, loss:
     else:
         lost.write_bytes(b"")
         os.utime(lost, ns=(time_ns, time_ns))
-    again = prepare(source, tmp_path / "out", val_labels=labels, order="devkit")
+    again = prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert again.description == first.description
     assert lost.read_bytes() == content
 
@@ -267,8 +267,7 @@ def test_md5_of_a_tar_of_the_published_size(tmp_path: Path) -> None:
         return prepare(
             source,
             tmp_path / out,
-            val_labels=labels,
-            order="devkit",
+            Told(val_labels=labels, order="devkit"),
             published=published(tar, sum_),
         )
 
@@ -312,8 +311,3 @@ def test_one_list_without_the_other_is_refused(tmp_path: Path) -> None:
     args = ["--source", str(tmp_path), "--out", str(tmp_path / "o"), "--train-list", str(path)]
     result = CliRunner().invoke(command, args)
     assert isinstance(result.exception, HarnessError)
-
-
-def test_progress_line_says_rate_and_time_left() -> None:
-    line = progress_line(Progress(1_000, 4_000, 10_000_000, 40_000_000), 2.0)
-    assert line == "1,000 of 4,000 images, 5 MB/s, 0 min 6 s left"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.opening import build, load
+from harness.data.building import build
+from harness.data.opening import load
 from harness.data.sources.detection import find_source
 from harness.errors import DataError
 

@@ -1,8 +1,12 @@
+"""What is shown while something takes time: when, and how true."""
+
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from harness.progress import Progress, duration
+from harness.progress import SILENT, Progress, Rate, Work, duration
 
 
 class Clock:
@@ -13,52 +17,150 @@ class Clock:
         return self.s
 
 
-def update(progress: Progress, step: int, next_evaluation: int | None = 1000) -> None:
-    progress.update(
-        step=step,
-        epoch=step / 500,
-        loss=2.34567,
-        learning_rate=0.0456,
-        images_per_s=1234.56,
-        data_wait_share=0.0213,
-        next_evaluation=next_evaluation,
-    )
+@contextmanager
+def shown(stream: io.StringIO, clock: Clock) -> Iterator[Progress]:
+    with Progress(stream=stream, terminal=False, now=clock, ticking=False) as progress:
+        yield progress
 
 
-def test_plain_lines_come_every_thirty_seconds_with_the_first_and_the_last() -> None:
+def passes(clock: Clock, progress: Progress, seconds: float) -> None:
+    """Time passes, and the display looks after the work twice a second, as its thread does."""
+    for _ in range(int(2 * seconds)):
+        clock.s += 0.5
+        progress.tick()
+
+
+def lines(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+def test_what_lasts_is_told_after_two_seconds_without_any_update() -> None:
     clock, stream = Clock(), io.StringIO()
-    with Progress(total_steps=1000, stream=stream, title="smoke, seed 1", now=clock) as progress:
+    with shown(stream, clock) as progress, progress.work("importing TensorFlow"):
+        passes(clock, progress, 1.5)
+        assert not lines(stream)
+        passes(clock, progress, 1)
+        assert lines(stream) == ["importing TensorFlow: for 2 s now"]
+        passes(clock, progress, 10)
+        assert lines(stream)[1:] == ["importing TensorFlow: for 12 s now"]
+
+
+def test_what_is_short_is_not_told() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with shown(stream, clock) as progress:
+        for _ in range(5):
+            with progress.work("listing", unit="files") as work:
+                work.add(3)
+                clock.s += 1.5
+    assert not lines(stream)
+
+
+def test_a_line_has_count_rate_and_time_left_and_the_end_has_none() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with (
+        shown(stream, clock) as progress,
+        progress.work("center_crop", unit="images", total=400) as work,
+    ):
+        for done in range(40, 401, 40):
+            work.update(done - 40)
+            passes(clock, progress, 4)
+        work.update(400)
+    assert lines(stream) == [
+        "center_crop: 0 of 400 images",
+        "center_crop: 80 of 400 images, 10.0 images/s, 28 s left",
+        "center_crop: 200 of 400 images, 10.0 images/s, 18 s left",
+        "center_crop: 280 of 400 images, 10.0 images/s, 8 s left",
+        "center_crop: 400 images in 40 s",
+    ]
+
+
+def test_at_the_end_no_time_is_left() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with (
+        shown(stream, clock) as progress,
+        progress.work("inspecting", unit="images", total=10) as work,
+    ):
+        work.update(0)
+        passes(clock, progress, 3)
+        work.update(10)
+        passes(clock, progress, 12)
+    assert "left" not in lines(stream)[-1]
+    assert "10 of 10 images" in lines(stream)[-1]
+
+
+def test_training_shows_its_figures_first_and_last() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with (
+        shown(stream, clock) as progress,
+        progress.work(
+            "smoke, seed 1", unit="steps", total=1000, lately=1, every_s=30, always=True
+        ) as work,
+    ):
+        passes(clock, progress, 2.5)
         for step in range(10, 101, 10):
-            clock.s += 10
-            update(progress, step)
-    steps = [line.split("step ")[1].split(" of")[0] for line in stream.getvalue().splitlines()]
-    assert steps == ["10", "40", "70", "100"]
+            work.update(step, text=f"step {step} of 1,000")
+            passes(clock, progress, 10)
+    assert [line.split(": ")[1].split(",")[0] for line in lines(stream)] == [
+        "0 of 1", "step 10 of 1", "step 40 of 1", "step 70 of 1", "step 100 of 1",
+    ]  # fmt: skip
+    assert lines(stream)[2].endswith("15 min 58 s left")
 
 
-def test_a_plain_line_has_every_figure() -> None:
+def test_short_training_shows_its_last_state_and_none_without_a_step() -> None:
     clock, stream = Clock(), io.StringIO()
-    with Progress(total_steps=1000, first_step=100, stream=stream, now=clock) as progress:
-        clock.s += 50
-        update(progress, 200)
-    assert stream.getvalue() == (
-        "training: step 200 of 1,000, epoch 0.40, loss 2.3457, learning rate 0.0456, "
-        "1,234.6 images/s, data wait 2.1%, 7 min left, next evaluation at step 1,000\n"
-    )
+    with shown(stream, clock) as progress:
+        with progress.work("training", always=True) as work:
+            work.update(5, text="step 5 of 5")
+        with progress.work("training", always=True):
+            pass
+    assert lines(stream) == ["training: step 5 of 5"]
 
 
-def test_no_time_left_before_the_first_step_and_no_evaluation_after_the_last() -> None:
-    stream = io.StringIO()
-    with Progress(total_steps=1000, stream=stream, now=Clock()) as progress:
-        update(progress, 0, next_evaluation=None)
-    assert "left" not in stream.getvalue()
-    assert "evaluation" not in stream.getvalue()
+@pytest.mark.parametrize("cached", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_the_time_left_is_true_at_a_fifth(cached: float, spread: float) -> None:
+    """Some of it ten times as fast at first (cached), the rest at a rate that wanders."""
+    clock, total = Clock(), 10_000
+    work = Work("inspecting", "images", total, clock(), Rate(), clock, 10)
+    work.update(0)
+    begun_s, told_s = clock.s, None
+    for done in range(1, total + 1):
+        pace = 1 + spread * (-1) ** (done // 137)
+        clock.s += (0.002 if done <= cached * total else 0.02) * pace
+        work.update(done)
+        if done == total // 5:
+            told_s, at_s = work.rate.left_s(clock.s, total), clock.s
+    assert told_s is not None
+    left_s = clock.s - at_s
+    assert begun_s < at_s
+    assert 1 / 1.5 < told_s / left_s < 1.5
 
 
-def test_nothing_is_shown_of_a_training_that_did_no_step() -> None:
-    stream = io.StringIO()
-    with Progress(total_steps=1000, stream=stream, now=Clock()):
-        pass
-    assert stream.getvalue() == ""
+def test_what_was_passed_over_is_no_work() -> None:
+    clock = Clock()
+    work = Work("inspecting", "images", 1_000, clock(), Rate(), clock, 10)
+    work.update(800)  # known from before
+    clock.s += 10
+    work.update(820)
+    assert work.rate.left_s(clock.s, 1_000) == pytest.approx(90)
+
+
+def test_the_weight_decides_about_the_time() -> None:
+    clock = Clock()
+    work = Work("inspecting", "images", 100, clock(), Rate(), clock, 10)
+    work.update(0, weight=0, weight_total=100e6)
+    clock.s += 10
+    work.update(90, weight=10e6, weight_total=100e6)
+    assert work.line() == "inspecting: 90 of 100 images, 1.0 MB/s, 1 min 30 s left"
+
+
+def test_a_long_training_keeps_few_samples() -> None:
+    rate, clock = Rate(1.0), Clock()
+    for step in range(20_000):
+        clock.s += 7
+        rate.seen(clock.s, step)
+    assert len(rate._samples) < 2_000
+    assert rate.per_s() == pytest.approx(1 / 7, rel=0.01)
 
 
 def test_a_terminal_gets_one_live_display_and_markup_is_shown_as_it_is(
@@ -66,8 +168,14 @@ def test_a_terminal_gets_one_live_display_and_markup_is_shown_as_it_is(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "240")
     stream = io.StringIO()
-    with Progress(total_steps=1000, stream=stream, title="[red]run", terminal=True) as progress:
-        update(progress, 200)
+    with (
+        Progress(stream=stream, terminal=True, ticking=False) as progress,
+        progress.work("[red]run", total=1000) as work,
+    ):
+        work.update(200, text="step 200 of 1,000")
+        progress.tick()
+        assert progress._bar is not None
+        progress._bar.refresh()
         progress.note("checkpoint [bold]")
     text = stream.getvalue()
     assert "[red]run" in text
@@ -75,13 +183,23 @@ def test_a_terminal_gets_one_live_display_and_markup_is_shown_as_it_is(
     assert "step 200 of 1,000" in text
 
 
+def test_the_silent_one_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with SILENT.work("inspecting", unit="images", always=True) as work:
+        work.update(1)
+        SILENT.tick()
+    SILENT.note("x")
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0 s"),
-        (89.4, "89 s"),
-        (90, "2 min"),
-        (3570, "1 h 0 min"),
+        (59.4, "59 s"),
+        (60, "1 min 0 s"),
+        (89.4, "1 min 29 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
         (12_000, "3 h 20 min"),
         (172_790, "2 d 0 h"),
         (187_200, "2 d 4 h"),

@@ -39,24 +39,23 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     recipe are judged too; the named one decides the code.
     """
     from harness.baselines.loading import load_target
+    from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.study.reproduce import DEFAULT_TARGET, reproduce
     from harness.study.reproduction_data import reproduction_data
 
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
     named = target or DEFAULT_TARGET
     aim = load_target(named)
-    request = RunRequest(
-        recipe=find_recipe(aim.recipe),
-        settings=(),
-        data=reproduction_data(aim, data, options["runs"], os.environ, say),
-        seeds=seeds or aim.declared_seeds,
-        command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
-        imagenet_only=aim.data.kind == "imagenet",
-        **request_fields(options),
-    )
-    done = reproduce(request, aim, named, say)
+    with Progress() as progress:
+        request = RunRequest(
+            recipe=find_recipe(aim.recipe),
+            settings=(),
+            data=reproduction_data(aim, data, options["runs"], os.environ, progress.note),
+            seeds=seeds or aim.declared_seeds,
+            command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
+            imagenet_only=aim.data.kind == "imagenet",
+            **request_fields(options),
+        )
+        done = reproduce(request, aim, named, progress.note, progress)
     click.echo(done.text(request.runs))
     raise SystemExit(done.exit_code)

@@ -70,6 +70,7 @@ def command(
     training diverged, 75 interrupted (give the same command again).
     """
     from harness.distributed.cluster import check_job, cluster_from_environment
+    from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.runner.run import run
 
@@ -96,5 +97,6 @@ def command(
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         **request_fields(options),
     )
-    report = run(request, say=say)
+    with Progress() as progress:
+        report = run(request, progress.note, progress)
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from harness.cli.counting import image_progress
 from harness.cli.options import LocalPath, OutputPath, json_option, runs_option, weight_options
 
 
@@ -71,6 +70,7 @@ def command(
     Exit codes: 0 done, whatever the accuracy; 2 wrong input.
     """
     from harness.inference.evaluate import EvaluationRequest, evaluate_weights
+    from harness.progress import Progress
     from harness.recipes.normalisations import find_normalisation
 
     request = EvaluationRequest(
@@ -86,7 +86,7 @@ def command(
         crops_per_batch=crops_per_batch,
         limit=limit,
     )
-    with image_progress() as progress:
+    with Progress() as progress:
         report = evaluate_weights(request, progress)
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())
 

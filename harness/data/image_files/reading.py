@@ -15,19 +15,18 @@ UNREADABLE = (
 DCT = {"jpeg_integer_accurate": "INTEGER_ACCURATE", "jpeg_integer_fast": "INTEGER_FAST"}
 
 
-def read_checked(path: tf.Tensor, image_id: tf.Tensor, farmhash64: tf.Tensor) -> tf.Tensor:
-    """Bytes of a file; an error with the image's id when they are not the manifest's.
+def read_checked(path: tf.Tensor, farmhash64: tf.Tensor) -> tf.Tensor:
+    """Bytes of a file; an error with its path when they are not the manifest's.
 
     Args:
         path: string scalar.
-        image_id: string scalar, for the message.
         farmhash64: uint64 scalar, what `tf.fingerprint` must give.
     """
     raw = tf.io.read_file(path)
     found = tf.bitcast(tf.fingerprint(raw[tf.newaxis], "farmhash64"), tf.uint64)[0]
     # Compared as int64: equality of uint64 has no kernel on every device.
     same = tf.equal(tf.bitcast(found, tf.int64), tf.bitcast(farmhash64, tf.int64))
-    with tf.control_dependencies([tf.debugging.Assert(same, [CHANGED, image_id])]):
+    with tf.control_dependencies([tf.debugging.Assert(same, [CHANGED, path])]):
         return tf.identity(raw)
 
 
@@ -62,13 +61,15 @@ def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 def translate_error(error: tf.errors.OpError) -> DataError:
     """An error that ended an input iteration, as one that names the image."""
     message = str(error)
-    changed = re.search(rf"\[{re.escape(CHANGED)}\]\s*\[([^\]]*)\]", message)
+    # The path may hold brackets itself: it ends where the assertion's text goes on.
+    changed = re.search(rf"\[{re.escape(CHANGED)}\]\s*\[(.*?)\](?=\s*$|\s*\[\[|\n)", message)
     if changed:
         return DataError(
             "the image's bytes are not those that were prepared",
             where=changed.group(1),
             expected="the fingerprint in the manifest",
-            remedy="restore the file, or prepare the data set again and start a new run",
+            remedy="restore the file, then give the same command again; a new run can begin with "
+            "the changed data, prepared again",
         )
     missing = re.search(rf"(/[^;{{}}]+); ({'|'.join(UNREADABLE)})", message)
     return DataError(

@@ -1,6 +1,5 @@
 """A picture of the first training images, after augmentation: it says more than settings."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,17 @@ def with_contact_sheet(
 ) -> Iterator[Any]:
     """The same batches; a picture of the first one is written to `path` if none is there.
 
-    Batches that are spread over replicas are passed on without a picture.
+    Batches that are spread over replicas are passed on without a picture. The
+    first batch is taken when it is asked for: its errors are those of the training.
     """
-    if path.exists():
-        return batches
-    first = next(batches, None)
-    if first is None:
-        return batches
-    if hasattr(first["image"], "numpy"):
-        _write(contact_sheet(first["image"][:IMAGES].numpy(), normalisation), path)
-    return itertools.chain([first], batches)
+    if not path.exists():
+        first = next(batches, None)
+        if first is None:
+            return
+        if hasattr(first["image"], "numpy"):
+            _write(contact_sheet(first["image"][:IMAGES].numpy(), normalisation), path)
+        yield first
+    yield from batches
 
 
 def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Image:

@@ -13,7 +13,6 @@ from harness.data.input_pipeline.text_tensor import TextTensor
 class SplitTensors:
     """A split's columns as tensors that the graph gathers from."""
 
-    ids: TextTensor
     paths: TextTensor
     labels: tf.Tensor
     farmhash64: tf.Tensor
@@ -25,10 +24,8 @@ class SplitTensors:
     def of(cls, split: Split) -> "SplitTensors":
         """Copy a split into tensors."""
         with tf.device("CPU:0"):
-            ids = TextTensor.of(split.ids)
             return cls(
-                ids,
-                TextTensor.of(split.paths, (split.ids, ids)),
+                TextTensor.of(split.paths),
                 tf.constant(split.labels, tf.int32),
                 tf.constant(split.farmhash64, tf.uint64),
                 tf.constant(split.heights, tf.int32),
@@ -38,7 +35,7 @@ class SplitTensors:
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Checked bytes of an image."""
-        return read_checked(self.paths[index], self.ids[index], tf.gather(self.farmhash64, index))
+        return read_checked(self.paths[index], tf.gather(self.farmhash64, index))
 
     def decode(self, index: tf.Tensor, decoder: str, channels: int) -> tf.Tensor:
         """An image's checked, upright pixels: uint8 [height, width, channels]."""

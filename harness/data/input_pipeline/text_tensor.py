@@ -3,7 +3,7 @@
 A tensor of 1.28 million strings of 40 characters takes 100 MB; this takes 55.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -27,18 +27,9 @@ class TextTensor:
     prefix_of: tf.Tensor
 
     @classmethod
-    def of(cls, names: Names, same: tuple[Names, "TextTensor"] | None = None) -> "TextTensor":
-        """Copy texts into tensors; at most 2 GiB of them.
-
-        Args:
-            names: the texts.
-            same: other texts and their tensor, whose content is shared where
-                these differ from them in prefixes only.
-        """
+    def of(cls, names: Names) -> "TextTensor":
+        """Copy texts into tensors; at most 2 GiB of them."""
         texts = Texts.of(names)
-        if same is not None and isinstance(same[0], Texts) and same[0].array is texts.array:
-            prefixes, prefix_of = tf.constant(texts.prefixes), tf.constant(texts.prefix_of)
-            return replace(same[1], prefixes=prefixes, prefix_of=prefix_of)
         offsets, content = text_buffer(texts.array)
         return cls(
             tf.constant(content),

@@ -1,59 +1,120 @@
-"""Which kind of source a path is, told by what lies there."""
+"""Which kind of source a path is, told by all of what lies there.
 
-import os
+Folders of images that can be seen come before packed files beside them: who
+unpacked the tars leaves them there. An option that is given decides, and one
+that nothing needs is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from harness.data.class_order import Order
-from harness.data.sources import tars
-from harness.data.sources.label_files import read_val_labels, tfds_val_labels
-from harness.data.sources.layouts import KAGGLE_ROOT, list_files, list_flat_val, list_kaggle
-from harness.data.sources.small_sets import find_small_set, look
-from harness.data.sources.source import ImageSource, Source, SplitName, list_folder
-from harness.data.sources.tfds import MARK, TfdsSource
-from harness.errors import DataError
+from harness.data.folders.layout import SplitLayout, read_split
+from harness.data.folders.places import (
+    TRAIN_TAR,
+    VAL_TAR,
+    Place,
+    find_places,
+    look,
+    not_one,
+    what_lies_there,
+)
+from harness.data.folders.tree import Folder, OnFiles, read_tree
+from harness.data.labels.search import find_labels
+from harness.data.sources import small_sets
+from harness.data.sources.folders import SplitFolders, folder_source
+from harness.data.sources.lists import list_files
+from harness.data.sources.source import SPLITS, ImageSource, Source, SplitName
+from harness.data.sources.tars import PublishedTar, open_tars
+from harness.data.sources.tfds import TfdsSource
+from harness.errors import DataError, UsageError
 
 IMAGES = "images"
 """Folder below --out for the images of tars, TFDS directories and small data sets."""
+
+Layout = Literal["folders", "tars", "tfds", "pixels"]
+WORDS: dict[Layout, str] = {
+    "folders": "folders train and val with images",
+    "tars": "ILSVRC's tars",
+    "tfds": "a TFDS directory",
+    "pixels": "IDX files, or CIFAR's",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a person says of a source, by the options of `harness prepare`.
+
+    Attributes:
+        lists: the reference's list files by split.
+        val_labels: label file of validation images that lie side by side.
+        order: class order of labels that are numbers.
+        layout: which of several readings to take.
+        folders: the folder of each split.
+    """
+
+    lists: Mapping[SplitName, Path] = field(default_factory=dict)
+    val_labels: Path | None = None
+    order: Order | None = None
+    layout: Layout | None = None
+    folders: Mapping[SplitName, Path] = field(default_factory=dict)
+
+
+NOTHING_TOLD = Told()
+
+
+def _silent(_files: int) -> None:
+    """Nobody wants to know."""
 
 
 def find_source(
     path: Path,
     out: Path,
+    told: Told = NOTHING_TOLD,
     *,
-    lists: dict[SplitName, Path] | None = None,
-    val_labels: Path | None = None,
-    order: Order | None = None,
-    published: dict[str, tars.PublishedTar] | None = None,
+    published: dict[str, PublishedTar] | None = None,
+    on_files: OnFiles = _silent,
 ) -> ImageSource:
     """List or open a source.
 
     Args:
-        path: folder of images, of tars, of Kaggle's layout, of TFDS or of IDX or
-            CIFAR files, or an archive of the latter; with `lists`, the folder
-            that their paths start from.
+        path: folder of images, of tars, of TFDS, of IDX or CIFAR files, or one above
+            it; an archive of CIFAR; with lists, the folder that their paths start from.
         out: the prepared folder.
-        lists: the reference's list files by split.
-        val_labels: label file of a flat validation folder or tar.
-        order: class order of labels that do not say it themselves.
+        told: what the person says of it.
         published: sizes and md5 sums of the tars; None takes ImageNet's.
+        on_files: told how many more files were listed, from several threads.
 
     Raises:
-        DataError: nothing that is known lies there, or it is incomplete.
+        DataError: nothing that is known lies there, it is incomplete, or it can be
+            read in two ways.
+        UsageError: an option is given that this source does not need.
     """
     path = path.resolve()
-    if lists:
-        return list_files(path, lists, order)
-    if _has_tars(path):
-        return _tars(path, out, _val_labels(val_labels, order), published)
-    if (path / MARK).exists():
-        return TfdsSource(out.resolve() / IMAGES, path)
-    small = None if (path / KAGGLE_ROOT).is_dir() else find_small_set(path, out.resolve() / IMAGES)
-    return small or find_folder(path, val_labels=val_labels, order=order)
+    if told.lists:
+        _refuse_half(told)
+        _refuse_unused(told, ("val_labels", "layout", "folders"), "the lists name every image")
+        return list_files(path, dict(told.lists), told.order)
+    found = _visible_or_packed(path, told, on_files)
+    if isinstance(found, Source):
+        return found
+    place, kind = found
+    images = out.resolve() / IMAGES
+    if kind == "tars":
+        _refuse_unused(told, ("folders",), "the tars hold the images")
+        labels = find_labels(path, place, (), told=told.val_labels, order=told.order)
+        return open_tars(place.folder, images, labels, published)
+    _refuse_unused(told, ("val_labels", "order", "folders"), f"{WORDS[kind]} have their own labels")
+    if kind == "tfds":
+        return TfdsSource(images, place.folder)
+    small = small_sets.find_small_set(path, images)
+    assert small is not None  # noqa: S101 - for the type checker; it was looked at before
+    return small
 
 
-def find_folder(
-    path: Path, *, val_labels: Path | None = None, order: Order | None = None
-) -> Source:
+def find_folder(path: Path, told: Told = NOTHING_TOLD, *, on_files: OnFiles = _silent) -> Source:
     """List a folder whose images can be read where they are; see `find_source`.
 
     Raises:
@@ -61,58 +122,196 @@ def find_folder(
             have to be prepared first, or nothing that is known.
     """
     path = path.resolve()
-    if (path / KAGGLE_ROOT).is_dir():
-        return list_kaggle(path)
-    if _has_tars(path) or (path / MARK).exists() or look(path):
-        raise DataError(
-            "the images are packed",
-            where=str(path),
-            expected="a folder of image files, or one made by `harness prepare`",
-            remedy=f"harness prepare --source {path} --out DIR, then name DIR",
-        )
-    if _is_flat(path / "val"):
-        return list_flat_val(path, _val_labels(val_labels, order))
-    return list_folder(path)
+    found = _visible_or_packed(path, told, on_files)
+    if isinstance(found, Source):
+        return found
+    place, kind = found
+    raise DataError(
+        f"the images are packed: {WORDS[kind]}",
+        where=str(place.folder),
+        expected="a folder of image files, or one made by `harness prepare`",
+        remedy=f"harness prepare --source {path} --out DIR, then name DIR",
+    )
 
 
-def _has_tars(path: Path) -> bool:
-    return any((path / name).exists() for name in (tars.TRAIN_TAR, tars.VAL_TAR))
+def _visible_or_packed(path: Path, told: Told, on_files: OnFiles) -> Source | tuple[Place, Layout]:
+    """Images that are files, listed, or the place of packed ones and how they are packed."""
+    if path.is_file():
+        return _bare(path), "pixels"
+    places = find_places(path)
+    pixels = _pixels(path, places, told)
+    if pixels and not (told.layout or told.folders):
+        return _bare(path), "pixels"
+    place = _one_place(path, places, told)
+    if told.layout in {None, "folders"} and (place.train or place.val or told.folders):
+        source = _visible(path, place, told, on_files)
+        if source is not None:
+            return source
+    return place, _packed(place, told, pixels)
 
 
-def _tars(
-    path: Path,
-    out: Path,
-    labels: dict[str, str],
-    published: dict[str, tars.PublishedTar] | None,
-) -> ImageSource:
-    for name in (tars.TRAIN_TAR, tars.VAL_TAR):
-        if not (path / name).is_file():
-            raise DataError(
-                f"{name} is missing",
-                where=str(path),
-                expected=f"{tars.TRAIN_TAR} and {tars.VAL_TAR}",
-                remedy="download it from image-net.org, or put both into one folder",
-            )
-    return tars.TarSource(out.resolve() / IMAGES, path, labels, published or tars.PUBLISHED)
+def _bare(path: Path) -> Place:
+    return Place(path, (), (), (), (), tars=False, tfds=False)
 
 
-def _val_labels(path: Path | None, order: Order | None) -> dict[str, str]:
-    path = path or tfds_val_labels()
-    if path is None:
-        raise DataError(
-            "the labels of the validation images are missing",
-            expected="a label file, or the tensorflow-datasets package, which carries them",
-            remedy="give --val-labels FILE (the development kit's "
-            "ILSVRC2012_validation_ground_truth.txt, the reference's list or Kaggle's CSV)",
-        )
-    return read_val_labels(path, order)
-
-
-def _is_flat(folder: Path) -> bool:
-    """Whether a folder holds files and no folders."""
-    try:
-        with os.scandir(folder) as entries:
-            first = next((e for e in entries if not e.name.startswith(".")), None)
-            return first is not None and first.is_file()
-    except OSError:
+def _pixels(path: Path, places: tuple[Place, ...], told: Told) -> bool:
+    """Whether IDX or CIFAR files lie there: pixels right there, or an archive and nothing else."""
+    here = any(place.folder == path for place in places)
+    if here and told.layout != "pixels":
         return False
+    found = small_sets.look(path)
+    return found.is_certain or (bool(found) and not places)
+
+
+def _one_place(path: Path, places: tuple[Place, ...], told: Told) -> Place:
+    if len(places) > 1:
+        # Several folders have the names; one of them may have the images.
+        places = tuple(p for p in places if p.tars or p.tfds or _has_images(p)) or places
+    if len(places) == 1:
+        return places[0]
+    if told.folders or told.layout:
+        return look(path)
+    raise not_one(path, places)
+
+
+def _has_images(place: Place) -> bool:
+    return all(any(read_tree(f).count for f in found) for found in (place.train, place.val))
+
+
+def _visible(path: Path, place: Place, told: Told, on_files: OnFiles) -> Source | None:
+    """The source whose images are files; None where there are none and they are packed."""
+    trees = {split: _trees(place, split, told, path, on_files) for split in SPLITS}
+    if not trees["train"] and not trees["val"] and (place.tars or place.tfds):
+        return None
+    train = _one(trees["train"], "train", place)
+    found = read_split(train, "train") if train else None
+    classes = tuple(found.classes) if found else ()
+    val = _one(trees["val"], "val", place) or (_test(place, on_files) if found else None)
+    read = read_split(val, "val", classes) if val else None
+    if found is None or read is None:
+        raise _half(place, {"train": found, "val": read})
+    folders = SplitFolders(path, place, found, read)
+    return folder_source(folders, val_labels=told.val_labels, order=told.order)
+
+
+def _trees(
+    place: Place, split: SplitName, told: Told, path: Path, on_files: OnFiles
+) -> tuple[Folder, ...]:
+    """The split's folders that hold images."""
+    folders = place.train if split == "train" else place.val
+    if named := told.folders.get(split):
+        folders = (_below(path, named),)
+    trees = tuple(read_tree(folder, on_files) for folder in folders)
+    return tuple(tree for tree in trees if tree.count or any(f.unnamed for f in tree.walk()))
+
+
+def _below(path: Path, named: Path) -> Path:
+    folder = (path / named).resolve()
+    if not folder.is_relative_to(path) or not folder.is_dir():
+        raise UsageError(
+            f"the folder {named} is not below the source",
+            where=str(path),
+            expected="a folder below --source",
+            remedy="name it as it lies there, such as --val-folder validation",
+        )
+    return folder
+
+
+def _one(trees: tuple[Folder, ...], split: SplitName, place: Place) -> Folder | None:
+    if len(trees) < 2:
+        return trees[0] if trees else None
+    named = " and ".join(f"{tree.name}/ ({tree.count:,} images)" for tree in trees)
+    raise DataError(
+        f"two folders can be {split}: {named}",
+        where=str(place.folder),
+        expected=f"one folder for {split}",
+        remedy=f"prepare the folder with --{split}-folder {trees[0].name} or {trees[1].name}, or "
+        "move one away",
+    )
+
+
+def _test(place: Place, on_files: OnFiles) -> Folder | None:
+    """Test images stand for validation images where there are none and their classes are known."""
+    trees = [read_tree(folder, on_files) for folder in place.test]
+    sorted_ = [tree for tree in trees if tree.count and not len(tree.images)]
+    return sorted_[0] if len(sorted_) == 1 else None
+
+
+def _half(place: Place, layouts: Mapping[SplitName, SplitLayout | None]) -> DataError:
+    missing = [split for split in SPLITS if layouts[split] is None]
+    there = what_lies_there(place.entries)
+    if len(missing) == 2:
+        found = f"there are no images in train or in val; there is {there}"
+        remedy = "put the images there, or name the folder that holds them"
+    else:
+        other = "val" if missing[0] == "train" else "train"
+        found = f"there are no images in {missing[0]}, only in {other}; there is {there}"
+        remedy = f"put the images of {missing[0]} there, or name the folder that holds both"
+    for split, name in zip(SPLITS, (TRAIN_TAR, VAL_TAR), strict=True):
+        if split in missing and any(entry.name == name for entry in place.entries):
+            remedy = _unpack(place.folder, split, name)
+    return DataError(
+        found,
+        where=str(place.folder),
+        expected="images in train and in val, in class folders or side by side",
+        remedy=remedy,
+    )
+
+
+def _unpack(folder: Path, split: SplitName, tar: str) -> str:
+    command = f"mkdir -p {folder / split} && tar -xf {folder / tar} -C {folder / split}"
+    if split == "val":
+        return f"{tar} is still packed: {command}; the labels come by themselves"
+    return (
+        f"{tar} is still packed, and holds a tar for each class: move val away and give "
+        f"`harness prepare --source {folder} --out DIR` both tars, which unpacks them"
+    )
+
+
+def _packed(place: Place, told: Told, pixels: bool) -> Layout:
+    """Which packed reading to take.
+
+    Raises:
+        DataError: there are two, or not the one that was asked for.
+    """
+    lies: dict[Layout, bool] = {"tars": place.tars, "tfds": place.tfds, "pixels": pixels}
+    held = [kind for kind, there in lies.items() if there]
+    if told.layout in held:
+        return told.layout
+    if told.layout is not None or not held:
+        wanted = WORDS[told.layout or "folders"]
+        raise DataError(
+            f"there are no {wanted}; there is {what_lies_there(place.entries)}",
+            where=str(place.folder),
+            expected=wanted,
+            remedy="leave --layout out, or name another folder",
+        )
+    if len(held) > 1:
+        raise DataError(
+            f"it can be read in two ways: as {' and as '.join(WORDS[kind] for kind in held)}",
+            where=str(place.folder),
+            expected="one reading",
+            remedy=f"say which with --layout {' or --layout '.join(held)}",
+        )
+    return held[0]
+
+
+def _refuse_half(told: Told) -> None:
+    if len(told.lists) < len(SPLITS):
+        raise UsageError(
+            "only one of --train-list and --val-list is given",
+            expected="both, or neither",
+            remedy="give the other one too",
+        )
+
+
+def _refuse_unused(told: Told, names: tuple[str, ...], why: str) -> None:
+    options = {"val_labels": "--val-labels", "order": "--class-order", "layout": "--layout",
+               "folders": "--train-folder and --val-folder"}  # fmt: skip
+    given = [options[name] for name in names if getattr(told, name)]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} would not be used: {why}",
+            expected="options that this source needs",
+            remedy=f"leave {' and '.join(given)} out",
+        )

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.dataset import Channels, Split
+from harness.data.folders.names import EXTENSIONS
 from harness.data.image_files.inspection import inspect
-from harness.data.sources.source import EXTENSIONS
 from harness.errors import DataError
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.data.folders.tree import visible_entries
 from harness.data.sources import cifar
 from harness.data.sources.idx import idx_source, looks_like_idx
 from harness.data.sources.pixel_source import PixelSource
-from harness.data.sources.source import SPLITS, files_of
 from harness.data.sources.unpacking import first_bytes
 from harness.errors import DataError
 
@@ -16,6 +16,9 @@ SMALL_SETS = frozenset({"idx", "cifar_binary"})
 
 TAR_MARK = slice(257, 262)
 LOOK_BYTES = 512
+MOST_FILES = 1_000
+"""A folder with more entries holds images side by side."""
+
 PICKLE = b"\x80"
 
 
@@ -27,6 +30,11 @@ class Found:
     binary: list[Path] = field(default_factory=list)
     archives: list[Path] = field(default_factory=list)
     pickles: list[Path] = field(default_factory=list)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether files of pixels lie there: an archive could hold anything."""
+        return bool(self.idx or self.binary)
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -67,20 +75,19 @@ def find_small_set(path: Path, root: Path) -> PixelSource | None:
 
 
 def look(path: Path) -> Found:
-    """Sort a folder's files, and those of CIFAR's own folders in it; reads their first bytes.
-
-    A folder of folders train and val is left alone: its images are files.
-    """
+    """Sort a folder's files, and those of CIFAR's own folders in it; reads their first bytes."""
     found = Found()
     if path.is_file():
         _sort(path, found)
         return found
-    if any((path / split).is_dir() for split in SPLITS):
-        return found
     own = (path / name for name in cifar.FOLDERS + cifar.PICKLE_FOLDERS)
     for folder in (path, *filter(Path.is_dir, own)):
-        for entry in files_of(folder, path):
-            _sort(Path(entry.path), found)
+        entries = visible_entries(folder)
+        if len(entries) > MOST_FILES:
+            continue
+        for entry in entries:
+            if Path(entry.path).is_file():
+                _sort(Path(entry.path), found)
     return found
 
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from harness.data.folders.names import EXTENSIONS, shown
+from harness.data.folders.places import TRAIN_TAR, VAL_TAR
+from harness.data.folders.tree import refuse_undecodable_name
+from harness.data.labels.files import refuse_labels_without_image
+from harness.data.labels.search import Labels
 from harness.data.manifest import Truth
-from harness.data.sources.label_files import refuse_labels_without_image
-from harness.data.sources.source import EXTENSIONS, SourceImage, SplitName, refuse_undecodable_name
+from harness.data.sources.source import SourceImage, SplitName
 from harness.errors import DataError
 
 READ_BYTES = 1 << 20
@@ -29,8 +33,6 @@ class PublishedTar:
     md5: str
 
 
-TRAIN_TAR = "ILSVRC2012_img_train.tar"
-VAL_TAR = "ILSVRC2012_img_val.tar"
 PUBLISHED = {
     TRAIN_TAR: PublishedTar(147_897_477_120, "1d675b47d978889d74fa0da5fadfb00e"),
     VAL_TAR: PublishedTar(6_744_924_160, "29b22e2961454d5413ddabcf34fc5622"),
@@ -45,13 +47,13 @@ class TarSource:
     Attributes:
         root: where the images are unpacked.
         folder: where the tars lie.
-        labels: WordNet id of each validation image by its name without extension.
+        labels: WordNet id of each validation image.
         published: sizes and md5 sums to compare with.
     """
 
     root: Path
     folder: Path
-    labels: dict[str, str]
+    labels: Labels
     published: dict[str, PublishedTar] = field(default_factory=lambda: PUBLISHED)
     kind: str = "tars"
     truths: list[Truth] = field(default_factory=list)
@@ -95,7 +97,7 @@ class TarSource:
             name = checked_name(member, val)
             found.add(name)
             yield _image("val", self._label(name, classes), member, val), raw
-        refuse_labels_without_image(self.labels, found, str(val))
+        refuse_labels_without_image(self.labels.by_stem, found, str(val))
 
     def _stream(
         self, name: str, on_bytes: Callable[[int], None]
@@ -111,16 +113,41 @@ class TarSource:
         self.truths += compare_tar(path, hashed.md5.hexdigest(), self.published.get(name))
 
     def _label(self, name: str, classes: set[str]) -> str:
-        label = self.labels.get(name.split(".", maxsplit=1)[0])
+        label = self.labels.of(name)
         if label in classes:
             return label
         raise DataError(
-            f"the image {name} has "
+            f"the image {shown(name)} has "
             + (f"the class {label}, which is not in {TRAIN_TAR}" if label else "no label"),
             where=str(self.folder / VAL_TAR),
-            expected="a label of one of the training tar's classes",
+            expected=f"a label of one of the training tar's classes in {self.labels.source}",
             remedy="give the right label file with --val-labels",
         )
+
+
+def open_tars(
+    folder: Path, root: Path, labels: Labels, published: dict[str, PublishedTar] | None = None
+) -> TarSource:
+    """Both tars of a folder.
+
+    Args:
+        folder: where they lie.
+        root: where the images are unpacked.
+        labels: of the validation images.
+        published: sizes and md5 sums; None takes ImageNet's.
+
+    Raises:
+        DataError: one of them is missing.
+    """
+    for name in (TRAIN_TAR, VAL_TAR):
+        if not (folder / name).is_file():
+            raise DataError(
+                f"{name} is missing",
+                where=str(folder),
+                expected=f"{TRAIN_TAR} and {VAL_TAR}",
+                remedy="download it from image-net.org, or put both into one folder",
+            )
+    return TarSource(root, folder, labels, PUBLISHED if published is None else published)
 
 
 class HashedFile:

@@ -14,7 +14,6 @@ from harness.data.image_files.png import PNG_SIGNATURE
 from harness.data.sources.source import SourceImage, SplitName
 from harness.errors import DataError, UsageError
 
-MARK = "dataset_info.json"
 SPLIT_NAMES: dict[SplitName, tuple[str, ...]] = {"train": ("train",), "val": ("validation", "test")}
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_digest
 from harness.data.opening import open_dataset
+from harness.data.sources.detection import find_folder
 from harness.data.sources.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
-from harness.data.sources.source import list_folder
 from harness.errors import DataError
 from tests.generated_sources import encoded
 from tests.parity.generated_images import jpeg_bytes, picture
@@ -170,7 +170,7 @@ def test_a_damaged_kept_manifest_is_made_again(small: Path, tmp_path: Path, file
 
 
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot list"):
+    with pytest.raises(DataError, match="no data set lies there; there is nothing"):
         open_dataset(tmp_path, manifests=tmp_path / "m")
 
 
@@ -180,4 +180,4 @@ def test_what_file_managers_leave_behind_is_no_image_and_no_error(tmp_path: Path
         (tmp_path / split / "a" / "1.jpg").write_bytes(b"x")
         for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
             (tmp_path / split / "a" / name).write_bytes(b"x")
-    assert [image.id for image in list_folder(tmp_path).images] == ["train/a/1.jpg", "val/a/1.jpg"]
+    assert [image.id for image in find_folder(tmp_path).images] == ["train/a/1.jpg", "val/a/1.jpg"]

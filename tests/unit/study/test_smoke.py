@@ -2,15 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from harness.data.class_order import class_orders
+from harness.data.imagenet_facts import TRAIN_IMAGES
+from harness.data.labels.files import published_val_labels
+from harness.data.opening import Found, find_dataset
 from harness.data.prepare import prepare
-from harness.data.shape import check_imagenet_shape, data_shape
+from harness.data.shape import data_shape, refuse_other_than_imagenet
+from harness.data.sources.source import Listing, Source
 from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
 from harness.study.smoke import compare_bits
+from tests.generated_sources import write_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 
 
@@ -60,8 +68,9 @@ def test_a_prepared_folder_gives_the_same_subset(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_the_classes_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"0 images where the smoke takes 64") as caught:
-        imagenet_subset(tmp_path, tmp_path / "runs")
+    write_folder(tmp_path / "other")
+    with pytest.raises(DataError, match=r"3 images where the smoke takes 64") as caught:
+        imagenet_subset(tmp_path / "other", tmp_path / "runs")
     assert SUBSET_CLASSES[0] in str(caught.value)
     short = _imagenet(tmp_path / "imagenet", val=3)
     with pytest.raises(DataError, match=r"3 images where the smoke takes 20"):
@@ -120,7 +129,61 @@ def test_two_empty_runs_are_no_proof(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_images_is_no_imagenet(tmp_path: Path) -> None:
     folder = _imagenet(tmp_path / "imagenet")
-    shape = data_shape(folder)
+    found = find_dataset(folder)
+    shape = data_shape(found)
     assert (shape.train_images, shape.val_images, len(shape.classes)) == (670, 200, 10)
     with pytest.raises(DataError, match=r"670 training and 200 validation images in 10 classes"):
-        check_imagenet_shape(shape, folder, "get it")
+        refuse_other_than_imagenet(found, shape)
+
+
+WNIDS_ALL = class_orders().wnids
+
+
+def _found(train: list[int], val: list[int], classes: tuple[str, ...] = WNIDS_ALL) -> Found:
+    """A listed folder with so many images of each class; the published validation images first."""
+    names: list[str] = []
+    published: dict[str, list[str]] = {}
+    for name, wnid in published_val_labels().items():
+        published.setdefault(wnid, []).append(name)
+    for wnid, count in zip(classes, val, strict=True):
+        own = [*published.get(wnid, []), *(f"x{n}" for n in range(50))][:count]
+        names += [f"val/{wnid}/{name}.JPEG" for name in own]
+    rows = [f"train/{w}/{n}.JPEG" for w, c in zip(classes, train, strict=True) for n in range(c)]
+    labels = np.repeat(np.arange(len(classes)), train), np.repeat(np.arange(len(classes)), val)
+    zeros = np.zeros(len(rows) + len(names), np.int64)
+    listing = Listing(
+        paths=pa.array([*rows, *names]), names=None, labels=np.concatenate(labels).astype(np.int32),
+        in_val=np.arange(len(zeros)) >= len(rows), size_bytes=zeros, mtime_ns=zeros,
+    )  # fmt: skip
+    return Found(Path("/data"), None, Source("folder", Path("/data"), listing, classes))
+
+
+FULL = [1_300] * 895 + [1_120] * 104 + [TRAIN_IMAGES - 895 * 1_300 - 104 * 1_120]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "classes", "words"),
+    [
+        (FULL, [49] + [50] * 999, WNIDS_ALL,
+         r"49,999 validation[\s\S]*n01440764 \(49\); missing: ILSVRC2012_val_\d{8} of n01440764"),
+        ([1_299, *FULL[1:]], [50] * 1000, WNIDS_ALL,
+         r"train: 1 missing; most classes have 1,300, and just below that are n01440764 \(1,299\)"),
+        ([1_301, *FULL[1:]], [50] * 1000, WNIDS_ALL, r"not 732 to 1,300 images in n01440764 \(1,3"),
+        (FULL, [50] * 1000, ("tench", *WNIDS_ALL[1:]),
+         r"but for its classes: it lacks n01440764 and has tench besides"),
+    ],
+    ids=["a validation image", "a training image", "one too many", "a class renamed"],
+)  # fmt: skip
+def test_what_is_wrong_with_imagenet_is_said_and_nothing_is_fetched_again(
+    train: list[int], val: list[int], classes: tuple[str, ...], words: str
+) -> None:
+    found = _found(train, val, classes)
+    with pytest.raises(DataError, match=words) as caught:
+        refuse_other_than_imagenet(found, data_shape(found))
+    assert "nothing else has to be fetched" in str(caught.value.remedy)
+
+
+def test_the_whole_of_imagenet_is_taken() -> None:
+    found = _found(FULL, [50] * 1000)
+    assert data_shape(found).looks_like_imagenet
+    refuse_other_than_imagenet(found, data_shape(found))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness.errors import DataError
 from harness.recipes.recipe import Constant, Phase
 from harness.training.loop import Hooks, Plan, Window, train
 from harness.training.schedule import learning_rates
@@ -38,6 +39,7 @@ class Scene:
     wait_s: float = 0.25
     step_s: float = 1.0
     stop_after: int | None = None
+    data_ends: int | None = None
     losses: dict[int, float] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     log: list[tuple[str, int]] = field(default_factory=list)
@@ -48,6 +50,8 @@ class Scene:
     def batches(self) -> Iterator[dict[str, Any]]:
         while True:
             self.clock.time_s += self.wait_s
+            if self.first + len(self.rates) == self.data_ends:
+                raise DataError("an image vanished")
             yield {"image": tf.zeros([1]), "label": tf.zeros([1], tf.int32)}
 
     def step(self, _image: tf.Tensor, _label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
@@ -255,3 +259,30 @@ def test_measuring_costs_under_half_a_percent_of_a_fast_step() -> None:
         window()
         took_s.append(time.perf_counter() - begun)
     assert min(took_s) / 100 < 0.005 * 0.050
+
+
+@pytest.mark.parametrize(
+    ("ends", "first", "log"),
+    [
+        (0, 0, []),
+        (1, 0, [("window", 1), ("checkpoint", 1)]),
+        (3, 0, [("window", 3), ("checkpoint", 3)]),
+        (4, 0, [("window", 3), ("checkpoint", 3), ("window", 4), ("checkpoint", 4)]),
+        (2, 2, []),
+    ],
+    ids=["the first batch", "the second", "at a checkpoint", "behind one", "the first of a resume"],
+)
+def test_what_was_computed_before_data_failed_is_kept(
+    ends: int, first: int, log: list[tuple[str, int]]
+) -> None:
+    scene = Scene(data_ends=ends)
+    with pytest.raises(DataError, match="vanished"):
+        scene.run(plan(first=first, last=10))
+    assert scene.log == log
+
+
+def test_steps_since_the_last_checkpoint_are_kept_where_a_window_has_just_ended() -> None:
+    scene = Scene(data_ends=4)
+    with pytest.raises(DataError, match="vanished"):
+        scene.run(plan(last=5, checkpoint_every=100, window_steps=2))
+    assert scene.log == [("window", 2), ("window", 4), ("checkpoint", 4)]

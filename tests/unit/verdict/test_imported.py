@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import harness.analysis.published_weights as judge_evaluation_module
 from harness.analysis.published_weights import judge_evaluation_folder
 from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.cli.judge.verdict import command
 from harness.data.class_order import class_orders
+from harness.data.labels.files import VAL_NAME, published_val_labels
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
@@ -166,16 +166,17 @@ def test_a_stratified_draw_is_held_to_its_images(tmp_path: Path) -> None:
         judge_evaluation_folder(folder, "keras-resnet50", draw=record)
 
 
-def test_a_stratified_draw_without_labels_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judge_evaluation_module, "tfds_val_labels", lambda: None)
+def test_a_stratified_draw_without_labels_takes_the_published_ones(tmp_path: Path) -> None:
+    published = published_val_labels()
+    labels = [published[VAL_NAME.format(number)] for number in range(1, 50_001)]
     draw = Draw(kind="stratified", seed=2, images=2000, population=50_000)
     record = tmp_path / "draw.json"
     record.write_text(draw.model_dump_json())
-    folder = written(tmp_path / "e", list(range(1, 2001)), 1500)
-    with pytest.raises(RecordError, match="the record names none"):
-        judge_evaluation_folder(folder, "keras-resnet50", draw=record)
+    folder = written(tmp_path / "drawn", sorted(drawn_of_classes(labels, draw)), 1500)
+    assert judge_evaluation_folder(folder, "keras-resnet50", draw=record).exit_code == 3
+    first = written(tmp_path / "first", list(range(1, 2001)), 1500)
+    with pytest.raises(RecordError, match="that seed 2 draws were not evaluated"):
+        judge_evaluation_folder(first, "keras-resnet50", draw=record)
 
 
 def test_a_goal_is_no_row_to_hold_weights_against(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Folders of images as they lie there: listing, names, places and layout."""

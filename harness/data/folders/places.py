@@ -1,0 +1,138 @@
+"""Where in a folder the data lies: folders of both splits, tars, a TFDS directory.
+
+People name a folder at any level: Kaggle's archive has train and val three
+folders down, TFDS keeps its files below name and version. So folders are
+searched level by level, and the nearest one that holds something decides.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data.folders.names import shown_all
+from harness.data.folders.tree import Entry, entries_if_readable, visible_entries
+from harness.errors import DataError
+
+TRAIN_TAR = "ILSVRC2012_img_train.tar"
+VAL_TAR = "ILSVRC2012_img_val.tar"
+TFDS_MARK = "dataset_info.json"
+DEEPEST = 4
+"""Levels that are searched: TFDS' data directory is three above its files."""
+
+MOST_FOLDERS = 50
+"""A folder with more folders than this holds classes and no data sets."""
+
+_WORDS = {"train": "train|training", "val": "val|valid|validation", "test": "test|testing"}
+_SPLIT = {
+    split: re.compile(rf"(ilsvrc\d*[_-])?(img[_-]|images?[_-])?({words})([_-]?(images?|set|dir))?")
+    for split, words in _WORDS.items()
+}
+_ASIDE = frozenset({"annotations", "imagesets", "ilsvrc2012_devkit_t12", "downloads"})
+"""Folders beside images that have their structure and hold none."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in which something lies.
+
+    Attributes:
+        folder: the folder.
+        entries: everything visible in it.
+        train: folders whose names say that they hold training images.
+        val: the same for validation images.
+        test: the same for test images.
+        tars: whether one of ILSVRC's tars lies there.
+        tfds: whether it is a TFDS directory.
+    """
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    train: tuple[Path, ...]
+    val: tuple[Path, ...]
+    test: tuple[Path, ...]
+    tars: bool
+    tfds: bool
+
+    @property
+    def holds_something(self) -> bool:
+        """Whether anything of a data set lies there."""
+        return bool(self.train or self.val or self.tars or self.tfds)
+
+
+def find_places(path: Path) -> tuple[Place, ...]:
+    """The nearest folders at or below a path that hold something, all of one level.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    visible_entries(path)  # the only folder that has to be readable
+    level = [path]
+    for _ in range(DEEPEST + 1):
+        found = [look(folder) for folder in level]
+        if held := tuple(place for place in found if place.holds_something):
+            return held
+        level = [Path(entry.path) for place in found for entry in _inside(place)]
+    return ()
+
+
+def look(folder: Path) -> Place:
+    """What lies in one folder, by names alone."""
+    entries = entries_if_readable(folder)
+    named = {split: tuple(_splits(entries, split)) for split in _SPLIT}
+    files = {entry.name for entry in entries if not entry.is_folder}
+    return Place(
+        folder=folder,
+        entries=entries,
+        train=named["train"],
+        val=named["val"],
+        test=named["test"],
+        tars=bool({TRAIN_TAR, VAL_TAR} & files),
+        tfds=TFDS_MARK in files,
+    )
+
+
+def what_lies_there(entries: tuple[Entry, ...]) -> str:
+    """Folders and files by name, for a message."""
+    folders = [entry.name + "/" for entry in entries if entry.is_folder]
+    files = [entry.name for entry in entries if not entry.is_folder]
+    return shown_all([*folders, *files], 8) if entries else "nothing"
+
+
+def not_one(path: Path, places: tuple[Place, ...]) -> DataError:
+    """The error of a path with several data sets, or none, below it."""
+    if places:
+        named = ", ".join(str(place.folder) for place in places[:5])
+        return DataError(
+            f"{len(places)} folders below it hold a data set: {named}",
+            where=str(path),
+            expected="one data set",
+            remedy=f"name one of them, such as {places[0].folder}",
+        )
+    entries = entries_if_readable(path)
+    remedy = "name the folder that holds train and val"
+    if split := split_named(path.name):
+        remedy = f"this is the folder {split} itself: name {path.parent}"
+    return DataError(
+        f"no data set lies there; there is {what_lies_there(entries)}",
+        where=str(path),
+        expected="folders train and val with images, ILSVRC's tars, or a TFDS directory, there or "
+        f"at most {DEEPEST} folders down",
+        remedy=remedy,
+    )
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder's name says it holds."""
+    return next((s for s, words in _SPLIT.items() if words.fullmatch(name.casefold())), None)
+
+
+def _splits(entries: tuple[Entry, ...], split: str) -> Iterator[Path]:
+    for entry in entries:
+        if entry.is_folder and split_named(entry.name) == split:
+            yield Path(entry.path)
+
+
+def _inside(place: Place) -> list[Entry]:
+    inside = [e for e in place.entries if e.is_folder and e.name.casefold() not in _ASIDE]
+    return inside if len(inside) <= MOST_FOLDERS else []

@@ -1,0 +1,1 @@
+"""Label and list files, and where they lie."""

@@ -1,0 +1,339 @@
+"""Labels of ImageNet's validation images, from any of the files that carry them.
+
+Understood, one image a line: a name and a label in either order of columns (the
+reference's lists, Kaggle's `LOC_val_solution.csv`, what spreadsheets save), a
+bare WordNet id (tensorflow-datasets), or a bare class id from 1 to 1000 (the
+development kit's ground truth). A label is a WordNet id, the name of a class
+folder, or a number in either class order. Bare lines stand for images 1, 2, 3, ...
+The published labels come with the package.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.class_order import CLASSES, Order, class_orders
+from harness.data.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
+from harness.data.labels.text import Row, bad_line, read_rows
+from harness.errors import DataError
+
+VAL_NAME = "ILSVRC2012_val_{:08d}"
+VAL_LABELS = 50_000
+"""Labels of ImageNet's whole validation set."""
+
+KAGGLE_LABELS = "LOC_val_solution.csv"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+
+_NAME_HEADS = frozenset(
+    {"imageid", "image", "imagename", "img", "filename", "file", "filepath", "path", "name"}
+)
+_LABEL_HEADS = frozenset(
+    {"predictionstring", "label", "labels", "class", "classname", "classid", "wnid", "synset",
+     "synsetid", "category", "target"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """How numbers stand for classes: in which order, and the number of the first class."""
+
+    order: Order
+    first: int
+
+    def wnid(self, number: int) -> str | None:
+        """The class of a number, if there is one."""
+        place = number - self.first
+        return _wnids(self.order)[place] if 0 <= place < CLASSES else None
+
+
+@cache
+def _wnids(order: Order) -> tuple[str, ...]:
+    return class_orders().ids_in(order)
+
+
+_WAYS = tuple(_Counted(order, first) for first in (0, 1) for order in ("devkit", "wordnet"))
+
+
+@cache
+def published_val_labels() -> Mapping[str, str]:
+    """WordNet id of each of ImageNet's 50,000 validation images, by name without suffix.
+
+    Source: tensorflow-datasets 4.9.9 (Apache License 2.0),
+    `datasets/imagenet2012/validation_labels.txt`, here as indices in WordNet order.
+    """
+    with resources.files("harness.data.labels").joinpath("val_labels.npy").open("rb") as file:
+        labels = np.load(file, allow_pickle=False)
+    wnids = class_orders().wnids
+    return {VAL_NAME.format(n): wnids[label] for n, label in enumerate(labels.tolist(), 1)}
+
+
+def read_val_labels(
+    path: Path, order: Order | None = None, classes: Collection[str] = ()
+) -> dict[str, str]:
+    """Class of each validation image, by the image's name without suffix.
+
+    Args:
+        path: the label file.
+        order: class order of numbers; found out where possible when None.
+        classes: names of the training classes, which may be labels too.
+
+    Raises:
+        DataError: unreadable, a bad line (named), an order that cannot be told, or
+            one that was given and is not needed.
+    """
+    return labels_of_rows(read_rows(path), str(path), order, classes)
+
+
+def labels_of_rows(
+    rows: Sequence[Row], path: str, order: Order | None = None, classes: Collection[str] = ()
+) -> dict[str, str]:
+    """The same from rows that were read already; `path` is where, for messages."""
+    known = {normal(name): name for name in (*class_orders().wnids, *classes)}
+    pairs = _pairs(rows, known, path)
+    texts = [known.get(normal(pair.label)) for pair in pairs]
+    if all(text is not None for text in texts):
+        if order is not None:
+            raise _order_unused(path)
+        named = [str(text) for text in texts]
+    else:
+        _refuse_words(pairs, known, path)
+        named = _numbered(pairs, order, path)
+    labels: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    for pair, label in zip(pairs, named, strict=True):
+        first = seen.setdefault(pair.stem, pair.line)
+        if labels.setdefault(pair.stem, label) != label:
+            found = (
+                f"the label {pair.label} for {shown(pair.stem)}, "
+                f"which line {first} gives the label {labels[pair.stem]}"
+            )
+            raise bad_line(path, pair.line, found, "one label for each image")
+    return labels
+
+
+def refuse_labels_without_image(
+    labels: Mapping[str, str], names: Collection[str], where: str
+) -> None:
+    """Each label needs its image, unless the list is ImageNet's whole one: it serves subsets too.
+
+    Args:
+        labels: by the images' names without suffix.
+        names: file names of the images that there are.
+        where: they are, for the message.
+
+    Raises:
+        DataError: an image is missing.
+    """
+    if len(labels) == VAL_LABELS:
+        return
+    missing = sorted(labels.keys() - {stem(name) for name in names})
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of {len(labels):,} labels have no image: {shown_all(missing)}",
+            where=where,
+            expected="every image of the label list",
+            remedy="add the images, or take their lines out of the list",
+        )
+
+
+def label_number(text: str, classes: int, path: str, line: int) -> int:
+    """A label from a list file.
+
+    Raises:
+        DataError: no integer, or outside [0, classes).
+    """
+    if text.isascii() and text.isdigit() and int(text) < classes:
+        return int(text)
+    raise bad_line(path, line, f"the label {text!a}", f"an integer from 0 to {classes - 1}")
+
+
+def order_of(labels: Mapping[str, int]) -> Order | None:
+    """The class order in which numbers from 0 agree with the published labels, if they tell."""
+    told = [way.order for way in _agreeing(labels) if way.first == 0]
+    return told[0] if len(told) == 1 else None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A line's image, by its path as written, and its label's text."""
+
+    line: int
+    name: str
+    label: str
+
+    @property
+    def stem(self) -> str:
+        """The image's name without folders and suffix."""
+        return stem(self.name)
+
+
+def read_pairs(path: Path) -> list[Named]:
+    """Lines of a list, `path label` each, whatever separates them.
+
+    Raises:
+        DataError: unreadable, empty, or a line without a label.
+    """
+    return _columns(read_rows(path), {}, str(path))
+
+
+def _pairs(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[Named]:
+    if any(len(_filled(row)) > 1 for row in rows[:2]):
+        return _columns(rows, known, path)
+    bare = rows[1:] if len(rows) > 1 and not _is_label(rows[0].fields[0], known) else rows
+    for row in bare:
+        if len(_filled(row)) != 1:
+            raise bad_line(path, row.line, shown(" ".join(row.fields)), "one label, as before")
+    return [Named(row.line, VAL_NAME.format(n), row.fields[0]) for n, row in enumerate(bare, 1)]
+
+
+def _filled(row: Row) -> tuple[str, ...]:
+    """The fields up to the last one that is not empty: spreadsheets add empty ones."""
+    fields = row.fields
+    while fields and not fields[-1]:
+        fields = fields[:-1]
+    return fields
+
+
+def _columns(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[Named]:
+    heads = [_head(field) for field in rows[0].fields]
+    if _is_header(rows, heads, known):
+        rows = rows[1:]
+        if not rows:
+            raise bad_line(path, 2, "nothing", "one line per image below the header")
+    else:
+        heads = []
+    name, label = _places(rows[0], heads, known)
+    pairs = []
+    for row in rows:
+        fields = _filled(row)
+        if len(fields) <= max(name, label) or not fields[name]:
+            text = shown(" ".join(row.fields))
+            raise bad_line(path, row.line, repr(text), "an image path, a space and a label")
+        pairs.append(Named(row.line, fields[name], fields[label].split()[0]))
+    return pairs
+
+
+def _head(field: str) -> str:
+    return "".join(c for c in field.casefold() if c.isalnum())
+
+
+def _is_header(rows: Sequence[Row], heads: Sequence[str], known: Mapping[str, str]) -> bool:
+    first = rows[0].fields
+    if any(_is_image(field) for field in first):
+        return False
+    if any(head in _NAME_HEADS or head in _LABEL_HEADS for head in heads):
+        return True
+    # Words that are no labels above lines that end in one.
+    return len(rows) > 1 and not _has_label(first, known) and _has_label(rows[1].fields, known)
+
+
+def _has_label(fields: Sequence[str], known: Mapping[str, str]) -> bool:
+    return any(_is_label(field, known) for field in fields[1:])
+
+
+def _places(row: Row, heads: Sequence[str], known: Mapping[str, str]) -> tuple[int, int]:
+    """Which fields hold the name and the label, by the header or by the first line."""
+    fields = row.fields
+    columns = range(len(fields))
+    name = next((i for i, head in enumerate(heads) if head in _NAME_HEADS), None)
+    label = next((i for i, head in enumerate(heads) if head in _LABEL_HEADS), None)
+    if name is None:
+        images = (i for i in columns if i != label and _is_image(fields[i]))
+        name = next(images, next(i for i in (0, 1) if i != label))
+    if label is None:
+        behind = sorted(columns, key=lambda i: i < name)
+        labels = (i for i in behind if i != name and _is_label(fields[i], known))
+        label = next(labels, next(i for i in (1, 0) if i != name))
+    return name, label
+
+
+def _is_image(field: str) -> bool:
+    return suffix(field) in EXTENSIONS or stem(field).startswith("ILSVRC2012_")
+
+
+def _is_label(field: str, known: Mapping[str, str]) -> bool:
+    text = (field.split() or [""])[0]
+    return (text.isascii() and text.isdigit()) or bool(WNID.fullmatch(text)) or text in known
+
+
+def _numbered(pairs: Sequence[Named], order: Order | None, path: str) -> list[str]:
+    bare = len(pairs) > 0 and all(p.name == VAL_NAME.format(n) for n, p in enumerate(pairs, 1))
+    numbers = {pair.stem: int(pair.label) for pair in pairs}
+    way = _way(numbers, order, path, default=_bare_way(numbers, order) if bare else None)
+    named = []
+    for pair in pairs:
+        wnid = way.wnid(int(pair.label))
+        if wnid is None:
+            expected = f"an integer from {way.first} to {CLASSES - 1 + way.first}"
+            raise bad_line(path, pair.line, f"the label {pair.label!a}", expected)
+        named.append(wnid)
+    return named
+
+
+def _refuse_words(pairs: Sequence[Named], known: Mapping[str, str], path: str) -> None:
+    """Labels are all names of classes or all numbers; the first that is neither is named."""
+    names = any(normal(pair.label) in known for pair in pairs)
+    for pair in pairs:
+        number = pair.label.isascii() and pair.label.isdigit()
+        if normal(pair.label) not in known if names else not number:
+            raise bad_line(
+                path,
+                pair.line,
+                f"the label {pair.label!a}",
+                "a WordNet id, the name of a class folder of train, or a class number",
+            )
+
+
+def _bare_way(numbers: Mapping[str, int], order: Order | None) -> _Counted | None:
+    """The development kit counts its classes from 1."""
+    return None if 0 in numbers.values() else _Counted(order or "devkit", 1)
+
+
+def _way(
+    numbers: Mapping[str, int], order: Order | None, path: str, default: _Counted | None
+) -> _Counted:
+    """How the numbers count: as the published labels tell, else as asked for."""
+    told = _agreeing(numbers)
+    if len(told) == 1:
+        if order not in {None, told[0].order}:
+            raise DataError(
+                f"the labels are in {told[0].order} order",
+                where=path,
+                expected=f"{order} order, as asked for",
+                remedy=f"leave --class-order out or say {told[0].order}",
+            )
+        return told[0]
+    if default is not None:
+        return default
+    if order is None:
+        raise DataError(
+            "the class order of the labels cannot be told",
+            where=path,
+            expected="--class-order devkit (the reference's lists) or --class-order wordnet",
+            remedy="say which; the wrong one scores about 0 %",
+        )
+    return _Counted(order, 0)
+
+
+def _agreeing(numbers: Mapping[str, int]) -> list[_Counted]:
+    """The ways of counting in which these numbers are the published labels."""
+    published = published_val_labels()
+    shared = [name for name in numbers if name in published]
+    return [
+        way
+        for way in _WAYS
+        if shared and all(way.wnid(numbers[name]) == published[name] for name in shared)
+    ]
+
+
+def _order_unused(path: str) -> DataError:
+    return DataError(
+        "--class-order is given and not needed: the labels are names of classes",
+        where=path,
+        expected="--class-order only for labels that are numbers",
+        remedy="leave --class-order out",
+    )

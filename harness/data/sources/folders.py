@@ -1,0 +1,246 @@
+"""Folders of image files as a source: classes by folder, by name or by label."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.data.class_order import Order
+from harness.data.folders.layout import SplitLayout
+from harness.data.folders.names import (
+    normal,
+    shown,
+    shown_all,
+    stem,
+    without_wnid_behind,
+    wnid_before,
+    wnid_behind,
+)
+from harness.data.folders.places import Place
+from harness.data.folders.tree import Images
+from harness.data.labels.files import refuse_labels_without_image
+from harness.data.labels.search import Labels, find_labels
+from harness.data.sources.source import Listing, Source
+from harness.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Both splits as read, where they lie, and the folder that was named."""
+
+    given: Path
+    place: Place
+    train: SplitLayout
+    val: SplitLayout
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images of one folder: their classes, one for all or one each, and names in the data set."""
+
+    in_val: bool
+    prefix: str
+    images: Images
+    classes: str | Sequence[str]
+    names: pa.Array | None
+
+
+def folder_source(
+    folders: SplitFolders, *, val_labels: Path | None = None, order: Order | None = None
+) -> Source:
+    """List the images of both splits with their classes.
+
+    Args:
+        folders: as read.
+        val_labels: label file of validation images that lie side by side.
+        order: class order of numbers in it.
+
+    Raises:
+        DataError: an image without a class, or classes that only one split has.
+        UsageError: an option is given that is not needed.
+    """
+    root = str(folders.place.folder)
+    train = _parts(folders.train, root) or [_by_name(folders.train, root)]
+    classes = _classes(train)
+    kind = "flat" if folders.train.is_flat else "folder"
+    if folders.val.is_flat:
+        part, found = _flat_val(folders, root, classes, val_labels, order)
+        val = [part]
+        if kind != "flat":
+            kind = "kaggle" if found and found.kaggle else "flat_val"
+    else:
+        _refuse_labels(val_labels, order)
+        val = _parts(folders.val, root)
+    _refuse_other_classes(classes, _classes(val), folders)
+    notes = (*folders.train.unused, *folders.val.unused)
+    return Source(kind, folders.place.folder, _listing(train, val, classes), classes, notes)
+
+
+def _parts(split: SplitLayout, root: str) -> list[_Part]:
+    return [
+        _Part(split.split == "val", _prefix(folder.path, root), folder.images, name, None)
+        for name, folder in sorted(split.classes.items())
+    ]
+
+
+def _prefix(path: str, root: str) -> str:
+    return path.removeprefix(root).strip("/")
+
+
+def _classes(parts: Sequence[_Part]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for part in parts:
+        found |= {part.classes} if isinstance(part.classes, str) else set(part.classes)
+    return tuple(sorted(found))
+
+
+def _by_name(split: SplitLayout, root: str) -> _Part:
+    """Images side by side whose names carry their classes, as Hugging Face writes them."""
+    names = split.folder.images.names.to_pylist()
+    classes = [_class_in(name, split) for name in names]
+    without = [name for name, found in zip(names, classes, strict=True) if found is None]
+    if without:
+        raise DataError(
+            f"{len(without):,} of {len(names):,} images lie side by side in {split.split} and "
+            f"carry no WordNet id in their names: {shown_all(without)}",
+            where=split.folder.path,
+            expected=f"class folders in {split.split}, or names such as n01440764_18.JPEG",
+            remedy="sort the images into class folders, or give --train-list and --val-list to "
+            "`harness prepare`",
+        )
+    return _flat(split, root, names, [str(found) for found in classes])
+
+
+def _class_in(name: str, split: SplitLayout) -> str | None:
+    own = stem(name)
+    behind, before = wnid_behind(own), wnid_before(own)
+    if behind and before and behind != before:
+        raise DataError(
+            f"the name {shown(name)} carries two classes, {before} and {behind}",
+            where=split.folder.path,
+            expected="one WordNet id, before the number and behind it",
+            remedy="rename the image, or sort the images into class folders",
+        )
+    return behind or before
+
+
+def _flat(split: SplitLayout, root: str, names: Sequence[str], classes: Sequence[str]) -> _Part:
+    own = [without_wnid_behind(name) for name in names]
+    return _Part(
+        split.split == "val",
+        _prefix(split.folder.path, root),
+        split.folder.images,
+        classes,
+        pa.array(own, pa.string()) if own != list(names) else None,
+    )
+
+
+def _flat_val(
+    folders: SplitFolders,
+    root: str,
+    classes: Sequence[str],
+    val_labels: Path | None,
+    order: Order | None,
+) -> tuple[_Part, Labels | None]:
+    split = folders.val
+    names = split.folder.images.names.to_pylist()
+    if val_labels is None and order is None and all(wnid_behind(stem(name)) for name in names):
+        return _by_name(split, root), None
+    labels = find_labels(
+        folders.given, folders.place, names, told=val_labels, order=order, classes=classes
+    )
+    spelling = {normal(name): name for name in classes}
+    found = [labels.of(name) for name in names]
+    without = [name for name, label in zip(names, found, strict=True) if label is None]
+    if without:
+        raise _no_label(without, names, labels, split)
+    refuse_labels_without_image(
+        labels.by_stem, [without_wnid_behind(name) for name in names], split.folder.path
+    )
+    return _flat(split, root, names, [spelling.get(str(f), str(f)) for f in found]), labels
+
+
+def _no_label(
+    without: Sequence[str], names: Sequence[str], labels: Labels, split: SplitLayout
+) -> DataError:
+    known = sorted(labels.by_stem)
+    if len(without) == 1:
+        what = f"the image {shown(without[0])} has no label"
+    else:
+        what = f"{len(without):,} of {len(names):,} images have no label: {shown_all(without)}"
+    return DataError(
+        what,
+        where=split.folder.path,
+        expected=f"one of the {len(known):,} images of {labels.source}, such as {shown(known[0])}",
+        remedy="give the label file of these images, or move the images away",
+    )
+
+
+def _refuse_labels(val_labels: Path | None, order: Order | None) -> None:
+    given = [
+        *(["--val-labels"] if val_labels else []),
+        *(["--class-order"] if order else []),
+    ]
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)} would not be used: the validation images lie in class folders",
+            expected="labels for validation images that lie side by side",
+            remedy=f"leave {' and '.join(given)} out, or take the images out of the folders",
+        )
+
+
+def _refuse_other_classes(train: Sequence[str], val: Sequence[str], folders: SplitFolders) -> None:
+    only_val = sorted(set(val) - set(train))
+    only_train = sorted(set(train) - set(val))
+    if folders.val.is_flat and only_val:
+        raise DataError(
+            f"validation images belong to {len(only_val)} classes that train lacks: "
+            f"{shown_all(only_val)}",
+            where=str(folders.place.folder),
+            expected="a class folder in train for every class",
+            remedy="add the missing classes, or give the labels of these images",
+        )
+    pairs = (("train", train, only_train, "val"), ("val", val, only_val, "train"))
+    for here, every, only, there in pairs:
+        if only:
+            raise DataError(
+                f"{len(only)} of {len(every)} classes of {here} have no image in {there}: "
+                f"{shown_all(only)}{_same_but_case(only_train, only_val)}",
+                where=folders.val.folder.path if there == "val" else folders.train.folder.path,
+                expected="the same class folders in train and val",
+                remedy="add the missing class folders or take the surplus ones away",
+            )
+
+
+def _same_but_case(only_train: Sequence[str], only_val: Sequence[str]) -> str:
+    small = {name.casefold(): name for name in only_val}
+    pair = next(((n, small[n.casefold()]) for n in only_train if n.casefold() in small), None)
+    return f"; {shown(pair[0])} and {shown(pair[1])} differ in case" if pair else ""
+
+
+def _listing(train: Sequence[_Part], val: Sequence[_Part], classes: Sequence[str]) -> Listing:
+    number: Mapping[str, int] = {name: label for label, name in enumerate(classes)}
+    parts = [*train, *val]
+    renamed = any(part.names is not None for part in parts)
+    own = [part.images.names if part.names is None else part.names for part in parts]
+    return Listing(
+        paths=pa.concat_arrays([_paths(part) for part in parts]),
+        names=pa.concat_arrays(own) if renamed else None,
+        labels=np.concatenate([_labels(part, number) for part in parts]),
+        in_val=np.repeat([part.in_val for part in parts], [len(part.images) for part in parts]),
+        size_bytes=np.concatenate([part.images.size_bytes for part in parts]),
+        mtime_ns=np.concatenate([part.images.mtime_ns for part in parts]),
+    )
+
+
+def _paths(part: _Part) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(part.prefix), part.images.names, "/")
+
+
+def _labels(part: _Part, number: Mapping[str, int]) -> np.ndarray:
+    if isinstance(part.classes, str):
+        return np.full(len(part.images), number[part.classes], np.int32)
+    return np.array([number[name] for name in part.classes], np.int32)
