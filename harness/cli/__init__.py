@@ -16,7 +16,8 @@ from harness.cli.lazy import LazyGroup
 from harness.cli.net import exit_code_of, tell_of_threads
 from harness.numerics.keras_pins import pin_keras
 from harness.system.proxies import without_proxies
-from harness.system.signals import handled, heeded, raise_stopped
+from harness.system.reaction import reacting
+from harness.system.signals import STOPPING, handled, heeded, raise_stopped
 from harness.system.streams import exit_code_of_answer, outliving_readers
 
 
@@ -74,7 +75,7 @@ def answer() -> int:
     """
     pin_keras()
     os.environ.update(without_proxies(os.environ))
-    with outliving_readers(), handled(raise_stopped):
+    with outliving_readers(), reacting(STOPPING), handled(raise_stopped):
         code = exit_code_of(lambda: harness.main(prog_name="harness", standalone_mode=False))
         code, words = exit_code_of_answer(code)
         if words:

@@ -15,6 +15,7 @@ import click
 
 from harness import __version__
 from harness.errors import HarnessError, PreemptedError
+from harness.system.reaction import REACTION
 from harness.system.secrets import redacted
 from harness.system.signals import Stopped
 
@@ -38,7 +39,8 @@ def exit_code_of(command: Callable[[], Any]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         return _interrupted(error)
     except Exception as error:  # noqa: BLE001 - the net
-        return told(error)
+        # A library may have made an error of its own of the signal's.
+        return told(error) if REACTION.raised is None else _interrupted(Stopped(REACTION.raised))
     return answer if isinstance(answer, int) else 0
 
 

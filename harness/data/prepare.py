@@ -84,7 +84,9 @@ def render(prepared: Prepared) -> str:
     for truth in description.truths if small or identity.kind.startswith("imagenet") else ():
         mark = "holds" if truth.holds else f"NOT MET, found {truth.found}"
         lines.append(f"  known truth: {truth.fact} {truth.expected}: {mark}")
-    if identity.kind != "imagenet":
+    if small and identity.kind == "other":
+        lines.append("  this is no set that is known by the SHA-256 of its files")
+    elif not small and identity.kind != "imagenet":
         what = "a subset of ImageNet" if identity.kind == "imagenet_subset" else "not ImageNet"
         lines.append(f"  this is {what}: no verdict about ImageNet is offered on it")
     lines += [f"  refused: {name}: {reason}" for name, reason in prepared.refused]

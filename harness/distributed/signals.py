@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from harness.system.signals import Stopped, handled, heeded
+from harness.system.reaction import REACTION
+from harness.system.signals import Stopped, answering, handled, heeded, raise_stopped
+
+SAVING = (
+    "ending after the step or batch that is being computed, with a checkpoint; a second Ctrl-C "
+    "ends at once"
+)
 
 
 @dataclass
@@ -29,7 +35,7 @@ class StopRequest:
     def listen(self) -> None:
         """Take the signals; again, where a library has taken them meanwhile."""
         for number in heeded():
-            signal.signal(number, self.handle)
+            signal.signal(number, answering(self.handle))
 
     @contextmanager
     def saving_first(self) -> Iterator[None]:
@@ -42,7 +48,8 @@ class StopRequest:
             raise Stopped(self.signal_name)
         before, self.patient = self.patient, True
         try:
-            yield
+            with REACTION.saving(SAVING):
+                yield
         finally:
             self.patient = before
 
@@ -51,7 +58,7 @@ class StopRequest:
         again = self.requested() and number == signal.SIGINT
         self.signal_name = self.signal_name or signal.Signals(number).name
         if again or not self.patient:
-            raise Stopped(signal.Signals(number).name)
+            raise_stopped(number, _frame)
 
 
 @contextmanager

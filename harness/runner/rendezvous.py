@@ -18,7 +18,8 @@ from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
 from harness.runner.request import RunRequest
 from harness.system.proxies import without_proxies
-from harness.system.signals import PREEMPTED, Stopped
+from harness.system.reaction import PREEMPTED
+from harness.system.signals import Stopped
 from harness.system.watchdog import watched
 
 if TYPE_CHECKING:

@@ -250,8 +250,7 @@ def _followed(
         lambda _text: None,
     )
     try:
-        with stop.saving_first():
-            finished = run_.execute()
+        finished = run_.execute(stop.saving_first)
     except DivergedError:
         return SeedOutcome(seed, folder.path, "diverged", (), None)
     status = "completed" if finished else "stopped at --steps"
@@ -279,8 +278,7 @@ def _trained(
             request, seed, data, folder, journal, surroundings, publish, job, say, progress
         )
         try:
-            with stop.saving_first():
-                finished = run_.execute()
+            finished = run_.execute(stop.saving_first)
         except DivergedError as error:
             say(str(error))
             return _outcome(folder, seed, "diverged")

@@ -2,7 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -69,6 +76,8 @@ class SeedRun:
     evaluator: RunEvaluator = field(init=False)
     work: Work = field(init=False)
     watch: Watch | None = field(init=False, default=None)
+    saving: ExitStack = field(init=False)
+    saving_first: Callable[[], AbstractContextManager[None]] | None = field(init=False)
     recorded: dict[int, str] = field(init=False, default_factory=dict)
     recorded_step: int = field(init=False, default=0)
     done: int = field(init=False, default=0)
@@ -113,8 +122,14 @@ class SeedRun:
         self._new_id = uuid4().hex
         self._init_weights: str | None = None
 
-    def execute(self) -> RunFinished | None:
+    def execute(
+        self, saving_first: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> RunFinished | None:
         """Train and evaluate; None when `--steps` ended it early.
+
+        Args:
+            saving_first: In whose context a signal waits for a checkpoint. It is entered
+                once a step has been computed: until then nothing would be lost.
 
         Raises:
             PreemptedError: a signal asked for a stop; the checkpoint is written.
@@ -124,7 +139,8 @@ class SeedRun:
             MachineError: memory or disk did not suffice, or the device failed.
             UnusualCurveError: the early curve is unusual and a stop was asked for.
         """
-        with self._journal_writer() as writer:
+        with ExitStack() as self.saving, self._journal_writer() as writer:
+            self.saving_first = saving_first
             self.recorder = Recorder(writer, self.publish)
             with (
                 self._device_errors(),
@@ -272,7 +288,7 @@ class SeedRun:
             on_checkpoint=lambda step: self.checkpoints.write(step, lambda: to_arrays(self.state)),
             on_epoch=self._end_epoch,
             reset_momentum=lambda: reset_momentum(self.state),
-            stop_requested=self.job.stops,
+            stop_requested=self._stops,
         )
         devices = self.surroundings.devices
         step_function = build_step(
@@ -303,6 +319,13 @@ class SeedRun:
                 asynchronous=devices.asynchronous,
                 now=time.perf_counter,
             )
+
+    def _stops(self, step: int) -> bool:
+        """Whether to stop after `step` steps; from the first one on there is something to save."""
+        if self.saving_first is not None:
+            self.saving.enter_context(self.saving_first())
+            self.saving_first = None
+        return self.job.stops(step)
 
     def _window(self, window: Window) -> None:
         event = None

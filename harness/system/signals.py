@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
+from harness.system.reaction import PREEMPTED, REACTION
+
 STOPPING = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,
 )  # fmt: skip
 """Ctrl-C, a request, a terminal that is gone, a cluster's two warnings, used up processor time."""
 
-PREEMPTED = 75
 Handler = Callable[[int, FrameType | None], Any]
 
 
@@ -44,12 +45,23 @@ def heeded() -> tuple[signal.Signals, ...]:
 def stop_by_exception() -> None:
     """Raise `Stopped` in the main thread at each of the signals from now on."""
     for number in heeded():
-        signal.signal(number, raise_stopped)
+        signal.signal(number, answering(raise_stopped))
 
 
 def raise_stopped(number: int, _frame: FrameType | None) -> None:
     """Handle a signal: raise `Stopped`."""
-    raise Stopped(signal.Signals(number).name)
+    REACTION.raised = signal.Signals(number).name
+    raise Stopped(REACTION.raised)
+
+
+def answering(handler: Handler) -> Handler:
+    """The same handler, which notes that it runs."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        REACTION.answered()
+        handler(number, frame)
+
+    return handle
 
 
 @contextmanager
@@ -60,7 +72,7 @@ def handled(handler: Handler) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in heeded()}
     for number in before:
-        signal.signal(number, handler)
+        signal.signal(number, answering(handler))
     try:
         yield
     finally:

@@ -280,7 +280,7 @@ def test_md5_of_a_tar_of_the_published_size(tmp_path: Path) -> None:
 
 
 def test_ground_truth_and_tfds_label_formats(tmp_path: Path) -> None:
-    from harness.data.sources.label_files import read_val_labels
+    from harness.data.labels.files import read_val_labels
 
     devkit = translate_labels(np.array([0, 1]), "wordnet", "devkit") + 1
     truth = tmp_path / "ILSVRC2012_validation_ground_truth.txt"

@@ -300,4 +300,4 @@ def test_one_idx_file_is_no_data_set(tmp_path: Path) -> None:
     path = write_all(tmp_path / "in", IDX) / TRAIN_IMAGES
     refuse(path, tmp_path / "out", "labels of train and")
     other = write_all(tmp_path / "in", {"notes.txt": b"hello"}) / "notes.txt"
-    refuse(other, tmp_path / "out", "cannot list the folder: Not a directory")
+    refuse(other, tmp_path / "out", "no data set lies there; it is a file")

@@ -16,9 +16,8 @@ from harness.cli.train.prepare import command
 from harness.data import manifest_rows
 from harness.data.dataset import Split
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest
-from harness.data.opening import open_dataset
+from harness.data.opening import find_dataset, open_dataset
 from harness.data.prepare import prepare, render
-from harness.data.shape import data_shape
 from harness.data.sources import known_sets
 from harness.errors import DataError
 from tests.small_sources import (
@@ -282,7 +281,7 @@ def test_a_run_is_told_to_prepare_them(tmp_path: Path) -> None:
     idx = write_all(tmp_path / "idx", gzipped(PLAIN))
     cifar = write_all(tmp_path / "cifar", {"cifar-10-binary.tar.gz": archive(cifar_10()[0])})
     for folder in (idx, cifar):
-        for ask in (lambda f: open_dataset(f, manifests=tmp_path / "m"), data_shape):
+        for ask in (lambda f: open_dataset(f, manifests=tmp_path / "m"), find_dataset):
             with pytest.raises(DataError, match=r"packed[\s\S]*harness prepare --source"):
                 ask(folder)
 

@@ -110,14 +110,15 @@ def not_one(path: Path, places: tuple[Place, ...]) -> DataError:
             remedy=f"name one of them, such as {places[0].folder}",
         )
     entries = entries_if_readable(path)
+    there = f"there is {what_lies_there(entries)}" if path.is_dir() else "it is a file"
     remedy = "name the folder that holds train and val"
     if split := split_named(path.name):
         remedy = f"this is the folder {split} itself: name {path.parent}"
     return DataError(
-        f"no data set lies there; there is {what_lies_there(entries)}",
+        f"no data set lies there; {there}",
         where=str(path),
-        expected="folders train and val with images, ILSVRC's tars, or a TFDS directory, there or "
-        f"at most {DEEPEST} folders down",
+        expected="folders train and val with images, ILSVRC's tars or a TFDS directory, there or "
+        f"at most {DEEPEST} folders down; IDX or CIFAR files, or CIFAR's archive",
         remedy=remedy,
     )
 

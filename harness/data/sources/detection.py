@@ -110,7 +110,8 @@ def find_source(
     if kind == "tfds":
         return TfdsSource(images, place.folder)
     small = small_sets.find_small_set(path, images)
-    assert small is not None  # noqa: S101 - for the type checker; it was looked at before
+    if small is None:
+        raise not_one(path, ())
     return small
 
 
