@@ -43,7 +43,7 @@ def judgement_text(judgements: Judgements) -> str:
         lines += ["", *_baseline_lines(first.baselines, first.protocol)]
     lines += _listed("runs of the study left out by hand", first.left_out)
     warnings = dict.fromkeys(warning for one in each for warning in one.warnings)
-    lines += _listed("warnings", tuple(warnings))
+    lines += _listed("warnings", (*warnings, *judgements.notes))
     return "\n".join(lines)
 
 
@@ -88,7 +88,7 @@ def _runs_table(judgement: Judgement) -> list[str]:
         *(("exact bound",) if with_bound else ()),
     )
     rows: list[tuple[str, ...]] = []
-    for seed in judgement.seeds:
+    for seed in sorted(judgement.seeds, key=lambda one: not one.declared):
         declared = "" if seed.declared or judgement.target is None else " (not declared)"
         row = (
             f"{seed.seed}{declared}",
