@@ -48,9 +48,9 @@ def check_stored(run: RunSummary) -> tuple[str, ...]:
 
 def _refuse_doubled(run: RunSummary, where: str) -> None:
     """A run evaluates a protocol once after a step, resumed or not."""
-    times = Counter((event.step, event.protocol_digest) for event in run.evaluations)
+    times = Counter((e.step, e.protocol_digest, e.final) for e in run.evaluations)
     names = {event.protocol_digest: event.protocol.name for event in run.evaluations}
-    for (step, digest), n in times.items():
+    for (step, digest, _), n in times.items():
         if n > 1:
             raise RecordError(
                 f"{names[digest]} is recorded {n} times after step {step:,}",
