@@ -17,6 +17,7 @@ from harness.record.schema import (
     EffectiveNumerics,
     Evaluation,
     Interrupted,
+    RegisteredTarget,
     RunFinished,
     RunStarted,
     Steps,
@@ -92,6 +93,7 @@ class Planted:
     loss_shift: float = 0.0
     git_dirty: bool | None = False
     marks_of: int | None = None
+    targets: tuple[RegisteredTarget, ...] | None = None
 
 
 def study(folder: Path, runs: list[Planted]) -> Path:
@@ -155,6 +157,7 @@ def started(run: Planted) -> RunStarted:
         environment={"hostname": "planted"},
         command=("harness", "run", run.recipe.name),
         init_weights=run.init_weights,
+        targets=run.targets,
     )
 
 

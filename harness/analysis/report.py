@@ -10,7 +10,7 @@ from harness.analysis.relative_paths import portable, portable_text
 from harness.analysis.thumbnails import Pictures, kept_pictures, pictures_of
 from harness.analysis.verdict import verdict
 from harness.baselines.loading import load_baselines
-from harness.errors import UsageError
+from harness.errors import DifferenceFoundError, HarnessError, RecordError, UsageError
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import Certificate, read_certificate
 from harness.record.journal import FILE_NAME, read_journal
@@ -167,9 +167,16 @@ def judge_with(
     """
     try:
         judgements = _judge(folders, baselines, target)
-    except UsageError as error:
-        return None, portable_text(f"These runs were not judged together: {error.found}", folders)
+    except (UsageError, DifferenceFoundError, RecordError) as error:
+        return None, portable_text(f"These runs were not judged together: {_told(error)}", folders)
     return portable(judgements, folders), ""
+
+
+def _told(error: HarnessError) -> str:
+    """What was found; where records contradict each other, also where and what they say."""
+    if isinstance(error, UsageError):
+        return error.found
+    return f"{error.found} (in {error.where}, expected: {error.expected})"
 
 
 def _judge(

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.analysis.stored import check_stored
 from harness.baselines.loading import load_baselines, load_target
 from harness.baselines.schema import Target
-from harness.errors import UsageError
+from harness.errors import RecordError, UsageError
 from harness.record.run_folder import find_runs, runs_of_study
+from harness.record.schema import RunStarted
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.checks import binding_differences
 from harness.verdict.judge import judge
@@ -25,18 +27,24 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
             about another recipe or other data.
-        RecordError: a journal that is missing, damaged or of a newer schema.
+        RecordError: a journal that is missing, damaged or of a newer schema, or in
+            which a protocol was evaluated twice after one step.
+        DifferenceFoundError: a digest or a count does not follow from what lies beside it.
         BaselineError: a target file that is wrong.
     """
     folders = find_runs(paths)
     baselines = load_baselines()
     named = load_target(target) if target else None
     runs = [read_summary(folder) for folder in folders]
+    not_counted = [words for run in runs for words in check_stored(run)]
+    beside = _left_out(runs)
     judgements = judge(
         runs,
         (named,) if named else baselines.targets,
         rows=baselines.accuracy,
-        left_out=_left_out(runs),
+        left_out=tuple(map(str, beside)),
+        again=_again(runs, beside),
+        notes=not_counted,
     )
     if named is not None and judgements.each[0].target is None:
         raise _does_not_fit(named, runs[0], str(target))
@@ -58,9 +66,27 @@ def _does_not_fit(target: Target, run: RunSummary, where: str) -> UsageError:
     )
 
 
-def _left_out(runs: Sequence[RunSummary]) -> tuple[str, ...]:
+def _left_out(runs: Sequence[RunSummary]) -> tuple[Path, ...]:
     """Runs beside the named ones in their study's folder."""
     named = {run.folder for run in runs}
     studies = {run.folder.parent for run in runs}
     beside = {folder for study in studies for folder in runs_of_study(study)}
-    return tuple(str(folder) for folder in sorted(beside - named))
+    return tuple(sorted(beside - named))
+
+
+def _again(runs: Sequence[RunSummary], beside: Sequence[Path]) -> dict[str, int]:
+    """Of runs left out those that are of a named run's recipe, data and seed, with the seed."""
+    named = {_question(run.started) for run in runs}
+    found = {}
+    for folder in beside:
+        try:
+            started = read_summary(folder).started
+        except RecordError:
+            continue
+        if _question(started) in named:
+            found[str(folder)] = started.seed
+    return found
+
+
+def _question(started: RunStarted) -> tuple[str, str, int]:
+    return started.recipe_digest, started.data.root_digest, started.seed

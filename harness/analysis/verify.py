@@ -1,27 +1,20 @@
 """`harness verify`: every byte of a bundle checked, every reported number computed again."""
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 import harness
 from harness.analysis.bundle import BASELINES, RUNS, prediction_files, reported_numbers
-from harness.errors import DifferenceFoundError, RecordError, UsageError
-from harness.frozen import digest_of
+from harness.analysis.stored import check_digests, equal, recount, sha256_of
+from harness.errors import DifferenceFoundError, RecordError
 from harness.record.bundle import Index, extract_bundle
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import contradictions, read_certificate
 from harness.record.journal import Journal, read_journal
-from harness.record.predictions import read_predictions
 from harness.record.run_folder import find_runs
-from harness.record.schema import Evaluation
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
             another one than expected.
         DifferenceFoundError: a number does not follow from the raw parts.
     """
-    digest = _digest(path)
+    digest = sha256_of(path)
     if expected_sha256 is not None and digest != expected_sha256.lower():
         raise RecordError(
             f"the bundle has sha256 {digest}",
@@ -118,78 +111,26 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
     )
 
 
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(
-            f"the bundle cannot be read ({error.strerror})",
-            where=str(path),
-            expected="a file made by `harness bundle`",
-            remedy="check the path",
-        ) from error
-
-
 def _check_run(journal: Journal) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
     where = str(Path(*journal.path.parts[-3:]))
-    _check_digests(journal, where)
+    check_digests(journal.path, journal.started, journal.evaluations, where)
     files = prediction_files(journal.path.parent, journal)
     recounted = 0
     for event in journal.evaluations:
         name = Path(event.predictions_file).name if event.predictions_file else ""
         if name in files:
-            _recount(files[name], event, where)
+            recount(files[name], event, where)
             recounted += 1
     _check_weights(journal, where)
     return recounted
-
-
-def _check_digests(journal: Journal, where: str) -> None:
-    """Digests of recipe, protocols and numerics.
-
-    Fields that are newer than a journal have no part in the digests of recipe and
-    protocol; those of the numerics have, so that its text is taken as it was written.
-    """
-    started = journal.started
-    _equal(started.recipe.digest, started.recipe_digest, "the recipe's digest", where)
-    numerics = digest_of(_written_numerics(journal.path))
-    _equal(numerics, started.numerics_digest, "the numerics digest", where)
-    for event in journal.evaluations:
-        _equal(event.protocol.digest, event.protocol_digest, "a protocol's digest", where)
-
-
-def _written_numerics(path: Path) -> Any:
-    with path.open("rb") as lines:
-        return next(
-            json.loads(line)["numerics"] for line in lines if b'"event":"run_started"' in line[:96]
-        )
-
-
-def _recount(file: Path, event: Evaluation, where: str) -> None:
-    about = f"{where}, {file.name}"
-    _equal(_digest(file), event.predictions_digest, "the predictions' digest", about)
-    table = read_predictions(file)
-    top1, top5 = count_correct(table)
-    _equal(table.num_rows, event.images, "the number of images", about)
-    _equal(top1, event.top1_correct, "the number of top-1 hits", about)
-    _equal(top5, event.top5_correct, "the number of top-5 hits", about)
-
-
-def count_correct(predictions: pa.Table) -> tuple[int, int]:
-    """Images whose label is the most probable class, and among the five most probable."""
-    labels = predictions.column("label").to_numpy()
-    classes = predictions.column("top5_class").combine_chunks().flatten().to_numpy()
-    hits = classes.reshape(-1, 5) == labels[:, None]
-    return int(hits[:, 0].sum()), int(np.any(hits, axis=1).sum())
 
 
 def _check_weights(journal: Journal, where: str) -> None:
     for event in journal.checkpoints:
         state = journal.path.parent / event.file / "state.npz"
         if state.is_file():
-            _equal(_digest(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
+            equal(sha256_of(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
 
 
 def _check_certificate(journal: Journal) -> str | None:
@@ -203,7 +144,7 @@ def _check_certificate(journal: Journal) -> str | None:
     if not path.is_file():
         return None
     where = str(Path(*path.parts[-3:]))
-    certificate, digest = read_certificate(path), _digest(journal.path)
+    certificate, digest = read_certificate(path), sha256_of(journal.path)
     found = contradictions(certificate, journal.started, digest)
     if not found:
         return None
@@ -251,13 +192,3 @@ def _pairs(place: str, found: Any, reported: Any) -> Iterator[tuple[str, Any, An
             yield from _pairs(f"{place}/{i}", one, other)
     else:
         yield place, found, reported
-
-
-def _equal(found: object, expected: object, what: str, where: str) -> None:
-    if found != expected:
-        raise DifferenceFoundError(
-            f"{what} is {found}",
-            where=where,
-            expected=f"{expected}, as the journal says",
-            remedy="the raw parts contradict each other: ask the maker of the bundle",
-        )

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness import __version__
 from harness.baselines import load_baselines
+from harness.baselines.schema import Target
 from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
 from harness.record.run_folder import data_from
@@ -87,16 +88,24 @@ def started_event(
         environment=around.environment,
         command=request.command,
         init_weights=identity.init_weights,
-        targets=registered_targets(request.recipe.name),
+        targets=registered_targets(request.recipe.name, request.target),
     )
 
 
-def registered_targets(recipe: str) -> tuple[RegisteredTarget, ...]:
-    """What the targets of a recipe demand now, so that a later verdict can tell a change."""
+def registered_targets(recipe: str, own: Target | None = None) -> tuple[RegisteredTarget, ...]:
+    """What the targets of a recipe demand now, so that a later verdict can tell a change.
+
+    Args:
+        recipe: The recipe's name.
+        own: A target that the runs are for and that need not be among the harness' own;
+            of one name it is the one that counts.
+    """
+    found = {one.name: one for one in load_baselines().targets if one.recipe == recipe}
+    if own is not None:
+        found[own.name] = own
     return tuple(
         RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
-        for target in load_baselines().targets
-        if target.recipe == recipe
+        for target in found.values()
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.baselines.schema import Target
 from harness.distributed.cluster import Cluster
 from harness.errors import UsageError
 from harness.numerics.seeds import check_seed
@@ -36,6 +37,7 @@ class RunRequest:
         imagenet_only: Whether any other data set is refused.
         devices: As `--devices` has it: all, N or cpu:N.
         cluster: The job of workers that this process belongs to, if any.
+        target: What the runs are for, where they are for one; registered with those of the recipe.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class RunRequest:
     normalisation: Normalisation | None = None
     devices: str = "1"
     cluster: Cluster | None = None
+    target: Target | None = None
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:

@@ -97,7 +97,7 @@ def stratified_estimate(strata: Sequence[Stratum]) -> tuple[float, float]:
         mean += weight * p
         if s.drawn < s.size:
             variance += weight**2 * (1 - s.drawn / s.size) * p * (1 - p) / (s.drawn - 1)
-    return mean, math.sqrt(variance)
+    return min(mean, 1.0), math.sqrt(variance)  # a sum of weights may round above 1
 
 
 def stratified_interval(strata: Sequence[Stratum], confidence: float) -> Interval:

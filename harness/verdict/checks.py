@@ -5,7 +5,7 @@ returns reasons, which make the answer inconclusive.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -24,6 +24,9 @@ IMAGES = {
     "cifar100": (50_000, 10_000),
 }
 """Training and validation images of the data that published accuracies are about, by kind."""
+
+
+_Check = Callable[[Sequence[RunSummary], Target], Iterator[str]]
 
 
 def refuse_mixture(runs: Sequence[RunSummary]) -> None:
@@ -69,23 +72,29 @@ def status_of(run: RunSummary) -> str:
 
 
 def obstacles(runs: Sequence[RunSummary], target: Target) -> tuple[str, ...]:
-    """Everything that makes the judgement inconclusive before any test, in words."""
-    return tuple(
-        reason
-        for check in (
-            _too_few,
-            _doubled,
-            _missing,
-            _other_selection,
-            _other_protocol,
-            _missing_epochs,
-            _data,
-            _settings,
-            _registered,
-            _ended_early,
-        )
-        for reason in check(runs, target)
+    """Everything that makes the judgement inconclusive before any test, in words.
+
+    Copies and mixed data are looked for among all runs, everything else among the
+    declared seeds, which alone decide.
+    """
+    declared = declared_of(runs, target)
+    checks: tuple[tuple[_Check, Sequence[RunSummary]], ...] = (
+        (_too_few, declared),
+        (_doubled, runs),
+        (_missing, declared),
+        (_other_selection, declared),
+        (_other_protocol, declared),
+        (_missing_epochs, declared),
+        (_data, runs),
+        (_settings, declared),
+        (_ended_early, declared),
     )
+    return tuple(reason for check, some in checks for reason in check(some, target))
+
+
+def declared_of(runs: Sequence[RunSummary], target: Target) -> list[RunSummary]:
+    """The runs whose seed the target declares."""
+    return [run for run in runs if run.started.seed in target.declared_seeds]
 
 
 def _too_few(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
@@ -151,7 +160,7 @@ def _missing(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
 
 
 def _other_selection(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
-    ours = runs[0].started.recipe.selection
+    ours = runs[0].started.recipe.selection if runs else target.selection
     if ours != target.selection:
         yield (
             f"the recipe's accuracy is that of the {SELECTION_WORDS[ours]}, the target's that of "
@@ -160,7 +169,7 @@ def _other_selection(runs: Sequence[RunSummary], target: Target) -> Iterator[str
 
 
 def _missing_epochs(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
-    if target.selection != "best_epoch":
+    if target.selection != "best_epoch" or not runs:
         return
     epochs = runs[0].started.recipe.epoch_protocol
     if epochs.digest != target.protocol.digest:
@@ -220,8 +229,13 @@ def _settings(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
             yield f"seed {run.started.seed}: training began from imported weights"
 
 
-def _registered(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
-    """A target that asks for another recipe, or something else than when the run began."""
+def registration(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
+    """Why a target is not the one that runs began under, in words.
+
+    It asks for another recipe, for something else than when a run began, or it was not
+    among the targets that a run was begun with. Journals that registered no targets at
+    all are not held against it: see `unregistered`.
+    """
     now = target.demands()
     for run in runs:
         asked = target.recipe_digest
@@ -230,7 +244,13 @@ def _registered(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
                 f"seed {run.started.seed}: the recipe has the digest "
                 f"{run.started.recipe_digest[:8]}, the target asks for {str(asked)[:8]}"
             )
-        for before in run.started.targets or ():
+        known = run.started.targets
+        if known is not None and target.name not in {before.name for before in known}:
+            yield (
+                f"seed {run.started.seed}: target not registered before the run: "
+                f"{target.name} is not among those that it began with"
+            )
+        for before in known or ():
             if before.name == target.name and before.digest != target.digest:
                 names = sorted(now.keys() | before.demands.keys())
                 fields = [n for n in names if now.get(n) != before.demands.get(n)]
@@ -238,6 +258,15 @@ def _registered(runs: Sequence[RunSummary], target: Target) -> Iterator[str]:
                     f"seed {run.started.seed}: the target was changed after the run had begun, "
                     f"in {', '.join(fields)}"
                 )
+
+
+def unregistered(runs: Sequence[RunSummary]) -> tuple[str, ...]:
+    """What a reader should know of runs whose harness did not register targets yet."""
+    seeds = [run.started.seed for run in runs if run.started.targets is None]
+    if not seeds:
+        return ()
+    which = f"target not registered before the run (seed {', '.join(map(str, seeds))})"
+    return (f"{which}: the journal holds no targets, so a later change of one cannot be told",)
 
 
 def _ended_early(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:

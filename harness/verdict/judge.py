@@ -1,7 +1,8 @@
 """From the runs of one study and the targets to judgements, one for each target that applies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from types import MappingProxyType
 
 from harness.baselines.schema import AccuracyRow, PublishedTarget, Target, ThresholdTarget
 from harness.record.schema import Resumed
@@ -10,10 +11,13 @@ from harness.statistics.intervals import proportion_lower_bound
 from harness.verdict.checks import (
     binding_differences,
     copies,
+    declared_of,
     refuse_mixture,
+    registration,
     status_of,
+    unregistered,
 )
-from harness.verdict.judgement import Choosing, Judgement, Judgements, SeedResult
+from harness.verdict.judgement import Answer, Choosing, Judgement, Judgements, SeedResult
 from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
 from harness.verdict.selection import SELECTION_WORDS, Counted, counted
@@ -27,6 +31,8 @@ def judge(
     *,
     rows: Sequence[AccuracyRow] = (),
     left_out: Sequence[str] = (),
+    again: Mapping[str, int] = MappingProxyType({}),
+    notes: Sequence[str] = (),
 ) -> Judgements:
     """Judge the runs of one study against every target that speaks about them.
 
@@ -36,6 +42,8 @@ def judge(
         rows: Published accuracies from which differences are shown beside the first
             target, unless a seed is there twice: it would count twice.
         left_out: Runs of the study that were not named, to be listed.
+        again: Those of them that have a seed of `runs` once more, with that seed.
+        notes: What a reader should know beside the answers.
 
     Raises:
         UsageError: no runs, or runs of different recipes.
@@ -44,13 +52,14 @@ def judge(
     ordered = sorted(runs, key=lambda run: run.started.seed)
     found = choose_targets(ordered, targets)
     if not found:
-        return Judgements((_without_target(ordered, targets, left_out),))
+        return Judgements((_without_target(ordered, targets, left_out),), tuple(notes))
     first, *others = found
     return Judgements(
         (
-            _judged(ordered, first, rows, left_out),
-            *(_judged(ordered, target, (), left_out) for target in others),
-        )
+            _judged(ordered, first, rows, left_out, again),
+            *(_judged(ordered, target, (), left_out, again) for target in others),
+        ),
+        (*notes, *unregistered(ordered)),
     )
 
 
@@ -59,12 +68,9 @@ def _judged(
     target: Target,
     rows: Sequence[AccuracyRow],
     left_out: Sequence[str],
+    again: Mapping[str, int],
 ) -> Judgement:
-    answer = (
-        judge_published(runs, target)
-        if isinstance(target, PublishedTarget)
-        else judge_threshold(runs, target)
-    )
+    answer = _answer(runs, target, again)
     started = runs[0].started
     return Judgement(
         word=answer.word,
@@ -81,13 +87,35 @@ def _judged(
         left_out=tuple(left_out),
         numbers=answer.numbers,
         baselines=(
-            differences_from(runs, rows, target.run_spread)
+            differences_from(declared_of(runs, target), rows, target.run_spread)
             if isinstance(target, PublishedTarget) and not any(copies(runs))
             else ()
         ),
         selection=started.recipe.selection,
         choosing=_choosing(runs, target),
     )
+
+
+def _answer(runs: Sequence[RunSummary], target: Target, again: Mapping[str, int]) -> Answer:
+    """The rule's answer, or inconclusive where the target or the seeds are not those declared.
+
+    The numbers are shown all the same: they answer another question than the registered one.
+    """
+    answer = (
+        judge_published(runs, target)
+        if isinstance(target, PublishedTarget)
+        else judge_threshold(runs, target)
+    )
+    chosen = (
+        f"seed {seed} was run more than once: {folder} was left out by hand"
+        for folder, seed in again.items()
+        if seed in target.declared_seeds
+    )
+    held = (*registration(declared_of(runs, target), target), *chosen)
+    if not held:
+        return answer
+    others = answer.reasons if answer.word == "inconclusive" else ()
+    return answer.model_copy(update={"word": "inconclusive", "reasons": (*held, *others)})
 
 
 def choose_targets(runs: Sequence[RunSummary], targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -208,9 +236,11 @@ def _choice(chosen: Counted) -> dict[str, float]:
 
 
 def _choosing(runs: Sequence[RunSummary], target: Target | None) -> Choosing | None:
-    """What choosing did over the completed runs; None where nothing was chosen."""
+    """What choosing did over the completed runs that count; None where nothing was chosen."""
+    selection = runs[0].started.recipe.selection
+    runs = declared_of(runs, target) if target is not None else runs
     found = [one for run in runs if run.completed and (one := _counted(run, target))]
-    if runs[0].started.recipe.selection == "last" or not found:
+    if selection == "last" or not found:
         return None
     mean = fmean(one.evaluation.top1_accuracy for one in found)
     last_mean = fmean(one.last.top1_accuracy for one in found)
@@ -232,6 +262,11 @@ def _warnings(runs: Sequence[RunSummary], target: Target | None) -> tuple[str, .
     ]
     if undeclared:
         found.append(f"seeds beyond the declared ones: {', '.join(undeclared)}")
+    found += [
+        f"undeclared seed {run.started.seed} diverged: loss not finite"
+        for run in runs
+        if str(run.started.seed) in undeclared and status_of(run) == "diverged"
+    ]
     if any(run.started.git_dirty for run in runs):
         found.append("a run was made by a harness with uncommitted changes")
     if len({run.started.git_commit for run in runs}) > 1:

@@ -18,8 +18,8 @@ WORDS: dict[Word, str] = {
 }
 EXIT_CODES: dict[Word, int] = {
     "reproduced": 0,
-    "exceeds": 0,
-    "no_target": 0,
+    "exceeds": 3,
+    "no_target": 3,
     "not_reproduced": 1,
     "inconclusive": 3,
 }
@@ -27,8 +27,8 @@ _WORST_FIRST: tuple[Word, ...] = (
     "not_reproduced",
     "inconclusive",
     "exceeds",
-    "reproduced",
     "no_target",
+    "reproduced",
 )
 
 
@@ -181,7 +181,7 @@ class Judgement(Extended):
 
     @property
     def exit_code(self) -> int:
-        """0 reproduced, exceeds or no target; 1 not reproduced; 3 inconclusive."""
+        """0 reproduced and nothing else; 1 not reproduced; 3 every other word."""
         return EXIT_CODES[self.word]
 
 
@@ -192,10 +192,13 @@ _MANY: TypeAdapter[tuple[Judgement, ...]] = TypeAdapter(tuple[Judgement, ...])
 class Judgements:
     """All answers about one study: one for each target that speaks about it.
 
-    Where none does, the one answer is that there is no target.
+    Where none does, the one answer is that there is no target. `notes` say what a reader
+    should know about the records themselves; they are no part of the document, so that
+    published judgements stay equal to what is computed again.
     """
 
     each: tuple[Judgement, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def worst(self) -> Judgement:

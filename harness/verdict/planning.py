@@ -18,10 +18,14 @@ from harness.statistics.power import (
 )
 from harness.verdict.text import points, table
 
-TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005)
+TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.0057, 0.0075, 0.01)
 WANTED = (0.80, 0.95)
 TRUE_ACCURACIES = (0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99)
 SECONDS_PER_HOUR = 3600
+SHARED_IMAGES = (
+    "seeds are taken as independent; they share the images, so the chance lies between this one "
+    "and that of a single seed"
+)
 HOURS = "hours are for training steps alone, without evaluations and checkpoints"
 
 
@@ -122,7 +126,7 @@ def plan_study(
         else (),
         pass_chances=_pass_chances(threshold, seeds) if threshold else (),
         costs=tuple(_cost(images, seeds, rate, origin) for rate, origin in rates),
-        assumptions=_assumptions(published),
+        assumptions=_assumptions(target),
     )
 
 
@@ -195,9 +199,11 @@ def _cost(images: int, seeds: int, rate: float, origin: str) -> Cost:
     return Cost(images_per_s=rate, origin=origin, hours_per_seed=hours, hours_in_all=hours * seeds)
 
 
-def _assumptions(target: PublishedTarget | None) -> tuple[str, ...]:
+def _assumptions(target: Target | None) -> tuple[str, ...]:
     if target is None:
         return (HOURS,)
+    if not isinstance(target, PublishedTarget):
+        return (SHARED_IMAGES, HOURS)
     spread = target.run_spread
     size = 100 * spread.standard_deviation
     return (

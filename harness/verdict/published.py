@@ -14,7 +14,7 @@ from harness.record.summary import RunSummary
 from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
 from harness.statistics.intervals import Interval, mean_estimate
-from harness.verdict.checks import obstacles, status_of
+from harness.verdict.checks import declared_of, obstacles, status_of
 from harness.verdict.judgement import Answer, Bounds, PublishedNumbers, Word
 from harness.verdict.selection import counted
 
@@ -22,7 +22,7 @@ REPORTED_CONFIDENCE = 0.95
 
 
 def judge_published(runs: Sequence[RunSummary], target: PublishedTarget) -> Answer:
-    """Judge runs of one recipe against a published accuracy.
+    """Judge runs of one recipe against a published accuracy; declared seeds alone decide.
 
     The order is fixed: obstacles are inconclusive; a declared seed that
     diverged is not reproduced; then the interval decides.
@@ -30,16 +30,13 @@ def judge_published(runs: Sequence[RunSummary], target: PublishedTarget) -> Answ
     found = obstacles(runs, target)
     if found:
         return Answer(word="inconclusive", reasons=found)
-    values = accuracies(runs, target)
+    declared = declared_of(runs, target)
+    values = accuracies(declared, target)
     numbers = _numbers(values, target) if len(values) >= 2 else None
-    diverged = [run.started.seed for run in runs if status_of(run) == "diverged"]
-    declared = [seed for seed in diverged if seed in target.declared_seeds]
-    if declared:
-        reason = _diverged(declared, "declared")
-        return Answer(word="not_reproduced", reasons=(reason,), numbers=numbers)
+    diverged = [run.started.seed for run in declared if status_of(run) == "diverged"]
     if diverged:
-        survivors = _diverged(diverged, "undeclared") + "; the mean is of the others only"
-        return Answer(word="inconclusive", reasons=(survivors,), numbers=numbers)
+        reason = _diverged(diverged)
+        return Answer(word="not_reproduced", reasons=(reason,), numbers=numbers)
     if numbers is None or numbers.spread == 0:
         equal = "all runs have the same accuracy, so their spread cannot be estimated"
         return Answer(word="inconclusive", reasons=(equal,), numbers=numbers)
@@ -116,6 +113,6 @@ _TOO_GOOD = (
 )
 
 
-def _diverged(seeds: Sequence[int], kind: str) -> str:
+def _diverged(seeds: Sequence[int]) -> str:
     shown = ", ".join(map(str, seeds))
-    return f"{kind} seed{'' if len(seeds) == 1 else 's'} {shown} diverged: loss not finite"
+    return f"declared seed{'' if len(seeds) == 1 else 's'} {shown} diverged: loss not finite"

@@ -14,6 +14,7 @@ from harness.verdict.judgement import (
     ThresholdNumbers,
 )
 from harness.verdict.selection import SELECTION_WORDS
+from harness.verdict.spread import LIMIT, reach_of_spread
 
 
 def judgement_text(judgements: Judgements) -> str:
@@ -38,12 +39,12 @@ def judgement_text(judgements: Judgements) -> str:
             lines += ["", *_runs_table(one)]
             lines += [*(["", *_choosing_lines(one.choosing)] if one.choosing else [])]
         if one.numbers is not None:
-            lines += ["", *title, *_number_lines(one.numbers)]
+            lines += ["", *title, *_number_lines(one.numbers), *_spread_lines(one)]
     if first.baselines:
         lines += ["", *_baseline_lines(first.baselines, first.protocol)]
     lines += _listed("runs of the study left out by hand", first.left_out)
     warnings = dict.fromkeys(warning for one in each for warning in one.warnings)
-    lines += _listed("warnings", tuple(warnings))
+    lines += _listed("warnings", (*warnings, *judgements.notes))
     return "\n".join(lines)
 
 
@@ -88,7 +89,7 @@ def _runs_table(judgement: Judgement) -> list[str]:
         *(("exact bound",) if with_bound else ()),
     )
     rows: list[tuple[str, ...]] = []
-    for seed in judgement.seeds:
+    for seed in sorted(judgement.seeds, key=lambda one: not one.declared):
         declared = "" if seed.declared or judgement.target is None else " (not declared)"
         row = (
             f"{seed.seed}{declared}",
@@ -176,6 +177,19 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
         *(f"{name:19}  {value:20}  {remark}" for name, value, remark in rows),
         *([f"published spread     {stated}"] if stated else []),
     ]
+
+
+def _spread_lines(judgement: Judgement) -> Iterator[str]:
+    numbers = judgement.numbers
+    if not isinstance(numbers, PublishedNumbers):
+        return
+    if (reach := reach_of_spread(numbers, judgement.word)) is not None:
+        also = "it holds" if reach.holds_at_upper else "it is inconclusive"
+        yield (
+            f"robustness           the answer holds up to a spread of {100 * reach.largest:.3f} "
+            f"points for one published run; at the upper {100 * LIMIT:g} % limit of the one taken, "
+            f"{100 * reach.upper:.3f}, {also}"
+        )
 
 
 def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:

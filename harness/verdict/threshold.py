@@ -11,14 +11,14 @@ from harness.baselines.schema import ThresholdTarget
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
-from harness.verdict.checks import obstacles, status_of
+from harness.verdict.checks import declared_of, obstacles, status_of
 from harness.verdict.judgement import Answer, ThresholdNumbers
 from harness.verdict.selection import counted
 
 
 def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answer:
     """Judge runs of one recipe against a threshold; undeclared seeds are shown, not judged."""
-    declared = [run for run in runs if run.started.seed in target.declared_seeds]
+    declared = declared_of(runs, target)
     found = obstacles(runs, target)
     if found:
         return Answer(word="inconclusive", reasons=found)

@@ -50,10 +50,13 @@ def command(
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
     every run in it; with --baseline, a folder that `harness evaluate` wrote.
-    Exit codes: 0 reproduced, exceeds, or no target for this data; 1 not
-    reproduced; 2 wrong input, such as a --target about other runs; 3
-    inconclusive. Of several targets the worst answer decides, 1 before 3
-    before 0; --target NAME asks about one alone. With --throughput: 1 slower
+    The target's declared seeds alone decide; others are shown. Recorded
+    digests and counts are computed again first.
+    Exit codes: 0 reproduced and nothing else; 1 not reproduced, or the records
+    contradict each other; 2 wrong input, such as a --target about other runs;
+    3 exceeds, inconclusive, or no target for this data. Of several targets the
+    worst answer decides, 1 before 3 before 0; --target NAME asks about one
+    alone; one that the runs did not begin with is inconclusive. With --throughput: 1 slower
     than an earlier run, 3 cannot tell. With --mlperf: 1 when either reading of
     the rule fails.
     """

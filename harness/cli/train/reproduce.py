@@ -33,8 +33,8 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     apm5-resnet50-ten-crop, the 77.72 % of ResNet-50 on ImageNet. The seeds
     default to those that the target declares; without all of them the answer is
     inconclusive. It can be stopped at any time: the same command goes on. Exit
-    codes: 0 reproduced or exceeds, or stopped by --steps; 1 not reproduced; 2
-    wrong input or a machine that cannot do it in time; 3 inconclusive; 4
+    codes: 0 reproduced, or stopped by --steps; 1 not reproduced; 2 wrong input
+    or a machine that cannot do it in time; 3 exceeds or inconclusive; 4
     diverged; 75 interrupted (give the same command again). Other targets of the
     recipe are judged too; the named one decides the code.
     """
@@ -54,6 +54,7 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
             seeds=seeds or aim.declared_seeds,
             command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
             imagenet_only=aim.data.kind == "imagenet",
+            target=aim,
             **request_fields(options),
         )
         done = reproduce(request, aim, named, progress.note, progress)

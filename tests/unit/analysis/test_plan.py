@@ -15,7 +15,7 @@ from harness.cli.judge.plan import command
 from harness.errors import StatisticsError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.statistics.power import Design, chances, seeds_needed, undecidable_band
-from harness.verdict.planning import plan_study, plan_text
+from harness.verdict.planning import SHARED_IMAGES, plan_study, plan_text
 from tests.planted_journals import Planted, fashion_runs, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
 
@@ -56,6 +56,18 @@ def test_chances_are_those_of_the_registered_plan(runs: int, at_zero: float) -> 
     assert chances(design(3), -0.0057).reproduced == pytest.approx(0.012, abs=0.0005)
 
 
+def test_the_targets_reason_states_the_chances_that_the_plan_has() -> None:
+    target = load_target("target")
+    assert isinstance(target, PublishedTarget)
+    found = chances(design(3), -0.0057)
+    for chance, word in (
+        (found.reproduced, "reproduced with chance"),
+        (found.inconclusive, "inconclusive with"),
+        (found.not_reproduced, "not reproduced with"),
+    ):
+        assert f"{word} {chance:.2f}" in target.reasons.margin
+
+
 def test_three_seeds_find_a_large_loss() -> None:
     assert chances(design(3), -0.008).not_reproduced == pytest.approx(0.77, abs=0.005)
     assert chances(design(3), -0.010).not_reproduced == pytest.approx(0.99, abs=0.005)
@@ -91,7 +103,9 @@ def test_the_plan_of_the_target() -> None:
     output = CliRunner().invoke(command, ["apm5-resnet50", "--seeds", "3", "--json"]).output
     found = json.loads(output)
     assert found["steps_per_seed"] == 51 * 10_009
-    assert [c["true_difference"] for c in found["chances"]] == [0, -0.001, -0.002, -0.003, -0.005]
+    assert [c["true_difference"] for c in found["chances"]] == [
+        0, -0.001, -0.002, -0.003, -0.005, -0.0057, -0.0075, -0.01,
+    ]  # fmt: skip
     assert found["chances"][3]["seeds_80"] is None
     titan = next(c for c in found["costs"] if "TITAN Xp" in c["origin"])
     assert titan["hours_per_seed"] == pytest.approx(51 * 10_009 * 128 / 256 / 3600)
@@ -121,6 +135,16 @@ def test_a_recipe_in_steps_costs_its_steps_on_any_data() -> None:
         found = plan_study(recipe, None, seeds=1, train_images=images, rates=((100.0, "told"),))
         assert (found.steps_per_seed, found.images_per_seed) == (64_000, 64_000 * 128)
     assert found.costs[0].hours_per_seed == pytest.approx(64_000 * 128 / 100 / 3600)
+
+
+def test_seeds_that_share_images_pass_between_independent_ones_and_one() -> None:
+    """355 images of unequal difficulty, drawn once for both seeds; 345 must be right."""
+    generator = np.random.default_rng(5)
+    ease = generator.beta(2.0, 0.05, size=(20_000, 355))
+    right = [(generator.random(ease.shape) < ease).sum(axis=1) >= 345 for _ in range(2)]
+    one, both = float(np.mean(right)), float(np.mean(right[0] & right[1]))
+    assert one**2 + 0.02 < both < one - 0.05
+    assert SHARED_IMAGES in CliRunner().invoke(command, ["smoke", "--seeds", "2"]).output
 
 
 def test_too_few_seeds_are_inconclusive_before_they_run() -> None:

@@ -135,6 +135,13 @@ def test_the_prediction_interval_holds_the_next_value(m: int) -> None:
     assert 0.938 <= np.mean(hits) <= 0.962
 
 
+@pytest.mark.parametrize("classes", [8, 17, 47])
+def test_a_stratified_interval_of_all_right_is_no_wider_than_the_scale(classes: int) -> None:
+    strata = [Stratum(size=5 + i % 3, drawn=3, correct=3) for i in range(classes)]
+    found = stratified_interval(strata, 0.95)
+    assert found.low <= found.high == 1.0
+
+
 def test_mcnemar_is_exact_and_the_paired_interval_covers() -> None:
     generator = np.random.default_rng(9)
     tables = generator.multinomial(2000, [0.72, 0.05, 0.05, 0.18], STUDIES)

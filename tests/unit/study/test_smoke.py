@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from harness.analysis.publish import Judged
+from harness.analysis.verdict import verdict
 from harness.data.class_order import class_orders
 from harness.data.imagenet_facts import TRAIN_IMAGES
 from harness.data.labels.files import published_val_labels
@@ -17,9 +19,10 @@ from harness.errors import DataError, DifferenceFoundError
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
-from harness.study.smoke import compare_bits
+from harness.study.smoke import NO_TARGET, SmokeResult, compare_bits
 from tests.generated_sources import write_folder
 from tests.parity.generated_images import jpeg_bytes, picture
+from tests.planted_journals import EXAMPLES
 
 
 def _imagenet(folder: Path, val: int = SUBSET_VAL, raw: bytes = b"x") -> Path:
@@ -187,3 +190,20 @@ def test_the_whole_of_imagenet_is_taken() -> None:
     found = _found(FULL, [50] * 1000)
     assert data_shape(found).looks_like_imagenet
     refuse_other_than_imagenet(found, data_shape(found))
+
+
+@pytest.mark.parametrize(
+    ("example", "code", "says_so"),
+    [
+        ("smoke-reached", 0, False),
+        ("smoke-missed", 1, False),
+        ("smoke-on-other-data", 0, True),
+    ],
+)
+def test_the_smoke_on_data_without_a_target_is_about_the_machine(
+    example: str, code: int, says_so: bool, tmp_path: Path
+) -> None:
+    judged = Judged(verdict([EXAMPLES / example]), tmp_path / "page.html")
+    result = SmokeResult(judged, compared_steps=20)
+    assert result.exit_code == code
+    assert (NO_TARGET in result.text(tmp_path)) == says_so

@@ -21,7 +21,7 @@ from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import RegisteredTarget, Resumed
 from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
-from harness.verdict.judgement import Judgement, Judgements
+from harness.verdict.judgement import EXIT_CODES, Judgement, Judgements
 from harness.verdict.text import judgement_text
 from tests.planted_journals import (
     DIGITS,
@@ -122,10 +122,6 @@ def with_change(runs: list[Planted], index: int, **changes: object) -> list[Plan
             "val_images is 49999, the target's 50000",
         ),
         (imagenet_runs(77.7, 77.7, 77.7), "the same accuracy"),
-        (
-            [*imagenet_runs(*GOOD), Planted(9, status="diverged")],
-            "undeclared seed 9 diverged",
-        ),
     ],
 )  # fmt: skip
 def test_what_cannot_decide_says_so(tmp_path: Path, runs: list[Planted], said: str) -> None:
@@ -201,7 +197,7 @@ def test_a_missing_smoke_seed_is_inconclusive(tmp_path: Path) -> None:
 def test_other_data_has_no_target(tmp_path: Path) -> None:
     other = DIGITS.model_copy(update={"root_digest": "9" * 64, "kind": "other", "name": "fruit"})
     judgement = judged(tmp_path, [replace(run, data=other) for run in smoke_runs(300, 301)])
-    assert (judgement.word, judgement.exit_code) == ("no_target", 0)
+    assert (judgement.word, judgement.exit_code) == ("no_target", 3)
     assert "no target for this data" in judgement_text(Judgements((judgement,))).lower()
     assert "root_digest" in judgement.reasons[0]
 
@@ -348,6 +344,34 @@ def test_a_target_is_the_one_that_the_runs_began_under(
     else:
         assert judgement.word == "inconclusive"
         assert any(said in reason for reason in judgement.reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        (
+            "zhong2020-fashion-resnet20",
+            "81686355ab18da31de3a3a14aef8fcdc37a75ff64b5a28b67342728527e92b14",
+        ),
+        (
+            "chenbill-fashion-resnet20",
+            "f0128808040380ab83b445e5c743841631ba8cb446979da795c5a947f3a4c1ea",
+        ),
+    ],
+)
+def test_targets_whose_runs_have_begun_demand_what_they_did(name: str, digest: str) -> None:
+    assert load_target(name).digest == digest
+
+
+def test_targets_bind_the_digest_of_their_recipe() -> None:
+    for target in load_baselines().targets:
+        assert target.recipe_digest == find_recipe(target.recipe).digest
+
+
+def test_only_reproduced_exits_with_zero_and_only_not_reproduced_with_one() -> None:
+    assert [word for word, code in EXIT_CODES.items() if code == 0] == ["reproduced"]
+    assert [word for word, code in EXIT_CODES.items() if code == 1] == ["not_reproduced"]
+    assert set(EXIT_CODES.values()) == {0, 1, 3}
 
 
 def test_words_about_a_target_may_change() -> None:

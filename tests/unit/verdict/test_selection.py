@@ -178,7 +178,7 @@ def test_a_target_of_the_last_step_takes_no_recipe_of_the_best_epoch(tmp_path: P
     ]
     (judgement,) = verdict([study(tmp_path, runs)]).each
     assert judgement.word == "inconclusive"
-    assert "that of the best epoch, the target's that of the last" in judgement.reasons[0]
+    assert "that of the best epoch, the target's that of the last" in judgement.reasons[-1]
 
 
 def test_an_evaluation_that_the_recipe_does_not_ask_for_is_not_chosen(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""What a run's records state, computed again from what lies beside it: digests and counts."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from harness.errors import DifferenceFoundError, RecordError, UsageError
+from harness.frozen import digest_of
+from harness.record.journal import FILE_NAME
+from harness.record.predictions import read_predictions
+from harness.record.schema import Evaluation, RunStarted
+from harness.record.summary import RunSummary
+
+
+def check_stored(run: RunSummary) -> tuple[str, ...]:
+    """Compute again what a run's journal states; returns what could not be, in words.
+
+    The digests of recipe, protocols and numerics, and from each prediction file its
+    digest and its counts. A missing file is passed over where its evaluation decides
+    nothing.
+
+    Raises:
+        DifferenceFoundError: a digest or a count is another one.
+        RecordError: an evaluation was recorded twice, or a prediction file is damaged.
+    """
+    where = "/".join(run.folder.parts[-2:])
+    _refuse_doubled(run, where)
+    check_digests(run.folder / FILE_NAME, run.started, run.evaluations, where)
+    missing = []
+    for event in run.evaluations:
+        if event.predictions_file is None:
+            continue
+        file = run.folder / Path(event.predictions_file).name
+        if file.is_file():
+            recount(file, event, where)
+        elif event.final or run.started.recipe.selection != "last":
+            missing.append(file.name)
+    if not missing:
+        return ()
+    return (f"{where}: not counted again, the file is missing: {', '.join(missing)}",)
+
+
+def _refuse_doubled(run: RunSummary, where: str) -> None:
+    """A run evaluates a protocol once after a step, resumed or not."""
+    times = Counter((e.step, e.protocol_digest, e.final) for e in run.evaluations)
+    names = {event.protocol_digest: event.protocol.name for event in run.evaluations}
+    for (step, digest, _), n in times.items():
+        if n > 1:
+            raise RecordError(
+                f"{names[digest]} is recorded {n} times after step {step:,}",
+                where=where,
+                expected="one evaluation of a protocol after a step",
+                remedy="restore the journal from a copy; lines are never added by hand",
+            )
+
+
+def check_digests(
+    path: Path, started: RunStarted, evaluations: Sequence[Evaluation], where: str
+) -> None:
+    """Digests of recipe, protocols and numerics.
+
+    Fields that are newer than a journal have no part in the digests of recipe and
+    protocol; those of the numerics have, so that its text is taken as it was written.
+    """
+    equal(started.recipe.digest, started.recipe_digest, "the recipe's digest", where)
+    numerics = digest_of(_written_numerics(path))
+    equal(numerics, started.numerics_digest, "the numerics digest", where)
+    for event in evaluations:
+        equal(event.protocol.digest, event.protocol_digest, "a protocol's digest", where)
+
+
+def _written_numerics(path: Path) -> Any:
+    with path.open("rb") as lines:
+        return next(
+            json.loads(line)["numerics"] for line in lines if b'"event":"run_started"' in line[:96]
+        )
+
+
+def recount(file: Path, event: Evaluation, where: str) -> None:
+    """Compare a prediction file with its evaluation: digest, images and hits."""
+    about = f"{where}, {file.name}"
+    equal(sha256_of(file), event.predictions_digest, "the predictions' digest", about)
+    table = read_predictions(file)
+    top1, top5 = count_correct(table)
+    equal(table.num_rows, event.images, "the number of images", about)
+    equal(top1, event.top1_correct, "the number of top-1 hits", about)
+    equal(top5, event.top5_correct, "the number of top-5 hits", about)
+
+
+def count_correct(predictions: pa.Table) -> tuple[int, int]:
+    """Images whose label is the most probable class, and among the five most probable."""
+    labels = predictions.column("label").to_numpy()
+    classes = predictions.column("top5_class").combine_chunks().flatten().to_numpy()
+    hits = classes.reshape(-1, 5) == labels[:, None]
+    return int(hits[:, 0].sum()), int(np.any(hits, axis=1).sum())
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the file cannot be read ({error.strerror})",
+            where=str(path),
+            expected="a file that this user may read",
+            remedy="check the path",
+        ) from error
+
+
+def equal(found: object, expected: object, what: str, where: str) -> None:
+    """Raise `DifferenceFoundError` unless both are equal."""
+    if found != expected:
+        raise DifferenceFoundError(
+            f"{what} is {found}",
+            where=where,
+            expected=f"{expected}, as the journal says",
+            remedy="the raw parts contradict each other: ask whoever made them",
+        )

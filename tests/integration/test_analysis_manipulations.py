@@ -1,0 +1,256 @@
+"""Twelve ways to talk a verdict round, and what each is answered.
+
+Every study holds its registered targets, as a run of today does, but for the copies of the
+committed real runs. What only a replay finds is listed under `Manipulations` in
+`harness/README.md`.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.analysis.verdict import verdict
+from harness.baselines import load_target
+from harness.baselines.loading import baselines_folder
+from harness.errors import HarnessError
+from harness.record.journal import FILE_NAME
+from harness.record.predictions import predictions_table, read_predictions
+from harness.runner.context import registered_targets
+from harness.verdict.text import judgement_text
+from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, study
+from tests.rendered_reports import REPORTS
+
+GOOD = (77.60, 77.70, 77.80)
+Made = tuple[list[Path], Path | None]
+
+
+def registered(*top1_percent: float) -> list[Planted]:
+    known = registered_targets("apm5-resnet50")
+    return [replace(run, targets=known) for run in imagenet_runs(*top1_percent)]
+
+
+def answer(paths: list[Path], target: Path | None = None) -> tuple[int, str]:
+    """Exit code and text of `harness verdict`."""
+    try:
+        judgements = verdict(paths, target=target)
+    except HarnessError as error:
+        return error.exit_code, str(error)
+    return judgements.exit_code, judgement_text(judgements)
+
+
+def real_runs(folder: Path) -> Path:
+    """A copy of the committed runs of the smoke: they have prediction files."""
+    (runs,) = (REPORTS / "smoke-digits" / "runs").glob("smoke-*")
+    return Path(shutil.copytree(runs, folder / runs.name))
+
+
+def edit(journal: Path, event: str, change: Callable[[dict[str, object]], None]) -> None:
+    """Change the last event of a kind in a journal."""
+    lines = journal.read_text().splitlines()
+    at = max(i for i, line in enumerate(lines) if f'"event":"{event}"' in line[:96])
+    document = json.loads(lines[at])
+    change(document)
+    lines[at] = json.dumps(document, separators=(",", ":"))
+    journal.write_text("\n".join(lines) + "\n")
+
+
+def edited_target(folder: Path, old: str, new: str) -> Path:
+    text = (baselines_folder() / "target.toml").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path = folder / "mine.toml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return path
+
+
+def edited_count(folder: Path) -> Made:
+    runs = real_runs(folder)
+    edit(runs / "seed-1" / FILE_NAME, "evaluation", lambda event: event.update(top1_correct=355))
+    return [runs], None
+
+
+def one_prediction_turned(runs: Path, *, count_too: bool) -> None:
+    """A wrong image becomes right in the file, and the journal has the file's new digest."""
+    journal = runs / "seed-1" / FILE_NAME
+
+    def rewrite(event: dict[str, object]) -> None:
+        file = runs / "seed-1" / str(event["predictions_file"])
+        table = read_predictions(file)
+        labels = table.column("label").to_numpy()
+        classes = table.column("top5_class").combine_chunks().flatten().to_numpy().reshape(-1, 5)
+        wrong = int(np.flatnonzero(classes[:, 0] != labels)[0])
+        places = classes.copy()
+        places[wrong] = [labels[wrong], *[c for c in classes[wrong] if c != labels[wrong]][:4]]
+        again: pa.Table = predictions_table(
+            table.column("image_id").to_pylist(),
+            labels,
+            places,
+            table.column("top5_probability").combine_chunks().flatten().to_numpy().reshape(-1, 5),
+            {},
+        )
+        pq.write_table(again, file)
+        event["predictions_digest"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        if count_too:
+            event["top1_correct"] = int((places[:, 0] == labels).sum())
+            event["top5_correct"] = int((places == labels[:, None]).any(axis=1).sum())
+
+    edit(journal, "evaluation", rewrite)
+
+
+def edited_prediction(folder: Path) -> Made:
+    runs = real_runs(folder)
+    one_prediction_turned(runs, count_too=False)
+    return [runs], None
+
+
+def margin_widened(folder: Path) -> Made:
+    runs = study(folder / "runs", registered(77.10, 77.14, 77.18))
+    return [runs], edited_target(folder, "margin = 0.0050", "margin = 0.02")
+
+
+def seeds_redeclared(folder: Path) -> Made:
+    runs = study(folder / "runs", registered(70.0, *GOOD))
+    return [runs], edited_target(folder, "seeds = [1, 2, 3]", "seeds = [2, 3, 4]")
+
+
+def another_name(folder: Path) -> Made:
+    runs = study(folder / "runs", registered(77.10, 77.14, 77.18))
+    mine = edited_target(folder, "margin = 0.0050", "margin = 0.02")
+    mine.write_text(mine.read_text().replace("apm5-resnet50-ten-crop", "of-my-own"))
+    return [runs], mine
+
+
+def recipe_changed(folder: Path) -> Made:
+    smaller = registered(77.7)[0].recipe.model_copy(update={"batch": 64})
+    return [study(folder, [replace(run, recipe=smaller) for run in registered(*GOOD)])], None
+
+
+def stale_digest(folder: Path) -> Made:
+    runs = study(folder, registered(*GOOD))
+
+    def smaller(event: dict[str, object]) -> None:
+        recipe = event["recipe"]
+        assert isinstance(recipe, dict)
+        recipe["batch"] = 64
+
+    edit(runs / "seed-2" / FILE_NAME, "run_started", smaller)
+    return [runs], None
+
+
+def second_evaluation(folder: Path) -> Made:
+    runs = study(folder, registered(76.70, 76.80, 76.90))
+    for seed in (1, 2, 3):
+        journal = runs / f"seed-{seed}" / FILE_NAME
+        lines = journal.read_text().splitlines(keepends=True)
+        marks = ('"event":"evaluation"', '"name":"ten_crop"')
+        better = json.loads(next(line for line in lines if all(mark in line for mark in marks)))
+        lines.insert(-1, json.dumps({**better, "top1_correct": 38_850 + seed}) + "\n")
+        journal.write_text("".join(lines))
+    return [runs], None
+
+
+def diverged_replaced(folder: Path) -> Made:
+    one, _, three, four = registered(*GOOD, 77.7)
+    return [study(folder, [one, three, four])], None
+
+
+def diverged_repeated(folder: Path) -> Made:
+    one, two, three = registered(*GOOD)
+    runs = study(folder, [one, two, three])
+    plant(runs / "aside", replace(two, status="diverged", marks_of=8))
+    return [runs / f"seed-{seed}" for seed in (1, 2, 3)], None
+
+
+def copied(folder: Path) -> Made:
+    return [study(folder, [replace(run, marks_of=1) for run in registered(*GOOD)])], None
+
+
+def extra_seeds(folder: Path) -> Made:
+    return [study(folder, registered(77.10, 77.14, 77.18, *(77.80,) * 9))], None
+
+
+def best_subset(folder: Path) -> Made:
+    runs = study(folder, registered(76.0, 76.1, 76.2, *GOOD))
+    return [runs / f"seed-{seed}" for seed in (4, 5, 6)], None
+
+
+@pytest.mark.parametrize(
+    ("made", "code", "said"),
+    [
+        (edited_count, 1, "the number of top-1 hits is"),
+        (edited_prediction, 1, "the number of top-1 hits is"),
+        (margin_widened, 3, "changed after the run had begun, in margin"),
+        (seeds_redeclared, 3, "changed after the run had begun, in declared_seeds"),
+        (another_name, 3, "target not registered before the run: of-my-own"),
+        (recipe_changed, 3, "the target asks for 79b8aec7"),
+        (stale_digest, 1, "the recipe's digest is"),
+        (second_evaluation, 2, "ten_crop is recorded 2 times after step 300"),
+        (diverged_replaced, 3, "declared seed 2 is missing"),
+        (diverged_repeated, 3, "seed 2 was run more than once"),
+        (copied, 3, "are copies of one run"),
+        (extra_seeds, 3, "crosses the lower limit"),
+        (best_subset, 3, "declared seeds 1, 2, 3 are missing"),
+    ],
+)
+def test_a_manipulation_is_not_reproduced(
+    tmp_path: Path, made: Callable[[Path], Made], code: int, said: str
+) -> None:
+    paths, target = made(tmp_path)
+    found, text = answer(paths, target)
+    assert found == code
+    assert said in text
+
+
+def test_the_same_studies_without_manipulation_are_reproduced(tmp_path: Path) -> None:
+    code, text = answer([study(tmp_path / "planted", registered(*GOOD))])
+    assert code == 0
+    assert "not registered" not in text
+    code, text = answer([real_runs(tmp_path)])
+    assert code == 0
+    assert "target not registered before the run (seed 1, 2, 3)" in text
+
+
+def test_a_record_rewritten_as_a_whole_is_left_to_a_replay(tmp_path: Path) -> None:
+    runs = real_runs(tmp_path)
+    one_prediction_turned(runs, count_too=True)
+    assert answer([runs])[0] == 0
+
+
+def test_runs_of_other_numerics_are_said_and_left_to_a_replay(tmp_path: Path) -> None:
+    one, two, three = registered(*GOOD)
+    other = NUMERICS.model_copy(update={"tf32": True})
+    code, text = answer([study(tmp_path, [one, two, replace(three, numerics=other)])])
+    assert code == 0
+    assert "executed under different numerics" in text
+
+
+def test_seeds_beyond_the_declared_ones_change_no_number(tmp_path: Path) -> None:
+    alone = verdict([study(tmp_path / "alone", registered(*GOOD))]).each[0]
+    more = [*registered(*GOOD, 70.0, 82.0), Planted(9, status="diverged")]
+    with_others = verdict([study(tmp_path / "more", more)]).each[0]
+    assert (with_others.word, with_others.numbers) == (alone.word, alone.numbers)
+    assert with_others.baselines == alone.baselines
+    assert [seed.declared for seed in with_others.seeds] == [True] * 3 + [False] * 3
+    assert "undeclared seed 9 diverged: loss not finite" in with_others.warnings
+
+
+def test_predictions_that_are_gone_are_said(tmp_path: Path) -> None:
+    runs = real_runs(tmp_path)
+    next((runs / "seed-2").glob("predictions-ten_crop-*")).unlink()
+    code, text = answer([runs])
+    assert code == 0
+    assert "seed-2: not counted again, the file is missing: predictions-ten_crop" in text
+
+
+def test_a_target_of_ones_own_is_registered_by_the_run_that_is_for_it() -> None:
+    mine = load_target("target").model_copy(update={"name": "of-my-own", "margin": 0.02})
+    names = {one.name: one.digest for one in registered_targets("apm5-resnet50", mine)}
+    assert names["of-my-own"] == mine.digest
+    assert set(names) == {"of-my-own", "apm5-resnet50-ten-crop"}
