@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.baselines.loading import load_baselines, load_target
+from harness.baselines.own import own_targets
 from harness.baselines.schema import Target
 from harness.errors import UsageError
 from harness.record.run_folder import find_runs, runs_of_study
@@ -20,7 +21,7 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
         paths: Run folders, journals, or study folders, which stand for every
             run in them.
         target: One target, as `load_target` takes it; without it every one in
-            `baselines/` that speaks about the runs.
+            `baselines/`, and in the runs' folders, that speaks about them.
 
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
@@ -34,7 +35,7 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
     runs = [read_summary(folder) for folder in folders]
     judgements = judge(
         runs,
-        (named,) if named else baselines.targets,
+        (named,) if named else (*baselines.targets, *own_targets(folders)),
         rows=baselines.accuracy,
         left_out=_left_out(runs),
     )

@@ -29,6 +29,8 @@ class Commands(LazyGroup):
         "doctor": "harness.cli.doctor:command",
         "prepare": "harness.cli.train.prepare:command",
         "run": "harness.cli.train.run:command",
+        "recipe": "harness.cli.own.recipe:command",
+        "target": "harness.cli.own.target:command",
         "evaluate": "harness.cli.weights.evaluate:command",
         "classify": "harness.cli.weights.classify:command",
         "export": "harness.cli.weights.export:command",

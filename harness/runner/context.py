@@ -87,16 +87,16 @@ def started_event(
         environment=around.environment,
         command=request.command,
         init_weights=identity.init_weights,
-        targets=registered_targets(request.recipe.name),
+        targets=registered_targets(request),
     )
 
 
-def registered_targets(recipe: str) -> tuple[RegisteredTarget, ...]:
-    """What the targets of a recipe demand now, so that a later verdict can tell a change."""
+def registered_targets(request: RunRequest) -> tuple[RegisteredTarget, ...]:
+    """What the targets of the recipe demand now, so that a later verdict can tell a change."""
     return tuple(
         RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
-        for target in load_baselines().targets
-        if target.recipe == recipe
+        for target in (*load_baselines().targets, *(own.target for own in request.targets))
+        if target.recipe == request.recipe.name
     )
 
 

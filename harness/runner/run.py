@@ -9,7 +9,7 @@ from harness.data.changes import check_same_data
 from harness.distributed.job import Job
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
-from harness.files import disk_errors
+from harness.files import disk_errors, write_file
 from harness.numerics.pins import resolved
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
@@ -26,7 +26,7 @@ from harness.record.run_folder import (
 )
 from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.runner.rendezvous import joined
-from harness.runner.request import RunRequest, check_init, check_seeds
+from harness.runner.request import RunRequest, check_init, check_registered, check_seeds
 from harness.runner.scratch_baseline import AgainstScratch, against_scratch
 from harness.tracking.places import tracker_of, try_places
 
@@ -217,6 +217,7 @@ def _one_seed(
                 ended = journal.finished.status
                 return _outcome(folder, seed, "already done" if ended == "completed" else ended)
             _check_numerics(request, journal, surroundings.numerics)
+            check_registered(request, journal)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message
         return _trained(
@@ -305,6 +306,8 @@ def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumeric
 def _write_identity(request: RunRequest, folder: RunFolder, surroundings: "Surroundings") -> None:
     write_json(folder.path / "recipe.json", request.recipe.model_dump(mode="json"))
     write_json(folder.path / "environment.json", surroundings.environment)
+    for own in request.targets:
+        write_file(folder.path / own.file_name, own.text.encode())
 
 
 def _outcome(folder: RunFolder, seed: int, status: str) -> SeedOutcome:
