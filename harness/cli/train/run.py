@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from harness.cli.options import NORMALISATIONS, LocalPath, json_option, seed_option, workers_option
+from harness.cli.options import (
+    NORMALISATIONS,
+    DataFolder,
+    LocalPath,
+    json_option,
+    seed_option,
+    workers_option,
+)
 from harness.cli.train.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
@@ -21,7 +28,7 @@ from harness.recipes.settings import with_settings
 @click.option(
     "--data",
     required=True,
-    type=LocalPath(),
+    type=DataFolder(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @seed_option
