@@ -39,6 +39,12 @@ Say = Callable[[str], None]
 PEAK_SECONDS = 0.3
 """Spent on the matrix product that a run's speed is compared with."""
 
+STOPPED = "stopped at --steps"
+HOW_TO_GO_ON = (
+    "nothing was evaluated: the same command without --steps goes on to the end, and "
+    "--eval-images N beside --steps evaluates where it stops"
+)
+
 
 @dataclass(frozen=True)
 class SeedOutcome:
@@ -103,6 +109,8 @@ class RunReport:
                 f"top-5 {100 * e.top5_accuracy:6.2f} %   {e.images} of {e.images_in_split} images"
                 for e in outcome.evaluations
             ]
+        if any(outcome.status == STOPPED and not outcome.evaluations for outcome in self.seeds):
+            lines.append(HOW_TO_GO_ON)
         return "\n".join([*lines, *(f"\n{one.text()}" for one in self.scratch)])
 
 
@@ -255,7 +263,7 @@ def _followed(
             finished = run_.execute()
     except DivergedError:
         return SeedOutcome(seed, folder.path, "diverged", (), None)
-    status = "completed" if finished else "stopped at --steps"
+    status = "completed" if finished else STOPPED
     return SeedOutcome(seed, folder.path, status, (), None)
 
 
@@ -287,7 +295,7 @@ def _trained(
             return _outcome(folder, seed, "diverged")
     if finished:
         log_network(request, run_.state.model, read_journal(folder.journal), say)
-    return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
+    return _outcome(folder, seed, "completed" if finished else STOPPED)
 
 
 def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:
