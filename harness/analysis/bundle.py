@@ -8,6 +8,7 @@ from typing import Any
 import harness
 from harness.analysis.report import ReportRequest, judge_with, report
 from harness.baselines.loading import baselines_folder
+from harness.baselines.own import PATTERN
 from harness.errors import RecordError
 from harness.record.bundle import Source, write_bundle
 from harness.record.journal import FILE_NAME, Journal, read_journal
@@ -117,6 +118,7 @@ def _tables(content: Report) -> dict[str, Any]:
 def _files_of(folder: Path, *, weights: bool) -> Iterable[Path]:
     journal = read_journal(folder)
     named = [folder / name for name in (FILE_NAME, *BESIDE_THE_JOURNAL)]
+    named += sorted(folder.glob(PATTERN))
     for file in named:
         if file.is_file():
             _refuse_credentials(file)

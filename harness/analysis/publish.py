@@ -1,5 +1,6 @@
 """A trained study to its answer: verdict, page, and both beside the runs in MLflow."""
 
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from harness.errors import HarnessError
 from harness.record.journal import read_journal
 from harness.record.run_folder import data_of, find_runs
 from harness.record.summary import read_summary
+from harness.system.own_command import own_command
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers
 from harness.verdict.text import judgement_text
@@ -32,7 +34,7 @@ class Judged:
                 judgement_text(self.judgements).rstrip(),
                 "",
                 f"report:  {self.report}",
-                f"MLflow:  harness ui --runs {runs}   (or: tox -e ui)",
+                f"MLflow:  {own_command()} ui --runs {shlex.quote(str(runs))}",
             ]
         )
 

@@ -10,6 +10,7 @@ from harness.analysis.relative_paths import portable, portable_text
 from harness.analysis.thumbnails import Pictures, kept_pictures, pictures_of
 from harness.analysis.verdict import verdict
 from harness.baselines.loading import load_baselines
+from harness.baselines.own import own_targets
 from harness.errors import DifferenceFoundError, HarnessError, RecordError, UsageError
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import Certificate, read_certificate
@@ -186,7 +187,7 @@ def _judge(
         return verdict(folders, target=target)
     known = load_baselines(baselines)
     runs = [read_summary(folder) for folder in folders]
-    return judge(runs, known.targets, rows=known.accuracy)
+    return judge(runs, (*known.targets, *own_targets(folders)), rows=known.accuracy)
 
 
 def _mistakes(folders: Sequence[Path], records: Sequence[RunRecord]) -> Mistakes:

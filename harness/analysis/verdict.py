@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.analysis.stored import check_stored
 from harness.baselines.loading import load_baselines, load_target
+from harness.baselines.own import own_targets
 from harness.baselines.schema import Target
 from harness.errors import RecordError, UsageError
 from harness.record.run_folder import find_runs, runs_of_study
@@ -22,7 +23,7 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
         paths: Run folders, journals, or study folders, which stand for every
             run in them.
         target: One target, as `load_target` takes it; without it every one in
-            `baselines/` that speaks about the runs.
+            `baselines/`, and in the runs' folders, that speaks about them.
 
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
@@ -40,7 +41,7 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
     beside = _left_out(runs)
     judgements = judge(
         runs,
-        (named,) if named else baselines.targets,
+        (named,) if named else (*baselines.targets, *own_targets(folders)),
         rows=baselines.accuracy,
         left_out=tuple(map(str, beside)),
         again=_again(runs, beside),

@@ -20,12 +20,17 @@ from harness.baselines.schema import (
     ThroughputRow,
 )
 from harness.errors import BaselineError
+from harness.recipes.files import without_none
 
 _BY_KIND: dict[str, type[Target | BaselineFile]] = {
     "published": PublishedTarget,
     "threshold": ThresholdTarget,
     "baselines": BaselineFile,
 }
+
+
+NAMED = 15
+"""Further wrong fields that a message names."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def _read(path: Path) -> Target | BaselineFile:
             remedy="say what the file is by `kind` in its first line",
         )
     try:
-        document = _with_sources(raw) if model is BaselineFile else raw
+        document = _with_sources(raw) if model is BaselineFile else without_none(raw)
         return model.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise _explained(error, path) from error
@@ -190,7 +195,9 @@ def _complete(
 def _explained(error: ValidationError, path: Path) -> BaselineError:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    others = [".".join(map(str, one["loc"])) for one in error.errors()[1:]]
+    named = f": {', '.join(others[:NAMED])}{', ...' if len(others) > NAMED else ''}"
+    more = f" (and {len(others)} more{named})" if others else ""
     return BaselineError(
         f"{first['msg']}{more}",
         where=f"{path}, field {field}" if field else str(path),

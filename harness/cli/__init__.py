@@ -14,6 +14,7 @@ import click
 from harness import __version__
 from harness.cli.lazy import LazyGroup
 from harness.cli.net import exit_code_of, tell_of_threads
+from harness.cli.table import ENTRIES, SECTIONS
 from harness.numerics.keras_pins import pin_keras
 from harness.system.proxies import without_proxies
 from harness.system.reaction import reacting
@@ -22,40 +23,34 @@ from harness.system.streams import exit_code_of_answer, outliving_readers
 
 
 class Commands(LazyGroup):
-    """Every command of the harness with the object that implements it."""
+    """Every command of the harness, by the table; its help page imports none of them."""
 
-    lazy: ClassVar[dict[str, str]] = {
-        "smoke": "harness.cli.train.smoke:command",
-        "reproduce": "harness.cli.train.reproduce:command",
-        "doctor": "harness.cli.doctor:command",
-        "prepare": "harness.cli.train.prepare:command",
-        "run": "harness.cli.train.run:command",
-        "evaluate": "harness.cli.weights.evaluate:command",
-        "classify": "harness.cli.weights.classify:command",
-        "export": "harness.cli.weights.export:command",
-        "verdict": "harness.cli.judge.verdict:command",
-        "compare": "harness.cli.judge.compare:command",
-        "report": "harness.cli.judge.report:command",
-        "bundle": "harness.cli.judge.bundle:command",
-        "verify": "harness.cli.judge.verify:command",
-        "sync": "harness.cli.judge.sync:command",
-        "mllog": "harness.cli.judge.mllog:command",
-        "certify": "harness.cli.replay.certify:command",
-        "diff": "harness.cli.replay.diff:command",
-        "bench": "harness.cli.speed.bench:command",
-        "gate": "harness.cli.speed.gate:command",
-        "plan": "harness.cli.judge.plan:command",
-        "study": "harness.cli.train.study:command",
-        "status": "harness.cli.train.status:command",
-        "list": "harness.cli.listing:command",
-        "ui": "harness.cli.ui:command",
-    }
+    lazy: ClassVar[dict[str, str]] = {name: entry.target for name, entry in ENTRIES.items()}
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command with its examples; None when there is none of this name."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and cmd_name in ENTRIES:
+            lines = [f"  harness {example}" for example in ENTRIES[cmd_name].examples]
+            command.epilog = "\n".join(["\b", "Examples:", *lines])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by subject, each with its whole summary."""
+        present = set(self.list_commands(ctx))
+        for title, section in SECTIONS.items():
+            rows = [(name, entry.summary) for name, entry in section.items() if name in present]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
 def harness() -> None:
-    """Does this ResNet result reproduce, and how fast?"""
+    """Does this ResNet result reproduce, and how fast?
+
+    `harness COMMAND --help` says more, with examples.
+    """
 
 
 def main() -> None:

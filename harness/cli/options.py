@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.errors import DataError
 from harness.system.folders import try_output
 
 NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
@@ -51,6 +53,36 @@ class LocalPath(click.Path):
             if value.startswith(f"~{os.sep}") or value == "~":
                 value = os.path.expanduser(value)  # noqa: PTH111 - without a home it stays as it is
         return super().convert(value, param, ctx)
+
+
+class DataFolder(LocalPath):
+    """A data set's folder; one that is not there is refused before anything is imported for it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the word and look for the folder.
+
+        Raises:
+            DataError: there is none; the nearest name beside it is offered.
+        """
+        path = Path(super().convert(value, param, ctx))
+        if not path.is_dir():
+            raise _no_data(path)
+        return path
+
+
+def _no_data(path: Path) -> DataError:
+    above = next((folder for folder in path.parents if folder.is_dir()), Path())
+    missing = path.parts[len(above.parts)]
+    beside = [one.name for one in above.iterdir()] if os.access(above, os.R_OK) else []
+    near = difflib.get_close_matches(missing, beside, n=1)
+    return DataError(
+        "the data is a file, not a folder" if path.exists() else "there is no such folder of data",
+        where=str(path),
+        expected="a folder made by `harness prepare`, or one with images in train and val",
+        remedy=f"did you mean {above / near[0]}?"
+        if near
+        else f"name one; {above} has no {missing}",
+    )
 
 
 class OutputPath(LocalPath):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Normalisation
 from harness.weights.description import Order, WeightsDescription
@@ -49,6 +50,7 @@ def export(
     imported = import_weights(
         source, model_name=model_name, normalisation=normalisation, class_order=class_order
     )
+    import_tensorflow()  # quietly; Keras would import it with all that it says
     from harness.weights.export import check_suffix, export_weights
 
     check_suffix(out)

@@ -1,8 +1,10 @@
 """All recipes by name. Adding one: a value in a file of its source, a line here."""
 
 import difflib
+from pathlib import Path
 
 from harness.errors import RecipeError
+from harness.recipes.files import is_file_name, read_recipe
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.published.apm5_2020 import APM5_RESNET18_2020, APM5_RESNET50_2020
 from harness.recipes.published.apm5_resnet18 import APM5_RESNET18
@@ -33,13 +35,33 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of this name. Raises `RecipeError`, naming the nearest ones."""
-    if name in RECIPES:
-        return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4)
+def find_recipe(which: str) -> Recipe:
+    """The recipe of this name, or of a TOML file by its path.
+
+    Raises:
+        RecipeError: there is no recipe of this name (the nearest are named), the file is no
+            recipe, or it computes something else under the name of one that is here.
+    """
+    if is_file_name(which):
+        return _own(Path(which))
+    if which in RECIPES:
+        return RECIPES[which]
+    near = difflib.get_close_matches(which, RECIPES, n=3, cutoff=0.4)
     raise RecipeError(
-        f"there is no recipe named {name!r}",
-        expected=f"one of {', '.join(RECIPES)}",
+        f"there is no recipe named {which!r}",
+        expected=f"one of {', '.join(RECIPES)}, or a TOML file",
         remedy=f"did you mean {' or '.join(near)}?" if near else "see `harness list recipes`",
     )
+
+
+def _own(path: Path) -> Recipe:
+    recipe = read_recipe(path)
+    known = RECIPES.get(recipe.name)
+    if known is not None and known.digest != recipe.digest:
+        raise RecipeError(
+            f"the file computes something else than the recipe {recipe.name} of the catalogue",
+            where=f"{path}, field name",
+            expected="a name of its own, because targets and reports go by it",
+            remedy=f'such as name = "my-{recipe.name}"',
+        )
+    return recipe

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RecipeError
+from harness.recipes.fields import fields_at, keys_for, nearest_sibling, real_path, wording
 from harness.recipes.large_batch import SETTING, linearly_scaled
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.recipe import Recipe
@@ -41,6 +42,7 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
             document = linearly_scaled(document, _value(text.strip()))
             continue
         keys.add(key.strip())
+        _check_exists(document, key.strip())
         _replace(document, key.strip(), _value_of(key.strip(), text.strip()))
         _exchange_length(document, key.strip(), keys)
     if any(key.split(".")[0] == NORMALISATION for key in keys):
@@ -61,19 +63,43 @@ def _exchange_length(document: dict[str, Any], key: str, keys: set[str]) -> None
         _replace(document, other, None)
 
 
-def parse_recipe(document: dict[str, Any]) -> Recipe:
-    """Validate a recipe given as JSON-like data. Raises `RecipeError` naming the field."""
+def parse_recipe(document: dict[str, Any], *, where: str | None = None) -> Recipe:
+    """Validate a recipe given as JSON-like data.
+
+    Args:
+        document: The recipe.
+        where: The file that it stands in, if any.
+
+    Raises:
+        RecipeError: a field is unknown, missing, ill-typed or out of range; it is named with
+            what it takes, an unknown one with the nearest name.
+    """
     try:
-        return Recipe.model_validate_json(json.dumps(document))
+        return Recipe.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise RecipeError(
-            f"{field}: {first['msg']}, got {first['input']!r}",
-            where=f"field {field}",
-            expected="a value of the recipe's type and range",
-            remedy="see `harness list recipes --json` for every field",
-        ) from error
+        raise _explained(error, where) from error
+
+
+def _explained(error: ValidationError, where: str | None) -> RecipeError:
+    errors = error.errors()
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    first = (unknown or errors)[0]  # a field that is misspelt is missing as well
+    field = ".".join(map(str, real_path(first["loc"]))) or "recipe"
+    takes, found = wording(first["loc"]), f"{field}: {first['msg']}, got {first['input']!r}"
+    remedy = f"give {field} such a value" if takes else "see `harness recipe show smoke`"
+    if unknown:
+        nearest = nearest_sibling(first["loc"])
+        names = fields_at(first["loc"][:-1])
+        found, takes = f"a recipe has no field {field!r}", f"one of {', '.join(names)}"
+        remedy = f"did you mean {nearest}?" if nearest else "leave it out"
+    elif first["type"] == "missing":
+        found, remedy = f"{field} is missing", f"add {field}"
+    return RecipeError(
+        found,
+        where=f"{where}, field {field}" if where else f"field {field}",
+        expected=takes or "a value of the recipe's type and range",
+        remedy=remedy,
+    )
 
 
 def _value_of(key: str, text: str) -> Any:
@@ -123,6 +149,24 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _check_exists(document: dict[str, Any], key: str) -> None:
+    """Refuse a field that is not there, with those that its word most likely means."""
+    try:
+        place: Any = document
+        for part in key.split("."):
+            place = _child(place, part, key)
+    except RecipeError as error:
+        meant = keys_for(key, document)
+        if not meant:
+            raise
+        raise RecipeError(
+            error.found,
+            where=error.where,
+            expected=error.expected,
+            remedy=f"did you mean {' or '.join(f'--set {one}=...' for one in meant)}?",
+        ) from None
 
 
 def _replace(document: dict[str, Any], key: str, value: Any) -> None:

@@ -19,6 +19,8 @@ LOCK_FILE = ".lock"
 EVALUATION_FILE = "evaluation.json"
 """What `harness evaluate` leaves where a run has its journal."""
 CONTACT_SHEET = "contact-sheet.png"
+LISTED = 10
+"""Studies that a message names; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,16 @@ def _runs_at(path: Path) -> list[Path]:
             expected=f"a run's folder, with {FILE_NAME}",
             remedy=f"judge it with `harness verdict {path} --baseline NAME`, "
             "a row of `harness list baselines`",
+        )
+    studies = sorted({file.parent.parent.name for file in path.glob(f"*/*/{FILE_NAME}")})
+    if studies:
+        listed = ", ".join(studies[:LISTED])
+        more = f" and {len(studies) - LISTED} more" if len(studies) > LISTED else ""
+        raise RecordError(
+            "this folder holds studies, not the runs of one",
+            where=str(path),
+            expected=f"one of its studies: {listed}{more}",
+            remedy=f"name it, such as {path / studies[0]}",
         )
     raise RecordError(
         "there is no run here",

@@ -1,5 +1,6 @@
 """What a run is executed in, and the events that record its start and each resume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,21 +89,26 @@ def started_event(
         environment=around.environment,
         command=request.command,
         init_weights=identity.init_weights,
-        targets=registered_targets(request.recipe.name, request.target),
+        targets=registered_targets(
+            request.recipe.name,
+            (
+                *(one.target for one in request.targets),
+                *([request.target] if request.target else []),
+            ),
+        ),
     )
 
 
-def registered_targets(recipe: str, own: Target | None = None) -> tuple[RegisteredTarget, ...]:
+def registered_targets(recipe: str, own: Sequence[Target] = ()) -> tuple[RegisteredTarget, ...]:
     """What the targets of a recipe demand now, so that a later verdict can tell a change.
 
     Args:
         recipe: The recipe's name.
-        own: A target that the runs are for and that need not be among the harness' own;
+        own: Targets that the runs are for and that need not be among the harness' own;
             of one name it is the one that counts.
     """
-    found = {one.name: one for one in load_baselines().targets if one.recipe == recipe}
-    if own is not None:
-        found[own.name] = own
+    known = (*load_baselines().targets, *own)
+    found = {one.name: one for one in known if one.recipe == recipe}
     return tuple(
         RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
         for target in found.values()

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.baselines.own import OwnTarget
 from harness.baselines.schema import Target
 from harness.distributed.cluster import Cluster
 from harness.errors import UsageError
 from harness.numerics.seeds import check_seed
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Recipe
+from harness.record.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class RunRequest:
         normalisation: Of that file, where it does not say.
         imagenet_only: Whether any other data set is refused.
         devices: As `--devices` has it: all, N or cpu:N.
+        targets: One's own, which the runs will be held against.
         cluster: The job of workers that this process belongs to, if any.
         target: What the runs are for, where they are for one; registered with those of the recipe.
     """
@@ -60,6 +63,7 @@ class RunRequest:
     init: Path | None = None
     normalisation: Normalisation | None = None
     devices: str = "1"
+    targets: tuple[OwnTarget, ...] = ()
     cluster: Cluster | None = None
     target: Target | None = None
 
@@ -80,6 +84,19 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
             f"seed {repeated[0]} was given more than once",
             expected="each seed once: the same seed gives the same bits",
             remedy="drop the repetition, or choose another seed",
+        )
+
+
+def check_registered(request: RunRequest, journal: Journal) -> None:
+    """Raise `UsageError` when a run that was begun goes on with a target that it did not name."""
+    known = {one.digest for one in journal.started.targets or ()}
+    late = [own.target.name for own in request.targets if own.target.digest not in known]
+    if late:
+        raise UsageError(
+            f"the run began without the target {late[0]}, or the target was changed since",
+            where=str(journal.path.parent),
+            expected="a target that is named before the first step and stays as it is",
+            remedy="leave --target out; `harness verdict RUN --target FILE` judges with any",
         )
 
 

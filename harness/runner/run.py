@@ -9,7 +9,7 @@ from harness.data.changes import check_same_data
 from harness.distributed.job import Job
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
-from harness.files import disk_errors
+from harness.files import disk_errors, write_file
 from harness.numerics.pins import resolved
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
@@ -26,7 +26,7 @@ from harness.record.run_folder import (
 )
 from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.runner.rendezvous import joined
-from harness.runner.request import RunRequest, check_init, check_seeds
+from harness.runner.request import RunRequest, check_init, check_registered, check_seeds
 from harness.runner.scratch_baseline import AgainstScratch, against_scratch
 from harness.tracking.places import tracker_of, try_places
 
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 PEAK_SECONDS = 0.3
 """Spent on the matrix product that a run's speed is compared with."""
+
+STOPPED = "stopped at --steps"
+HOW_TO_GO_ON = (
+    "nothing was evaluated: the same command without --steps goes on to the end, and "
+    "--eval-images N beside --steps evaluates where it stops"
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,8 @@ class RunReport:
                 f"top-5 {100 * e.top5_accuracy:6.2f} %   {e.images} of {e.images_in_split} images"
                 for e in outcome.evaluations
             ]
+        if any(outcome.status == STOPPED and not outcome.evaluations for outcome in self.seeds):
+            lines.append(HOW_TO_GO_ON)
         return "\n".join([*lines, *(f"\n{one.text()}" for one in self.scratch)])
 
 
@@ -217,6 +225,7 @@ def _one_seed(
                 ended = journal.finished.status
                 return _outcome(folder, seed, "already done" if ended == "completed" else ended)
             _check_numerics(request, journal, surroundings.numerics)
+            check_registered(request, journal)
         _write_identity(request, folder, surroundings)
         job.share(f"seed {seed}", True)  # the value is the message
         return _trained(
@@ -253,7 +262,7 @@ def _followed(
         finished = run_.execute(stop.saving_first)
     except DivergedError:
         return SeedOutcome(seed, folder.path, "diverged", (), None)
-    status = "completed" if finished else "stopped at --steps"
+    status = "completed" if finished else STOPPED
     return SeedOutcome(seed, folder.path, status, (), None)
 
 
@@ -284,7 +293,7 @@ def _trained(
             return _outcome(folder, seed, "diverged")
     if finished:
         log_network(request, run_.state.model, read_journal(folder.journal), say)
-    return _outcome(folder, seed, "completed" if finished else "stopped at --steps")
+    return _outcome(folder, seed, "completed" if finished else STOPPED)
 
 
 def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:
@@ -303,6 +312,8 @@ def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumeric
 def _write_identity(request: RunRequest, folder: RunFolder, surroundings: "Surroundings") -> None:
     write_json(folder.path / "recipe.json", request.recipe.model_dump(mode="json"))
     write_json(folder.path / "environment.json", surroundings.environment)
+    for own in request.targets:
+        write_file(folder.path / own.file_name, own.text.encode())
 
 
 def _outcome(folder: RunFolder, seed: int, status: str) -> SeedOutcome:

@@ -238,7 +238,8 @@ def open_executor(name: ExecutorName, folder: Path, resources: Resources) -> Exe
         raise UsageError(
             "the package submitit is not installed",
             expected="it hands the jobs of a study to Slurm",
-            remedy="install the extra: pip install 'resnet-reproducibility-harness[slurm]'",
+            remedy="install the extra, in the clone: pip install '.[slurm]'; "
+            "or use --executor local, which needs none",
         ) from error
     check_slurm()
     executor = submitit.AutoExecutor(folder=folder, cluster=name)

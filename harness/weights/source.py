@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ModelError, RecordError, UsageError, WeightsError
 from harness.models.catalogue import check_name, describe, names
+from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Model, Precision, Recipe
 from harness.record.journal import FILE_NAME, read_journal
@@ -197,8 +198,6 @@ def _of_run(run: Path) -> tuple[Recipe | None, WeightsDescription | None]:
 def _keras_download(
     model_name: str | None, normalisation: Normalisation | None, class_order: Order | None
 ) -> Imported:
-    from harness.weights.download import download_imagenet
-
     keras_names = [name for name in names() if name.startswith("keras-")]
     if model_name not in keras_names:
         raise ModelError(
@@ -206,4 +205,7 @@ def _keras_download(
             expected=f"--model with one of {', '.join(keras_names)}",
             remedy="name one of these, or a weight file",
         )
+    import_tensorflow()  # quietly; Keras would import it with all that it says
+    from harness.weights.download import download_imagenet
+
     return _fitted(download_imagenet(model_name), model_name, normalisation, class_order)

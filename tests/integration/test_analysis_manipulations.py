@@ -251,6 +251,6 @@ def test_predictions_that_are_gone_are_said(tmp_path: Path) -> None:
 
 def test_a_target_of_ones_own_is_registered_by_the_run_that_is_for_it() -> None:
     mine = load_target("target").model_copy(update={"name": "of-my-own", "margin": 0.02})
-    names = {one.name: one.digest for one in registered_targets("apm5-resnet50", mine)}
+    names = {one.name: one.digest for one in registered_targets("apm5-resnet50", (mine,))}
     assert names["of-my-own"] == mine.digest
     assert set(names) == {"of-my-own", "apm5-resnet50-ten-crop"}

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from harness.cli.options import NORMALISATIONS, LocalPath, json_option, seed_option, workers_option
+from harness.cli.options import (
+    NORMALISATIONS,
+    DataFolder,
+    LocalPath,
+    json_option,
+    seed_option,
+    workers_option,
+)
 from harness.cli.train.run_options import request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
@@ -21,7 +28,7 @@ from harness.recipes.settings import with_settings
 @click.option(
     "--data",
     required=True,
-    type=LocalPath(),
+    type=DataFolder(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @seed_option
@@ -44,6 +51,15 @@ from harness.recipes.settings import with_settings
     type=click.Choice(NORMALISATIONS),
     help="How the weights of --init want pixels, where the file does not say.",
 )
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="FILE",
+    type=LocalPath(dir_okay=False),
+    help="A target of one's own (`harness target new`), kept in the run's folder; registered ones "
+    "need no word.",
+)
 @workers_option
 @click.option(
     "--eager",
@@ -58,17 +74,19 @@ def command(
     settings: tuple[str, ...],
     init: Path | None,
     normalisation: str | None,
+    targets: tuple[Path, ...],
     workers: int | None,
     eager: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train and evaluate RECIPE for each seed.
+    """Train and evaluate RECIPE, a name or a TOML file, for each seed.
 
     The same command again continues what was interrupted, or says that all is
     done. Exit codes: 0 done, 2 wrong input, 3 stopped by --stop-when-unusual, 4
     training diverged, 75 interrupted (give the same command again).
     """
+    from harness.baselines.own import read_own_target
     from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.progress import Progress
     from harness.runner.request import RunRequest
@@ -78,6 +96,7 @@ def command(
         click.echo(text, err=True)
 
     chosen = with_settings(find_recipe(recipe), settings)
+    own = tuple(read_own_target(path, chosen.name, chosen.digest) for path in targets)
     cluster = cluster_from_environment(os.environ, workers)
     check_job(cluster.workers if cluster else workers or 1, options["devices"], chosen.batch)
     if cluster is None and workers is not None and workers > 1:
@@ -94,6 +113,7 @@ def command(
         init=init,
         normalisation=find_normalisation(normalisation) if normalisation else None,
         cluster=cluster,
+        targets=own,
         command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
         **request_fields(options),
     )

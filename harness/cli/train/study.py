@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import LocalPath, json_option, runs_option, tracking_option
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.files import is_file_name
 from harness.recipes.settings import with_settings
 
 
@@ -23,6 +24,14 @@ from harness.recipes.settings import with_settings
     "--at-once", type=click.IntRange(min=1), help="Most jobs at a time. Default: 1 locally."
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `harness run`.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="FILE",
+    type=LocalPath(dir_okay=False),
+    help="As for `harness run`.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Stop each seed after so many steps.")
 @click.option("--devices", default="1", show_default=True, help="As for `harness run`.")
 @click.option(
@@ -49,6 +58,7 @@ def command(
     executor: Literal["local", "slurm"],
     at_once: int | None,
     settings: tuple[str, ...],
+    targets: tuple[Path, ...],
     steps: int | None,
     devices: str,
     hours: float,
@@ -60,7 +70,7 @@ def command(
     tracking_uri: str | None,
     as_json: bool,
 ) -> None:
-    """Train RECIPE once for each seed, each in a job of its own, and judge all.
+    """Train RECIPE (a name or a file) once for each seed, each in a job of its own; judge all.
 
     Jobs write their journals only; this process alone writes to the tracker.
     A job that is preempted goes into the queue again and continues exactly.
@@ -68,19 +78,24 @@ def command(
     of the first seed that is not.
     """
     from harness.analysis.verdict import verdict
+    from harness.baselines.own import read_own_target
     from harness.study.jobs import Resources
     from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
 
-    options = ("--devices", devices, *(("--steps", str(steps)) if steps else ()))
+    chosen = with_settings(find_recipe(recipe), settings)
+    options = ["--devices", devices, *(("--steps", str(steps)) if steps else ())]
+    for path in targets:
+        read_own_target(path, chosen.name, chosen.digest)  # refused here, not in every job
+        options += ["--target", str(path.resolve())]
     request = StudyRequest(
-        recipe=with_settings(find_recipe(recipe), settings),
-        recipe_name=recipe,
+        recipe=chosen,
+        recipe_name=str(Path(recipe).resolve()) if is_file_name(recipe) else recipe,
         settings=settings,
         data=data,
         seeds=parse_seeds(seeds),
         runs=runs,
-        options=options,
+        options=tuple(options),
         executor=executor,
         resources=Resources(hours, gpus, cores, memory_gib, partition),
         at_once=at_once or (1 if executor == "local" else None),

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from harness.cli.options import LocalPath, OutputPath, json_option, runs_option, weight_options
+from harness.cli.options import (
+    DataFolder,
+    OutputPath,
+    json_option,
+    runs_option,
+    weight_options,
+)
 
 
 @click.command("evaluate")
@@ -14,7 +20,7 @@ from harness.cli.options import LocalPath, OutputPath, json_option, runs_option,
 @click.option(
     "--data",
     required=True,
-    type=LocalPath(),
+    type=DataFolder(),
     help="A folder made by `harness prepare`, or one with train/<class>/* and val/<class>/*.",
 )
 @click.option(

@@ -1,0 +1,1 @@
+"""Commands that write files of one's own: a recipe, a target."""
