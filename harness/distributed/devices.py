@@ -120,6 +120,21 @@ def open_devices(asked: Asked, cluster: Cluster | None) -> Devices:
     return Devices(strategy, names, local_replicas=count, asynchronous=True)
 
 
+def reduction_options(
+    strategy: tf.distribute.Strategy,
+) -> tf.distribute.experimental.CommunicationOptions | None:
+    """How the GPUs of one process reduce: in packs, as workers do; None leaves it to the strategy.
+
+    Without packs the last gradient is waited for before the first one travels.
+    """
+    on_gpus = isinstance(strategy, tf.distribute.MirroredStrategy) and all(
+        "GPU" in name for name in strategy.extended.worker_devices
+    )
+    if not on_gpus:
+        return None
+    return tf.distribute.experimental.CommunicationOptions(bytes_per_pack=PACK_BYTES)
+
+
 def _on_cpu(asked: Asked) -> Devices:
     count = asked.count or 1
     cpu = _cpu_name()
