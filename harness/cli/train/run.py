@@ -1,7 +1,6 @@
 """`harness run`."""
 
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.options import NORMALISATIONS, LocalPath, json_option, seed_option, workers_option
-from harness.cli.train.run_options import request_fields, run_options
+from harness.cli.train.run_options import joined_cluster, request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
 from harness.recipes.settings import with_settings
@@ -69,7 +68,6 @@ def command(
     done. Exit codes: 0 done, 2 wrong input, 3 stopped by --stop-when-unusual, 4
     training diverged, 75 interrupted (give the same command again).
     """
-    from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.runner.run import run
@@ -78,13 +76,7 @@ def command(
         click.echo(text, err=True)
 
     chosen = with_settings(find_recipe(recipe), settings)
-    cluster = cluster_from_environment(os.environ, workers)
-    check_job(cluster.workers if cluster else workers or 1, options["devices"], chosen.batch)
-    if cluster is None and workers is not None and workers > 1:
-        from harness.distributed.launcher import launch
-
-        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ, say))
-
+    cluster = joined_cluster(chosen, workers, options["devices"], say)
     request = RunRequest(
         recipe=chosen,
         settings=settings,

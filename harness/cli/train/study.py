@@ -1,6 +1,7 @@
 """`harness study`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,9 @@ from harness.recipes.settings import with_settings
     "--executor", type=click.Choice(["local", "slurm"]), default="local", show_default=True
 )
 @click.option(
-    "--at-once", type=click.IntRange(min=1), help="Most jobs at a time. Default: 1 locally."
+    "--at-once",
+    type=click.IntRange(min=1),
+    help="Most jobs at a time. Default: locally one, or as many as have GPUs of their own.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `harness run`.")
 @click.option("--steps", type=click.IntRange(min=1), help="Stop each seed after so many steps.")
@@ -33,7 +36,9 @@ from harness.recipes.settings import with_settings
     help="Time limit of a job.",
 )
 @click.option(
-    "--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of a job."
+    "--gpus",
+    type=click.IntRange(min=0),
+    help="GPUs of a job, its own. Default: locally one where there are some, else none.",
 )
 @click.option("--cores", type=click.IntRange(min=1), help="Cores of a job.")
 @click.option("--memory-gib", type=click.FloatRange(min=0.5), help="Memory of a job.")
@@ -52,7 +57,7 @@ def command(
     steps: int | None,
     devices: str,
     hours: float,
-    gpus: int,
+    gpus: int | None,
     cores: int | None,
     memory_gib: float | None,
     partition: str | None,
@@ -68,10 +73,13 @@ def command(
     of the first seed that is not.
     """
     from harness.analysis.verdict import verdict
-    from harness.study.jobs import Resources
+    from harness.study.jobs import Resources, jobs_at_once, local_gpus
     from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
 
+    local = executor == "local"
+    if gpus is None:
+        gpus = min(1, len(local_gpus(os.environ))) if local else 0
     options = ("--devices", devices, *(("--steps", str(steps)) if steps else ()))
     request = StudyRequest(
         recipe=with_settings(find_recipe(recipe), settings),
@@ -83,7 +91,7 @@ def command(
         options=options,
         executor=executor,
         resources=Resources(hours, gpus, cores, memory_gib, partition),
-        at_once=at_once or (1 if executor == "local" else None),
+        at_once=at_once or (jobs_at_once(gpus, os.environ) if local else None),
         tracking_uri=tracking_uri,
         tracking=not no_tracking,
     )
