@@ -86,7 +86,21 @@ def build_step(
 
 
 def _check_xla(recipe: Recipe, replicas: int) -> None:
-    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it."""
+    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it.
+
+    On a GPU it takes no int32 variable, and the float16 step counts with one.
+    """
+    if (
+        recipe.numerics.xla
+        and recipe.precision.compute == "float16"
+        and tf.config.list_physical_devices("GPU")
+    ):
+        raise RecipeError(
+            "XLA cannot compile the float16 step on a GPU",
+            where=f"numerics.xla of recipe {recipe.name}",
+            expected="numerics.xla false, or another precision",
+            remedy="--set numerics.xla=false, or --set precision.compute=bfloat16",
+        )
     if not recipe.numerics.xla or (replicas == 1 and not recipe.numerics.op_determinism):
         return
     raise RecipeError(
