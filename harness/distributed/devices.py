@@ -4,6 +4,7 @@ Replica i of n gets images [i*b/n, (i+1)*b/n) of each global batch of b, so that
 an image's place, augmentation and order do not depend on n.
 """
 
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from harness.distributed.cluster import Cluster
 from harness.errors import MachineError, UsageError
+from harness.measure.visible_gpus import LIST_VARIABLE
 
 PACK_BYTES = 32 * 1024 * 1024
 """Gradients travel in packs of this size, as TensorFlow advises for NCCL."""
@@ -120,6 +122,21 @@ def open_devices(asked: Asked, cluster: Cluster | None) -> Devices:
     return Devices(strategy, names, local_replicas=count, asynchronous=True)
 
 
+def reduction_options(
+    strategy: tf.distribute.Strategy,
+) -> tf.distribute.experimental.CommunicationOptions | None:
+    """How the GPUs of one process reduce: in packs, as workers do; None leaves it to the strategy.
+
+    Without packs the last gradient is waited for before the first one travels.
+    """
+    on_gpus = isinstance(strategy, tf.distribute.MirroredStrategy) and all(
+        "GPU" in name for name in strategy.extended.worker_devices
+    )
+    if not on_gpus:
+        return None
+    return tf.distribute.experimental.CommunicationOptions(bytes_per_pack=PACK_BYTES)
+
+
 def _on_cpu(asked: Asked) -> Devices:
     count = asked.count or 1
     cpu = _cpu_name()
@@ -146,9 +163,10 @@ def _many_workers(asked: Asked, gpus: list[Any], cluster: Cluster) -> Devices:
             remedy="leave --devices out and start more workers",
         )
     if gpus:
-        _use_gpus(asked, gpus)
-    local = (len(gpus) if asked.count is None else asked.count) if gpus else 1
-    names = tuple(_gpu_name(gpu) for gpu in gpus[:local]) or (_cpu_name(),)
+        gpus = gpus_of_worker(gpus, cluster, asked.count, bound=LIST_VARIABLE in os.environ)
+        _configure(lambda: tf.config.set_visible_devices(gpus, "GPU"))
+    local = len(gpus) or 1
+    names = tuple(_gpu_name(gpu) for gpu in gpus) or (_cpu_name(),)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
@@ -177,6 +195,38 @@ def _many_workers(asked: Asked, gpus: list[Any], cluster: Cluster) -> Devices:
         worker=cluster.worker,
         workers=cluster.workers,
         asynchronous=bool(gpus),
+    )
+
+
+def gpus_of_worker(
+    gpus: list[Any], cluster: Cluster, count: int | None, *, bound: bool
+) -> list[Any]:
+    """The GPUs of this worker: workers of one host share them out by their place among themselves.
+
+    Args:
+        gpus: That this process sees.
+        cluster: The job.
+        count: GPUs of a worker; None takes an equal share of all.
+        bound: Whether something chose this process's GPUs, as Slurm does for each task:
+            where they are too few for all workers of the host, they are this one's own.
+
+    Raises:
+        MachineError: there are too few for the workers of this host.
+    """
+    host, _ = cluster.host_and_port(cluster.worker)
+    here = [w for w in range(cluster.workers) if cluster.host_and_port(w)[0] == host]
+    each = count or len(gpus) // len(here) or (len(gpus) if bound else 1)
+    if each * len(here) <= len(gpus):
+        first = each * here.index(cluster.worker)
+        return gpus[first : first + each]
+    if bound and each <= len(gpus):
+        return gpus[:each]
+    raise MachineError(
+        f"{len(here)} workers of this host ask for {each} GPU{'s' if each > 1 else ''} each, and "
+        f"it has {len(gpus)}",
+        where=f"worker {cluster.worker} at {cluster.addresses[cluster.worker]}",
+        expected=f"{each * len(here)} GPUs in sight, or {LIST_VARIABLE} with each worker's own",
+        remedy="start fewer workers here, or give fewer with --devices",
     )
 
 

@@ -1,7 +1,10 @@
 """Energy where the machine tells it: RAPL for processors, NVML for GPUs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
 
 POWERCAP = Path("/sys/class/powercap")
 JOULES_PER_MICROJOULE = 1e-6
@@ -64,6 +67,7 @@ def _microjoules(path: Path) -> float:
 
 
 def _nvml() -> list[Counter]:
+    """The GPUs that this process may use: NVML itself counts all of the host's."""
     try:
         import pynvml
     except ImportError:
@@ -71,6 +75,9 @@ def _nvml() -> list[Counter]:
     try:
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        uuids = [_text(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+        listed = os.environ.get(LIST_VARIABLE)
+        handles = [handles[place] for place in visible_devices(listed, uuids)]
         for handle in handles:
             pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError:
@@ -80,3 +87,8 @@ def _nvml() -> list[Counter]:
         return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) * JOULES_PER_MILLIJOULE
 
     return [(reader(handle), 0.0) for handle in handles]
+
+
+def _text(value: str | bytes) -> str:
+    """Older versions of the package answer in bytes."""
+    return value.decode() if isinstance(value, bytes) else value

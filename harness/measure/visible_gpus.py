@@ -64,13 +64,6 @@ def _identified(entry: str, uuids: Sequence[str]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def first_devices(listed: str | None, count: int) -> str:
-    """The list for a child that may have `count` of this process's devices."""
-    if listed is None:
-        return ",".join(str(place) for place in range(count))
-    return ",".join(listed.split(",")[:count])
-
-
 def listed_gpus(
     listed: str | None, gpus: Sequence[Mapping[str, str]], uuids: Sequence[str]
 ) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ The parts are ordered by their cost, and each can end the job before anything
 expensive begins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from harness.errors import MachineError
+from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import Counts, Workload, workload
 from harness.recipes.recipe import Model, Recipe
@@ -83,8 +84,10 @@ def preflight(
     steps_done: Mapping[int, int] | None = None,
     eval_images: int | None = None,
     probes: Probes | None = None,
+    replicas: int = 1,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> Preflight:
-    """Check machine, disk and time; cheapest first.
+    """Check machine, disk, memory and time; cheapest first.
 
     Args:
         recipe: What will be trained.
@@ -96,24 +99,31 @@ def preflight(
         steps_done: By seed, steps that a checkpoint holds already.
         eval_images: An `--eval-images` limit, or None.
         probes: What to ask of the machine; None asks this one.
+        replicas: Devices that share each batch, with a rate of their own each.
+        say: Told what is measured before it takes its time.
 
     Raises:
         MachineError: days of work beside a GPU that TensorFlow does not use, too
-            little disk, or a seed beyond `max_hours`.
+            little disk or memory, or a seed beyond `max_hours`.
     """
     classes = recipe.model.classes or len(data.classes)
-    asked = probes or machine_probes(recipe, classes)
+    share = recipe.batch // replicas
+    asked = probes or machine_probes(recipe.model_copy(update={"batch": share}), classes)
+    say("counting the network's operations")
     done = steps_done or {}
     loads = [
         _workload(recipe, data, classes, done.get(seed, 0), steps, eval_images) for seed in seeds
     ]
     findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
+    if not asked.visible_gpus():
+        findings += (_check_memory(recipe, classes, share, asked),)
+    say("measuring the peak rate of a matrix product")
     rate = asked.gemm_flops_per_s()
-    bounds = tuple(load.flops / rate / 3600 for load in loads)
+    bounds = tuple(load.flops / rate / replicas / 3600 for load in loads)
     if max(bounds) > FAR_BEYOND * max_hours:
         _check_hours(max(bounds), max_hours, recipe, rate, "at least")
-    step_time_s, hours = _timed(loads, bounds, max_hours, asked, recipe)
+    step_time_s, hours = _timed(loads, bounds, max_hours, asked, share, say)
     _check_hours(max(hours), max_hours, recipe, rate, "about")
     return Preflight(
         seeds=seeds,
@@ -177,14 +187,30 @@ def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
     )
 
 
-@cache
+def _check_memory(recipe: Recipe, classes: int, batch: int, probes: Probes) -> str:
+    from harness.models.catalogue import describe
+
+    channels = recipe.normalisation.channel_count
+    _, activations = _counted(recipe.model, classes, channels)
+    parameters = describe(recipe.model.name, classes, channels).total
+    needed = training_bytes(activations, parameters, batch, recipe.precision.compute)
+    return check_memory(needed, probes.free_memory_bytes(), recipe, batch)
+
+
 def forward_multiply_adds(model: Model, classes: int, channels: int = 3) -> int:
     """Multiply-adds of one image of the recipe's size through its network."""
-    from harness.measure.operations import multiply_adds
+    return _counted(model, classes, channels)[0]
+
+
+@cache
+def _counted(model: Model, classes: int, channels: int) -> tuple[int, int]:
+    """Multiply-adds of one image, and bytes of the convolutions' inputs and outputs."""
+    from harness.measure.operations import count_operations
     from harness.models.build import build_model
 
     network = build_model(model, classes=classes, seed=0, channels=channels)
-    return multiply_adds(network, model.image_size)
+    counted = count_operations(network, model.image_size, channels)
+    return sum(op.multiply_adds for op in counted), sum(op.activation_bytes for op in counted)
 
 
 def _check_disk(loads: list[Workload], runs: Path, probes: Probes) -> tuple[int, int]:
@@ -219,7 +245,8 @@ def _timed(
     bounds: tuple[float, ...],
     max_hours: float,
     probes: Probes,
-    recipe: Recipe,
+    share: int,
+    say: Callable[[str], None],
 ) -> tuple[float | None, tuple[float, ...]]:
     """Hours from a real step, which may be much slower than the bound.
 
@@ -227,9 +254,10 @@ def _timed(
     """
     if max(bounds) < min(SHORT_HOURS, max_hours * SLOWEST_SHARE_OF_PEAK):
         return None, bounds
+    say(f"timing a real step of {share} images; its compilation takes longest")
     step_time_s = probes.step_time_s()
-    # A crop forward is a third of an image forward and backward.
-    crop_s = step_time_s / recipe.batch / 3
+    # A crop forward is a third of an image forward and backward; one device evaluates.
+    crop_s = step_time_s / share / 3
     return step_time_s, tuple(
         (load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads
     )

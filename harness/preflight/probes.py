@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.measure.gpu_list import SystemGpus, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
+from harness.preflight.memory import free_memory_bytes
 from harness.recipes.recipe import Precision, Recipe
 
 TIMED_STEPS = 3
@@ -27,6 +28,7 @@ class Probes:
         visible_gpus: Number of GPUs that TensorFlow sees.
         unseen_reason: Why it sees none, from what `nvidia-smi` said where it failed.
         free_bytes: Free disk space under a folder.
+        free_memory_bytes: Memory of the host that a process can still get.
         gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
         step_time_s: Measured time of one real training step.
     """
@@ -37,6 +39,7 @@ class Probes:
     free_bytes: Callable[[Path], int]
     gemm_flops_per_s: Callable[[], float]
     step_time_s: Callable[[], float]
+    free_memory_bytes: Callable[[], float] = free_memory_bytes
 
 
 def machine_probes(recipe: Recipe, classes: int) -> Probes:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from harness.errors import RecipeError
 from harness.recipes.files import is_file_name, read_recipe
-from harness.recipes.published.apm5 import APM5_RESNET50
+from harness.recipes.published.apm5 import (
+    APM5_RESNET50,
+    APM5_RESNET50_BF16,
+    APM5_RESNET50_TF32,
+)
 from harness.recipes.published.apm5_2020 import APM5_RESNET18_2020, APM5_RESNET50_2020
 from harness.recipes.published.apm5_resnet18 import APM5_RESNET18
 from harness.recipes.published.he2015 import HE2015_RESNET50
@@ -20,6 +24,8 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         APM5_RESNET50,
+        APM5_RESNET50_BF16,
+        APM5_RESNET50_TF32,
         APM5_RESNET18,
         APM5_RESNET50_2020,
         APM5_RESNET18_2020,

@@ -13,18 +13,19 @@ from harness.training.checkpoint import list_checkpoints
 Say = Callable[[str], None]
 
 
-def check_before_run(request: RunRequest, found: Found, say: Say) -> None:
+def check_before_run(request: RunRequest, found: Found, say: Say, replicas: int = 1) -> None:
     """Check folder, initial weights, machine, disk and time; in seconds, before data is hashed.
 
     Args:
         request: What to run.
         found: What lies in its data folder.
         say: Messages for a person.
+        replicas: Devices that share each batch.
 
     Raises:
         DataError: the folder is no data set, or not ImageNet where that is asked for.
         MachineError: days of work beside a GPU that TensorFlow does not use, too little
-            disk, or a seed beyond `request.max_hours`.
+            disk or memory, or a seed beyond `request.max_hours`.
         WeightsError: the recipe may not start from the weights of `--init`.
     """
     shape = data_shape(found)
@@ -44,6 +45,8 @@ def check_before_run(request: RunRequest, found: Found, say: Say) -> None:
         steps=request.steps,
         steps_done={seed: steps for seed, steps in done.items() if steps},
         eval_images=request.eval_images,
+        replicas=replicas,
+        say=say,
     )
     say(expected.text())
 

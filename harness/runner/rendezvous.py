@@ -78,7 +78,7 @@ def joined(
         numerics = threads(request)
         with progress.work("starting TensorFlow"):
             devices = _pinned_devices(request, numerics)
-        yield Joint(Alone(stop), numerics, devices, _checked_data(request, say, progress))
+        yield Joint(Alone(stop), numerics, devices, _checked_data(request, devices, say, progress))
         return
     hosts = (request.cluster.host_and_port(w)[0] for w in range(request.cluster.workers))
     os.environ.update(without_proxies(os.environ, hosts))
@@ -89,7 +89,7 @@ def joined(
         devices = _devices_together(crew, request, numerics)
         # TensorFlow's coordination service takes SIGTERM for itself when it starts.
         stop.listen()
-        yield Joint(crew, numerics, devices, _same_data(crew, request, say, progress))
+        yield Joint(crew, numerics, devices, _same_data(crew, request, devices, say, progress))
         crew.meet("end")
     except HarnessError as error:
         crew.close(error.exit_code, error.found)
@@ -158,7 +158,9 @@ def _open_devices(request: RunRequest) -> "Devices":
     return devices
 
 
-def _checked_data(request: RunRequest, say: Say, progress: Progress) -> "DataSet":
+def _checked_data(
+    request: RunRequest, devices: "Devices", say: Say, progress: Progress
+) -> "DataSet":
     """Look at the folder once, at the machine, open the data, and see whether the recipe fits."""
     from harness.data.compatibility import check_input
     from harness.data.opening import find_dataset, open_found
@@ -167,20 +169,26 @@ def _checked_data(request: RunRequest, say: Say, progress: Progress) -> "DataSet
     found = find_dataset(request.data, progress=progress)
     for note in found.notes:
         say(f"not used: {note}")
-    check_before_run(request, found, say)
+    # Logical devices share one processor; GPUs, and the cores of each worker, add up.
+    replicas = devices.replicas if devices.asynchronous else devices.workers
+    check_before_run(request, found, say, replicas)
     data = open_found(found, manifests=request.runs / "datasets", progress=progress)
     check_input(request.recipe, data.train, data.val)
     return data
 
 
 def _same_data(
-    crew: ChiefCrew | FollowerCrew, request: RunRequest, say: Say, progress: Progress
+    crew: ChiefCrew | FollowerCrew,
+    request: RunRequest,
+    devices: "Devices",
+    say: Say,
+    progress: Progress,
 ) -> "DataSet":
     """The data on every worker, after the chief has opened its own."""
     from harness.data.opening import open_dataset
 
     if crew.chief:
-        data = _checked_data(request, say, progress)
+        data = _checked_data(request, devices, say, progress)
         crew.share("data root", data.identity.root_digest)
     else:
         root = crew.share("data root")

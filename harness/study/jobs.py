@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol
 
 from harness.distributed.cluster import TF_CONFIG
 from harness.errors import MachineError, UsageError
-from harness.measure.visible_gpus import LIST_VARIABLE, first_devices
+from harness.measure import machine
+from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
 from harness.system.children import child_environment, isolation, python_words, start_python
 
 ExecutorName = Literal["local", "slurm"]
@@ -99,17 +100,43 @@ class LocalJob:
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Jobs as children of this process, their messages in `folder`."""
+    """Jobs as children of this process, each with GPUs of its own.
+
+    Attributes:
+        folder: For the jobs' messages.
+        resources: Of each job.
+        gpus: Entries of CUDA_VISIBLE_DEVICES that the jobs share out.
+        held: Which of them each job has.
+    """
 
     folder: Path
     resources: Resources
+    gpus: tuple[str, ...] = field(default_factory=lambda: local_gpus(os.environ))
+    held: list[tuple[LocalJob, tuple[str, ...]]] = field(default_factory=list)
+
+    def _free_gpus(self) -> tuple[str, ...]:
+        taken = [gpu for job, gpus in self.held if not job.done() for gpu in gpus]
+        free = tuple(gpu for gpu in self.gpus if gpu not in taken)[: self.resources.gpus]
+        if len(free) < self.resources.gpus:
+            raise UsageError(
+                f"a job asks for {self.resources.gpus} GPUs and {len(free)} of {len(self.gpus)} "
+                "are free",
+                where="--gpus and --at-once",
+                expected="GPUs of its own for each job",
+                remedy="give fewer with --gpus, or run fewer jobs with --at-once",
+            )
+        return free
 
     def submit(self, seed: int, arguments: tuple[str, ...]) -> LocalJob:
-        """Start a child; it sees as many GPUs as a job may have."""
+        """Start a child, which sees the GPUs that are its own.
+
+        Raises:
+            UsageError: too few are free.
+        """
+        gpus = self._free_gpus()
         self.folder.mkdir(parents=True, exist_ok=True)
         output = self.folder / f"seed-{seed}.err"
-        devices = first_devices(os.environ.get(LIST_VARIABLE), self.resources.gpus)
-        environ = {**_of_job(os.environ), LIST_VARIABLE: devices}
+        environ = {**_of_job(os.environ), LIST_VARIABLE: ",".join(gpus)}
         with output.open("ab") as messages, output.with_suffix(".out").open("ab") as answer:
             # A session of its own: Ctrl-C reaches this process alone, which passes it on.
             process = start_python(
@@ -121,7 +148,9 @@ class LocalExecutor:
                 stderr=messages,
                 start_new_session=True,
             )
-        return LocalJob(process, output)
+        job = LocalJob(process, output)
+        self.held.append((job, gpus))
+        return job
 
 
 @dataclass
@@ -216,6 +245,21 @@ class SlurmExecutor:
                 remedy="check --partition, --gpus, --cores and --memory-gib, or use "
                 "--executor local",
             ) from error
+
+
+def local_gpus(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The GPUs of this machine that its environment leaves, as entries of CUDA_VISIBLE_DEVICES."""
+    listed = environ.get(LIST_VARIABLE)
+    count = len(machine.gpus())
+    seen = visible_devices(listed, machine.gpu_uuids() or ("",) * count)
+    if listed is None:
+        return tuple(str(place) for place in seen)
+    return tuple(entry.strip() for entry in listed.split(",")[: len(seen)])
+
+
+def jobs_at_once(gpus_of_job: int, environ: Mapping[str, str]) -> int:
+    """How many jobs of so many GPUs this machine can run at a time; at least one."""
+    return max(1, len(local_gpus(environ)) // gpus_of_job) if gpus_of_job else 1
 
 
 def open_executor(name: ExecutorName, folder: Path, resources: Resources) -> Executor:

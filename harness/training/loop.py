@@ -204,14 +204,15 @@ class _WindowRunner:
         waits: list[float] = []
         marks = [self.now()]
         compiled = () if self.compiled else (first,)
-        for rate in rates:
+        # The window's rates travel to the device once, not a step at a time.
+        for rate in tf.unstack(tf.constant(rates)):
             try:
                 batch = next(self.batches)
             except (HarnessError, tf.errors.OpError) as error:
                 self.failure = error
                 break
             waits.append(self.now() - marks[-1])
-            outputs.append(self.step_function(batch["image"], batch["label"], tf.constant(rate)))
+            outputs.append(self.step_function(batch["image"], batch["label"], rate))
             if not self.compiled:
                 outputs[-1].loss.numpy()
                 self.compiled = True

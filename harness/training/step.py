@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from harness.distributed.devices import reduction_options
 from harness.errors import RecipeError
 from harness.numerics.fingerprint import (
     combined_fingerprint,
@@ -29,7 +30,7 @@ class StepOutput(NamedTuple):
     Attributes:
         loss: float32, mean smoothed cross-entropy over the global batch, without decay.
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
-        correct: int32, images of the batch whose most probable class is the label.
+        correct: float32, images of the batch whose most probable class is the label; exact.
         fingerprint: uint64 over batch, loss, gradients and weights of all replicas.
         batch_fingerprint: uint64 over images and labels of all replicas.
     """
@@ -85,7 +86,21 @@ def build_step(
 
 
 def _check_xla(recipe: Recipe, replicas: int) -> None:
-    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it."""
+    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it.
+
+    On a GPU it takes no int32 variable, and the float16 step counts with one.
+    """
+    if (
+        recipe.numerics.xla
+        and recipe.precision.compute == "float16"
+        and tf.config.list_physical_devices("GPU")
+    ):
+        raise RecipeError(
+            "XLA cannot compile the float16 step on a GPU",
+            where=f"numerics.xla of recipe {recipe.name}",
+            expected="numerics.xla false, or another precision",
+            remedy="--set numerics.xla=false, or --set precision.compute=bfloat16",
+        )
     if not recipe.numerics.xla or (replicas == 1 and not recipe.numerics.op_determinism):
         return
     raise RecipeError(
@@ -183,13 +198,14 @@ def _across_replicas(
     replica only by this step's batch, so they are equal everywhere after each
     step, and when a checkpoint is made cannot change a bit of what follows.
     """
-    parts = [loss, tf.cast(correct, tf.float32), *gradients, *(tf.identity(v) for v in moving)]
+    parts = [loss, correct, *gradients, *(tf.identity(v) for v in moving)]
     context = tf.distribute.get_replica_context()
-    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
+    options = reduction_options(context.strategy)
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, parts, options)
     first_moving = len(parts) - len(moving)
     for variable, total in zip(moving, summed[first_moving:], strict=True):
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=total / replicas)
-    return summed[0], tf.cast(summed[1], tf.int32), summed[2:first_moving]
+    return summed[0], summed[1], summed[2:first_moving]
 
 
 def _joint_marks(marks: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
@@ -216,8 +232,9 @@ def _gradients(state: TrainState, recipe: Recipe) -> LossAndGradients:
         gradients = tape.gradient(scaled, state.trainable)
         if float16:
             gradients = [g / state.loss_scale for g in gradients]
-        hit = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), label)
-        correct = tf.reduce_sum(tf.cast(hit, tf.int32))
+        # As int32 both would be computed on the host, and a GPU would be waited for.
+        hit = tf.equal(tf.argmax(logits, axis=-1), tf.cast(label, tf.int64))
+        correct = tf.reduce_sum(tf.cast(hit, tf.float32))
         return loss, correct, gradients
 
     return compute

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import LocalPath, declared_seed_option
-from harness.cli.train.run_options import request_fields, run_options
+from harness.cli.options import LocalPath, declared_seed_option, workers_option
+from harness.cli.train.run_options import joined_cluster, request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 
 
@@ -26,7 +26,14 @@ from harness.recipes.catalogue import find_recipe
 )
 @declared_seed_option
 @run_options
-def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **options: Any) -> None:
+@workers_option
+def command(
+    target: str | None,
+    data: Path | None,
+    seeds: tuple[int, ...],
+    workers: int | None,
+    **options: Any,
+) -> None:
     """Reproduce a published result and judge it.
 
     TARGET is a name of `harness list targets`, or a TOML file; without one it is
@@ -41,22 +48,30 @@ def command(target: str | None, data: Path | None, seeds: tuple[int, ...], **opt
     from harness.baselines.loading import load_target
     from harness.progress import Progress
     from harness.runner.request import RunRequest
+    from harness.runner.run import run
     from harness.study.reproduce import DEFAULT_TARGET, reproduce
     from harness.study.reproduction_data import reproduction_data
 
     named = target or DEFAULT_TARGET
     aim = load_target(named)
+    recipe = find_recipe(aim.recipe)
+    cluster = joined_cluster(recipe, workers, options["devices"], lambda t: click.echo(t, err=True))
     with Progress() as progress:
         request = RunRequest(
-            recipe=find_recipe(aim.recipe),
+            recipe=recipe,
             settings=(),
             data=reproduction_data(aim, data, options["runs"], os.environ, progress.note),
             seeds=seeds or aim.declared_seeds,
             command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
+            cluster=cluster,
             imagenet_only=aim.data.kind == "imagenet",
             target=aim,
             **request_fields(options),
         )
+        if cluster is not None and cluster.worker:
+            report = run(request, progress.note, progress)  # the chief judges
+            click.echo(report.text())
+            return
         done = reproduce(request, aim, named, progress.note, progress)
     click.echo(done.text(request.runs))
     raise SystemExit(done.exit_code)

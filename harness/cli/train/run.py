@@ -1,7 +1,6 @@
 """`harness run`."""
 
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from harness.cli.options import (
     seed_option,
     workers_option,
 )
-from harness.cli.train.run_options import request_fields, run_options
+from harness.cli.train.run_options import joined_cluster, request_fields, run_options
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
 from harness.recipes.settings import with_settings
@@ -87,7 +86,6 @@ def command(
     training diverged, 75 interrupted (give the same command again).
     """
     from harness.baselines.own import read_own_target
-    from harness.distributed.cluster import check_job, cluster_from_environment
     from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.runner.run import run
@@ -97,13 +95,7 @@ def command(
 
     chosen = with_settings(find_recipe(recipe), settings)
     own = tuple(read_own_target(path, chosen.name, chosen.digest) for path in targets)
-    cluster = cluster_from_environment(os.environ, workers)
-    check_job(cluster.workers if cluster else workers or 1, options["devices"], chosen.batch)
-    if cluster is None and workers is not None and workers > 1:
-        from harness.distributed.launcher import launch
-
-        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ, say))
-
+    cluster = joined_cluster(chosen, workers, options["devices"], say)
     request = RunRequest(
         recipe=chosen,
         settings=settings,

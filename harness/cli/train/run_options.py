@@ -1,11 +1,17 @@
 """Options of the commands that train: how far, how watched and on what."""
 
+import os
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import devices_option, max_hours_option, runs_option, tracking_option
+from harness.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from harness.distributed.cluster import Cluster
 
 _OPTIONS = (
     runs_option,
@@ -59,3 +65,25 @@ def request_fields(options: dict[str, Any]) -> dict[str, Any]:
     fields["mlflow_every_step"] = fields.pop("mlflow_every") == "1"
     fields["tracking"] = not fields.pop("no_tracking")
     return fields
+
+
+def joined_cluster(
+    recipe: Recipe, workers: int | None, devices: str, say: Callable[[str], None]
+) -> "Cluster | None":
+    """The job of workers that this process belongs to; None where it is alone.
+
+    Where `--workers` asks for several and nothing describes them, they are started
+    here and this process ends with their exit code.
+
+    Raises:
+        UsageError: the job contradicts itself, or no worker could do it.
+    """
+    from harness.distributed.cluster import check_job, cluster_from_environment
+
+    cluster = cluster_from_environment(os.environ, workers)
+    check_job(cluster.workers if cluster else workers or 1, devices, recipe.batch)
+    if cluster is None and workers is not None and workers > 1:
+        from harness.distributed.launcher import launch
+
+        raise SystemExit(launch(tuple(sys.argv[1:]), workers, os.environ, say))
+    return cluster

@@ -1,6 +1,7 @@
 """`harness study`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,9 @@ from harness.recipes.settings import with_settings
     "--executor", type=click.Choice(["local", "slurm"]), default="local", show_default=True
 )
 @click.option(
-    "--at-once", type=click.IntRange(min=1), help="Most jobs at a time. Default: 1 locally."
+    "--at-once",
+    type=click.IntRange(min=1),
+    help="Most jobs at a time. Default: locally one, or as many as have GPUs of their own.",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `harness run`.")
 @click.option(
@@ -42,7 +45,9 @@ from harness.recipes.settings import with_settings
     help="Time limit of a job.",
 )
 @click.option(
-    "--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs of a job."
+    "--gpus",
+    type=click.IntRange(min=0),
+    help="GPUs of a job, its own. Default: locally one where there are some, else none.",
 )
 @click.option("--cores", type=click.IntRange(min=1), help="Cores of a job.")
 @click.option("--memory-gib", type=click.FloatRange(min=0.5), help="Memory of a job.")
@@ -62,7 +67,7 @@ def command(
     steps: int | None,
     devices: str,
     hours: float,
-    gpus: int,
+    gpus: int | None,
     cores: int | None,
     memory_gib: float | None,
     partition: str | None,
@@ -79,11 +84,14 @@ def command(
     """
     from harness.analysis.verdict import verdict
     from harness.baselines.own import read_own_target
-    from harness.study.jobs import Resources
+    from harness.study.jobs import Resources, jobs_at_once, local_gpus
     from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
 
     chosen = with_settings(find_recipe(recipe), settings)
+    local = executor == "local"
+    if gpus is None:
+        gpus = min(1, len(local_gpus(os.environ))) if local else 0
     options = ["--devices", devices, *(("--steps", str(steps)) if steps else ())]
     for path in targets:
         read_own_target(path, chosen.name, chosen.digest)  # refused here, not in every job
@@ -98,7 +106,7 @@ def command(
         options=tuple(options),
         executor=executor,
         resources=Resources(hours, gpus, cores, memory_gib, partition),
-        at_once=at_once or (1 if executor == "local" else None),
+        at_once=at_once or (jobs_at_once(gpus, os.environ) if local else None),
         tracking_uri=tracking_uri,
         tracking=not no_tracking,
     )

@@ -26,6 +26,7 @@ from harness.recipes.recipe import (
     Notes,
     Optimizer,
     Phase,
+    Precision,
     Recipe,
 )
 
@@ -92,3 +93,28 @@ APM5_RESNET50 = apm5_recipe(
         "order and augmentation are stateless draws from the seed, the reference's are racy",
     ),
 )
+
+
+def _in_precision(suffix: str, precision: Precision, words: str) -> Recipe:
+    """The 2019 recipe in another arithmetic; variables stay float32."""
+    name = f"{APM5_RESNET50.name}-{suffix}"
+    notes = APM5_RESNET50.notes.model_copy(
+        update={
+            "title": f"{APM5_RESNET50.notes.title}, {words}",
+            "command": f"harness run {name} --data IMAGENET_DIR --seed 1 --seed 2 --seed 3",
+            "deviations": (
+                f"precision: {words}; the reference's is float32",
+                *APM5_RESNET50.notes.deviations,
+            ),
+        }
+    )
+    return APM5_RESNET50.model_copy(update={"name": name, "notes": notes, "precision": precision})
+
+
+APM5_RESNET50_BF16 = _in_precision(
+    "bf16", Precision(compute="bfloat16"), "bfloat16 arithmetic with float32 variables"
+)
+APM5_RESNET50_TF32 = _in_precision(
+    "tf32", Precision(tf32=True), "TensorFloat-32 in matrix products and convolutions"
+)
+"""The same training where a GPU is several times faster: each a recipe and a target of its own."""

@@ -64,13 +64,38 @@ class Nvml(ModuleType):
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Any:  # noqa: N802 - NVML's name
         return self.gpus[index]
 
+    def nvmlDeviceGetUUID(self, gpu: Any) -> bytes:  # noqa: N802 - NVML's name
+        return f"GPU-{self.gpus.index(gpu)}0000000".encode()
+
     def nvmlDeviceGetTotalEnergyConsumption(self, gpu: Any) -> int:  # noqa: N802 - NVML's name
         if self.refuses:
             raise self.NVMLError
         return int(gpu.millijoules)
 
 
+@pytest.mark.parametrize(
+    ("listed", "joules"),
+    [(None, 3.0), ("1", 0.5), ("GPU-00000000", 2.5), ("1,0", 3.0), ("", 0.0), ("NoDevFiles", 0.0)],
+)
+def test_only_the_gpus_of_this_process_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str | None, joules: float
+) -> None:
+    package = counter(tmp_path, "intel-rapl:0", 1_000_000)
+    driver = Nvml([4_000, 10_000])
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    meter = EnergyMeter(tmp_path)
+    meter.start()
+    package.write_text("2000000")
+    driver.gpus[0].millijoules += 2_500
+    driver.gpus[1].millijoules += 500
+    assert meter.stop() == pytest.approx(1 + joules)
+
+
 def test_gpus_add_up_beside_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     package = counter(tmp_path, "intel-rapl:0", 1_000_000)
     driver = Nvml([4_000, 10_000])
     monkeypatch.setitem(sys.modules, "pynvml", driver)

@@ -5,7 +5,6 @@ import pytest
 from harness.errors import MachineError
 from harness.measure.visible_gpus import (
     asks_for_devices,
-    first_devices,
     listed_gpus,
     visible_devices,
 )
@@ -57,16 +56,6 @@ def test_words_that_mean_no_device(listed: str) -> None:
 @pytest.mark.parametrize("listed", [None, "7", "7,0", "GPU-deadbeef", "0,0"])
 def test_words_that_mean_a_device_which_may_not_be_there(listed: str | None) -> None:
     assert asks_for_devices(listed)
-
-
-@pytest.mark.parametrize(
-    ("listed", "count", "expected"),
-    [(None, 0, ""), (None, 2, "0,1"), ("3,5", 1, "3"), ("3,5", 0, ""), (f"{UUID},0", 1, UUID)],
-)
-def test_a_child_gets_the_first_of_its_parents_devices(
-    listed: str | None, count: int, expected: str
-) -> None:
-    assert first_devices(listed, count) == expected
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def machine(**changes: object) -> Probes:
         free_bytes=lambda _folder: 10**12,
         gemm_flops_per_s=lambda: 10 * TERA,
         step_time_s=lambda: 0.4,
+        free_memory_bytes=lambda: 64 << 30,
     )
     return replace(good, **changes)
 
@@ -89,6 +90,28 @@ def test_a_driver_that_fails_without_a_gpu_is_told() -> None:
     )
     found = preflight(SMOKE, data, (1,), runs=Path("runs"), probes=probes)
     assert "nvidia-smi: No devices were found" in found.text()
+
+
+def test_too_little_memory_ends_the_job_before_a_step_is_made() -> None:
+    probes = machine(
+        system_gpus=SystemGpus, visible_gpus=lambda: 0, free_memory_bytes=lambda: 4 << 30,
+        gemm_flops_per_s=never, step_time_s=never,
+    )  # fmt: skip
+    with pytest.raises(MachineError, match=r"4\.0 GiB of memory are free"):
+        check(probes)
+
+
+def test_what_takes_time_is_said_before_it_is_done() -> None:
+    said: list[str] = []
+
+    def step_time_s() -> float:
+        assert "timing a real step of 64 images" in said[-1]
+        return 0.4
+
+    found = check(machine(step_time_s=step_time_s), replicas=2, say=said.append)
+    assert "matrix product" in said[-2]
+    alone = check(machine())
+    assert found.bound_hours[0] == pytest.approx(alone.bound_hours[0] / 2)  # type: ignore[attr-defined]
 
 
 def test_a_full_disk_ends_the_job_before_anything_is_measured() -> None:

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 
+from harness.baselines.loading import load_target
 from harness.models.catalogue import describe, find_architecture
 from harness.recipes.catalogue import RECIPES
 from harness.recipes.protocol import Normalisation
@@ -174,3 +175,16 @@ def test_what_the_sources_differ_in() -> None:
     assert (he.loss.decayed, he.loss.label_smoothing, old.loss.label_smoothing) == ("all", 0, 0.1)
     assert he.augmentation.short_side == (256, 481)
     assert he.model.initializer == "he_normal"
+
+
+@pytest.mark.parametrize("suffix", ["bf16", "tf32"])
+def test_cheaper_arithmetic_is_another_recipe_with_a_target_of_its_own(suffix: str) -> None:
+    plain, cheaper = RECIPES["apm5-resnet50"], RECIPES[f"apm5-resnet50-{suffix}"]
+    assert cheaper.digest != plain.digest
+    assert cheaper.model_copy(update={"precision": plain.precision}).digest == plain.digest
+    assert "precision" in cheaper.notes.deviations[0]
+    target, ours = (load_target(name) for name in (
+        "apm5-resnet50-ten-crop", f"apm5-resnet50-{suffix}-ten-crop"))  # fmt: skip
+    assert ours.recipe == cheaper.name
+    same = {"name", "recipe", "reasons"}
+    assert ours.model_dump(exclude=same) == target.model_dump(exclude=same)
