@@ -38,7 +38,6 @@ class Commands(LazyGroup):
         "bundle": "harness.cli.judge.bundle:command",
         "verify": "harness.cli.judge.verify:command",
         "sync": "harness.cli.judge.sync:command",
-        "mllog": "harness.cli.judge.mllog:command",
         "certify": "harness.cli.replay.certify:command",
         "diff": "harness.cli.replay.diff:command",
         "bench": "harness.cli.speed.bench:command",
