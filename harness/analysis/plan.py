@@ -8,13 +8,12 @@ from harness.baselines.loading import load_baselines, load_target
 from harness.baselines.schema import PublishedTarget, Target
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.imagenet import TRAIN_IMAGES
 from harness.recipes.recipe import Recipe
-from harness.record.columns import COMPILED, read_columns
+from harness.record.journal import read_journal
 from harness.record.summary import read_summary
 from harness.verdict.judge import first_own
 from harness.verdict.planning import StudyPlan, plan_study, published_rates
-
-IMAGENET_TRAIN_IMAGES = 1_281_167
 
 
 def plan(
@@ -56,9 +55,7 @@ def plan(
             recipe,
             one,
             seeds=seeds,
-            train_images=train_images
-            or (one.data.train_images if one else None)
-            or IMAGENET_TRAIN_IMAGES,
+            train_images=train_images or (one.data.train_images if one else None) or TRAIN_IMAGES,
             rates=rates or published_rates(baselines.throughput, recipe),
             rivals=[t.top1 for t in of_recipe if isinstance(t, PublishedTarget) and t != one],
         )
@@ -102,9 +99,9 @@ def measured_rate(run: Path) -> float:
     Raises:
         RecordError: the journal has no such steps.
     """
-    columns = read_columns(run, ("step_time_s", "images", COMPILED))
-    kept = columns[COMPILED] == 0
-    times, images = columns["step_time_s"][kept], columns["images"][kept]
+    journal = read_journal(run)
+    kept = ~journal.column("compiled")
+    times, images = journal.column("step_time_s")[kept], journal.column("images")[kept]
     if not len(times):
         raise RecordError(
             "the run has no steps to take a rate from",

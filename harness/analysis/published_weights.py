@@ -13,10 +13,10 @@ from harness.baselines.loading import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.data.labels.files import VAL_NAME, published_val_labels, read_val_labels
 from harness.errors import RecordError, UsageError
+from harness.recipes.imagenet import VAL_IMAGES
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import read_predictions
 from harness.verdict.imported import (
-    FULL_IMAGES,
     Draw,
     EvaluationAnswer,
     EvaluationFacts,
@@ -123,7 +123,7 @@ def _draw(path: Path, facts: EvaluationFacts, predictions: Path) -> Draw:
         raise RecordError(
             f"the record of the draw is wrong: {error.errors()[0]['msg']}",
             where=str(path),
-            expected=f"kind (simple or stratified), seed, images, population ({FULL_IMAGES}), and "
+            expected=f"kind (simple or stratified), seed, images, population ({VAL_IMAGES}), and "
             "for a stratified draw labels, a file",
             remedy="write it when the images are drawn",
         ) from error

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from harness.baselines.loading import load_baselines
 from harness.frozen import Frozen
-from harness.record.columns import COMPILED, read_columns
+from harness.record.journal import read_journal
 from harness.record.run_folder import find_runs
-from harness.record.summary import read_summary
 from harness.verdict.text import table
 from harness.verdict.throughput import (
     SPEED_EXIT_CODES,
@@ -63,9 +62,9 @@ def throughput(run: Path, earlier: Sequence[Path] = ()) -> ThroughputAnswer:
 
 def read_speed(run: Path) -> Speed:
     """The speed of a run's folder. Raises `RecordError` as `throughput` does."""
-    columns = read_columns(run, ("step_time_s", "images", COMPILED))
-    started = read_summary(run).started
-    return speed_of(str(run), started, columns["step_time_s"], columns["images"], columns[COMPILED])
+    journal = read_journal(run)
+    times_s, images = journal.column("step_time_s"), journal.column("images")
+    return speed_of(str(run), journal.started, times_s, images, journal.column("compiled"))
 
 
 def throughput_text(answer: ThroughputAnswer) -> str:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from harness.baselines.schema import (
     AccuracyRow,
     BaselineFile,
-    ConvergenceRow,
     PublishedTarget,
     Target,
     ThresholdTarget,
@@ -27,6 +26,10 @@ _BY_KIND: dict[str, type[Target | BaselineFile]] = {
     "threshold": ThresholdTarget,
     "baselines": BaselineFile,
 }
+
+NOT_OF_ROWS = {"source", "protocols", "convergence"}
+"""Tables of a baseline file that hold no rows. Bundles of 0.2.0 and before carry `convergence`:
+epochs of MLPerf's reference runs, which no judgement or page of a bundle uses."""
 
 
 NAMED = 15
@@ -43,7 +46,6 @@ class Baselines:
     targets: tuple[Target, ...]
     accuracy: tuple[AccuracyRow, ...]
     throughput: tuple[ThroughputRow, ...]
-    convergence: tuple[ConvergenceRow, ...]
     target_files: Mapping[str, Path]
 
     def accuracy_rows(
@@ -92,7 +94,6 @@ def load_baselines(folder: Path | None = None) -> Baselines:
         targets=tuple(targets.values()),
         accuracy=tuple(row for content in rows for row in content.accuracy),
         throughput=tuple(row for content in rows for row in content.throughput),
-        convergence=tuple(row for content in rows for row in content.convergence),
         target_files={target.name: file for file, target in targets.items()},
     )
     _refuse_doubles(baselines, folder)
@@ -169,8 +170,8 @@ def _with_sources(raw: dict[str, Any]) -> dict[str, Any]:
         part if isinstance(part := raw.get(name, {}), dict) else {}
         for name in ("source", "protocols")
     )
-    document = {key: value for key, value in raw.items() if key not in {"source", "protocols"}}
-    for kind in ("accuracy", "throughput", "convergence"):
+    document = {key: value for key, value in raw.items() if key not in NOT_OF_ROWS}
+    for kind in ("accuracy", "throughput"):
         if isinstance(raw.get(kind), list):
             document[kind] = [
                 _complete(row, source, protocols) if isinstance(row, dict) else row
@@ -207,7 +208,7 @@ def _explained(error: ValidationError, path: Path) -> BaselineError:
 
 
 def _refuse_doubles(baselines: Baselines, folder: Path) -> None:
-    for kind in ("targets", "accuracy", "throughput", "convergence"):
+    for kind in ("targets", "accuracy", "throughput"):
         names = [row.name for row in getattr(baselines, kind)]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:

@@ -151,27 +151,16 @@ class ThroughputRow(Frozen):
     source: Source
 
 
-class ConvergenceRow(Frozen):
-    """MLPerf's reference runs at one batch size: epochs until the quality target."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    batch: int = Field(ge=1)
-    submitter: Words
-    epochs: tuple[float, ...] = Field(min_length=4)
-    source: Source
-
-
 class BaselineFile(Frozen):
     """A file of published rows from one source family."""
 
     kind: Literal["baselines"]
     accuracy: tuple[AccuracyRow, ...] = ()
     throughput: tuple[ThroughputRow, ...] = ()
-    convergence: tuple[ConvergenceRow, ...] = ()
 
     @model_validator(mode="after")
     def _has_rows(self) -> "BaselineFile":
-        if not (self.accuracy or self.throughput or self.convergence):
+        if not (self.accuracy or self.throughput):
             raise ValueError("the file has no rows")
         return self
 

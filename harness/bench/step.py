@@ -83,22 +83,14 @@ class StepBenchmark:
         """
         return Spread.of([_share(r, variant) for r in self.rounds])
 
-    def joules_per_image(self) -> Spread | None:
-        """Of ours, over processor packages and GPUs; None where the machine does not tell it."""
-        told = [r["ours"].joules_per_image for r in self.rounds]
-        known = [joules for joules in told if joules is not None]
-        return Spread.of(known) if known else None
-
     def document(self) -> dict[str, Any]:
-        """As JSON-like data; `joules_per_image` is None where the machine does not tell it."""
-        joules = self.joules_per_image()
+        """As JSON-like data."""
         head = {
             "benchmark": "step",
             "job": self.job.model_dump(exclude={"variant"}),
             "images_per_s": self.rate("ours").document(),
             "step_time": self.times("ours").document(),
             "share_of_gemm_peak": self.share("ours").document(),
-            "joules_per_image": joules and joules.document(),
         }
         ratios = {RATIO_NAMES[name]: ratio.document() for name, ratio in self.ratios.items()}
         variants = {
@@ -126,13 +118,7 @@ class StepBenchmark:
             ratio = self.ratios.get(name)
             factor = ratio.text() if ratio else ""
             lines.append(f"{TITLES[name]:36}{rate:9.2f}{100 * share:12.0f} %   {factor}".rstrip())
-        return "\n".join([*lines, self.times("ours").text(), *self._energy()])
-
-    def _energy(self) -> list[str]:
-        joules = self.joules_per_image()
-        if joules is None:
-            return ["energy: unavailable on this machine"]
-        return [f"energy: {joules.median:.1f} J an image"]
+        return "\n".join([*lines, self.times("ours").text()])
 
 
 def bench_step(

@@ -53,7 +53,6 @@ class Measured(Frozen):
         compute: Arithmetic of the step and of the matrix product.
         onednn: Whether oneDNN was in force.
         numerics_digest: Of the process's effective numerics.
-        joules_per_image: Where the machine tells it.
     """
 
     variant: str
@@ -65,7 +64,6 @@ class Measured(Frozen):
     compute: str = "float32"
     onednn: bool
     numerics_digest: str
-    joules_per_image: float | None = None
 
     @property
     def share_of_gemm_peak(self) -> float:

@@ -68,7 +68,6 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
 
     from harness.bench.step_variants import build_variant, pin, recipe_of
     from harness.measure import peaks
-    from harness.measure.energy import EnergyMeter
     from harness.measure.environment import effective_numerics, onednn_in_force
     from harness.measure.operations import training_flops
 
@@ -78,10 +77,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     dtype = tf.as_dtype(job.compute)
     gemm = [peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now)]
     warmup = variant.run(job.warmup * job.steps_per_call, now)
-    meter = EnergyMeter()
-    meter.start()
     counted = variant.run(job.steps, now)
-    joules = meter.stop()
     gemm.append(peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now))
     images = job.batch * len(counted)
     return Measured(
@@ -94,7 +90,6 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
         compute=job.compute,
         onednn=onednn_in_force(),
         numerics_digest=effective_numerics(numerics, recipe.precision).digest,
-        joules_per_image=None if joules is None else joules / images,
     )
 
 

@@ -1,29 +1,25 @@
 """A click group whose commands are imported on use."""
 
 import difflib
-from importlib import import_module, util
+from importlib import import_module
 from typing import ClassVar
 
 import click
 
 
 class LazyGroup(click.Group):
-    """A group with a table of command name to `module:attribute`.
-
-    A command whose module does not exist is not listed.
-    """
+    """A group with a table of command name to `module:attribute`."""
 
     lazy: ClassVar[dict[str, str]] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the table, then those registered directly."""
-        present = [name for name, target in self.lazy.items() if _exists(target)]
-        return present + super().list_commands(ctx)
+        return list(self.lazy) + super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command; None when there is none of this name."""
         target = self.lazy.get(cmd_name)
-        if target is None or not _exists(target):
+        if target is None:
             return super().get_command(ctx, cmd_name)
         module, attribute = target.split(":")
         command = getattr(import_module(module), attribute)
@@ -40,7 +36,3 @@ class LazyGroup(click.Group):
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
-
-
-def _exists(target: str) -> bool:
-    return util.find_spec(target.split(":", maxsplit=1)[0]) is not None

@@ -168,14 +168,6 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "sync runs/smoke-95a37860 --tracking-uri http://tracker:5000",
             ),
         ),
-        "mllog": Entry(
-            "harness.cli.judge.mllog:command",
-            "Write a run as an MLPerf-style log.",
-            (
-                "mllog runs/smoke-95a37860/seed-1 --out run.log",
-                "mllog runs/mine-1a2b3c4d/seed-1 --out mine.log",
-            ),
-        ),
     },
     "Trained weights": {
         "evaluate": Entry(

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from harness.errors import DataError
+from harness.recipes.imagenet import CLASSES
 
 Order = Literal["wordnet", "devkit"]
-CLASSES = 1_000
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""What is known about ImageNet (ILSVRC 2012), and which data set a manifest describes.
-
-Counts: the development kit's text and the tensorflow-datasets builder.
-"""
+"""What is known about ImageNet (ILSVRC 2012), and which data set a manifest describes."""
 
 import re
 from typing import Literal
@@ -13,10 +10,8 @@ import pyarrow.compute as pc
 from harness.data.class_order import class_orders
 from harness.data.manifest import Truth
 from harness.data.sources.digits import ROOT_DIGEST as DIGITS_ROOT
+from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 
-TRAIN_IMAGES = 1_281_167
-VAL_IMAGES = 50_000
-CLASSES = 1_000
 TRAIN_PER_CLASS = (732, 1_300)
 VAL_PER_CLASS = 50
 WNID = re.compile(r"n\d{8}")

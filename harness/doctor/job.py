@@ -6,6 +6,7 @@ from typing import Any
 from harness.doctor.lines import Line
 from harness.preflight.estimate import duration
 from harness.preflight.workload import Workload, workload
+from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.recipe import Recipe
 
 MAX_HOURS = 120.0
@@ -20,9 +21,9 @@ LIMIT_REMEDY = (
 class ImageNet:
     """Counts of ILSVRC2012."""
 
-    train_images: int = 1_281_167
-    val_images: int = 50_000
-    classes: tuple[str, ...] = ("",) * 1000
+    train_images: int = TRAIN_IMAGES
+    val_images: int = VAL_IMAGES
+    classes: tuple[str, ...] = ("",) * CLASSES
 
 
 def main_job(recipe: Recipe, multiply_adds: int) -> Workload:

@@ -18,12 +18,12 @@ from harness.errors import MachineError
 from harness.measure.operations import multiply_adds, training_flops
 from harness.models.build import build_model
 from harness.numerics.fingerprint import hex_of
+from harness.recipes.imagenet import CLASSES
 from harness.recipes.recipe import Recipe
 from harness.training.device_errors import MEMORY, explained, kind_of
 from harness.training.state import TrainState, create_state, from_arrays, to_arrays
 from harness.training.step import StepFunction, StepOutput, build_step
 
-CLASSES = 1000
 PROCESSOR_BATCH = 8
 """Images of a step that is timed on a processor: the whole batch would take a minute."""
 STEP_S = 2.0

@@ -1,26 +1,18 @@
 """`harness classify`: names and confidences for image files."""
 
-import base64
-import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import jinja2
 
 from harness.inference.evaluate import requested_protocols
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.protocol import Normalisation, Protocol
 from harness.recipes.recipe import Numerics, Precision
-from harness.system.secrets import without_credentials
 from harness.weights.description import Order
 from harness.weights.source import Imported, import_weights
 
 if TYPE_CHECKING:
     from harness.evaluation.single_image import Guess, Picture
-
-PREVIEW_SIDE = 480
 
 
 @dataclass(frozen=True)
@@ -93,24 +85,6 @@ class ClassifyReport:
             blocks.append("\n".join(lines))
         return "\n".join(blocks)
 
-    def write_page(self, path: Path) -> None:
-        """Write the page, atomically."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(without_credentials(self.page()))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-    def page(self) -> str:
-        """A small page with the pictures and their names, complete in itself."""
-        environment = jinja2.Environment(autoescape=True)
-        return environment.from_string(_PAGE).render(
-            model=self.imported.model_name,
-            protocol=self.protocol.name,
-            pictures=[(one, _preview(one.picture)) for one in self.named],
-        )
-
 
 def classify(request: ClassifyRequest) -> ClassifyReport:
     """Name the pictures. All files are checked before the network is built.
@@ -147,44 +121,3 @@ def classify(request: ClassifyRequest) -> ClassifyReport:
     )
     named = tuple(Named(picture, classifier.classify(picture)) for picture in pictures)
     return ClassifyReport(imported, protocol, named)
-
-
-def _preview(picture: "Picture") -> str:
-    """A small JPEG of a picture as a data URI."""
-    from PIL import Image, ImageOps
-
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(picture.raw)) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        upright.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-        upright.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Classified by {{ model }}</title>
-<style>
-body { font: 16px/1.4 system-ui, sans-serif; margin: 1rem auto; max-width: 60rem;
-       padding: 0 1rem; }
-figure { margin: 1.5rem 0; display: flex; flex-wrap: wrap; gap: 1rem; }
-img { max-width: 100%; height: auto; align-self: flex-start; }
-figcaption { flex: 1 1 18rem; overflow-wrap: anywhere; }
-td { padding: 0.1rem 0.8rem 0.1rem 0; vertical-align: top; }
-td:first-child { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-</style>
-<h1>{{ model }}, {{ protocol }}</h1>
-{% for one, preview in pictures %}
-<figure>
-<img src="{{ preview }}" alt="{{ one.picture.path.name }}">
-<figcaption><strong>{{ one.picture.path.name }}</strong>
-{% if one.picture.note %}<br><small>{{ one.picture.note }}</small>{% endif %}
-<table>{% for guess in one.guesses %}
-<tr><td>{{ "%.2f" | format(100 * guess.probability) }} %</td><td>{{ guess.name }}</td></tr>
-{% endfor %}</table></figcaption>
-</figure>
-{% endfor %}
-</html>
-"""

@@ -1,1 +1,1 @@
-"""Operation counts, machine peaks, energy and the environment."""
+"""Operation counts, machine peaks and the environment."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 from pydantic import ValidationError
 
 from harness.errors import RecordError
@@ -94,6 +95,21 @@ class Journal:
         """Steps recorded so far; 0 when there are none."""
         windows = self.steps
         return windows[-1].step[-1] + 1 if windows else 0
+
+    def column(self, name: str) -> np.ndarray:
+        """A measurement of `Steps` over all recorded steps, in order.
+
+        Args:
+            name: A field with one number for each step, such as `loss`; or `compiled`.
+
+        Returns:
+            float64 [steps]; for `compiled` bool [steps], true where a step holds compilation.
+        """
+        if name == "compiled":
+            listed = [step for window in self.steps for step in window.compiled]
+            return np.isin(np.arange(self.last_step), listed)
+        values = (np.asarray(getattr(window, name), np.float64) for window in self.steps)
+        return np.concatenate([np.zeros(0), *values])
 
     def fingerprints(self) -> dict[int, str]:
         """The fingerprint of each recorded step."""

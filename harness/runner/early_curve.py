@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InconclusiveError, RecordError, StatisticsError
-from harness.record.columns import read_columns
+from harness.record.journal import read_journal
 from harness.record.run_folder import runs_of_study
 from harness.record.schema import Steps, Warned
 from harness.record.summary import RunSummary, read_summary
@@ -117,13 +117,18 @@ def open_gate(
         steps_total: Steps of the recipe.
     """
     curves = [
-        Curve(**read_columns(run.folder, COLUMNS))
+        _curve(run.folder)
         for run in accepted_runs(study, seed=seed)
         if run.started.recipe_digest == recipe_digest
         and run.started.data.root_digest == root_digest
         and run.started.steps_total == steps_total
     ]
     return EarlyGate(reference_of(curves, steps_total), classes, steps_total)
+
+
+def _curve(run: Path) -> Curve:
+    journal = read_journal(run)
+    return Curve(**{name: journal.column(name) for name in COLUMNS})
 
 
 def accepted_runs(study: Path, *, seed: int) -> tuple[RunSummary, ...]:

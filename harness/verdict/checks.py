@@ -12,13 +12,14 @@ import numpy as np
 
 from harness.baselines.schema import DataBinding, PublishedTarget, Target
 from harness.errors import UsageError
+from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.protocol import Protocol
 from harness.record.schema import DataIdentity, Interrupted
 from harness.record.summary import RunSummary
 from harness.verdict.selection import SELECTION_WORDS, counted, gaps
 
 IMAGES = {
-    "imagenet": (1_281_167, 50_000),
+    "imagenet": (TRAIN_IMAGES, VAL_IMAGES),
     "fashion_mnist": (60_000, 10_000),
     "cifar10": (50_000, 10_000),
     "cifar100": (50_000, 10_000),

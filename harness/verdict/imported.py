@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from harness.baselines.schema import AccuracyRow
 from harness.frozen import Frozen
+from harness.recipes.imagenet import CLASSES, VAL_IMAGES
 from harness.recipes.protocol import Protocol
 from harness.statistics.finite_population import (
     Stratum,
@@ -29,8 +30,6 @@ TOLERANCE = 0.0005
 """0.05 points: careful evaluators of the same weights agree within 0.03 (torchvision and timm)."""
 CONFIDENCE = 0.95
 CHANCE_FACTOR = 5
-FULL_IMAGES = 50_000
-FULL_CLASSES = 1000
 
 EvaluationWord = Literal["agrees", "differs", "cannot_tell", "described"]
 _EXIT_CODES: dict[EvaluationWord, int] = {
@@ -58,18 +57,18 @@ class Draw(Frozen):
 
     @model_validator(mode="after")
     def _from_the_whole_set(self) -> "Draw":
-        if self.population != FULL_IMAGES:
+        if self.population != VAL_IMAGES:
             raise ValueError(
                 f"population is {self.population:,}, but published accuracies are about all "
-                f"{FULL_IMAGES:,} validation images"
+                f"{VAL_IMAGES:,} validation images"
             )
         if self.images > self.population:
             raise ValueError(f"{self.images:,} images of a population of {self.population:,}")
-        each, rest = divmod(self.images, FULL_CLASSES)
+        each, rest = divmod(self.images, CLASSES)
         if self.kind == "stratified" and (rest or each < 2):
             raise ValueError(
                 f"{self.images:,} images are not equally many, and at least two, of each of "
-                f"{FULL_CLASSES:,} classes"
+                f"{CLASSES:,} classes"
             )
         return self
 
@@ -149,7 +148,7 @@ def judge_evaluation(
     """
     differs = row.protocol.differences(facts.protocol)
     obstacles = _not_comparable(facts, row, differs)
-    whole = facts.images == facts.images_in_split == FULL_IMAGES
+    whole = facts.images == facts.images_in_split == VAL_IMAGES
     if obstacles:
         return _answer("described", obstacles, facts, row)
     if whole:
@@ -224,10 +223,10 @@ def _not_comparable(
 
 def _description(facts: EvaluationFacts) -> str:
     covered = len(facts.images_by_label)
-    if covered < FULL_CLASSES:
-        return f"covers {covered:,} of {FULL_CLASSES:,} classes, not a random draw"
+    if covered < CLASSES:
+        return f"covers {covered:,} of {CLASSES:,} classes, not a random draw"
     return (
-        f"{facts.images:,} of {FULL_IMAGES:,} images without a recorded random draw: "
+        f"{facts.images:,} of {VAL_IMAGES:,} images without a recorded random draw: "
         "described, not judged"
     )
 

@@ -89,12 +89,12 @@ def speed_of(
         started: Its identity.
         step_time_s: float [n], seconds.
         images: float [n], images of each step.
-        compiled: float [n], 1 where a step holds compilation.
+        compiled: bool [n], true where a step holds compilation.
 
     Raises:
         RecordError: no steps beyond compiled ones.
     """
-    kept = compiled == 0
+    kept = ~compiled
     if not kept.any():
         raise RecordError(
             "the run has no steps to take a rate from",

@@ -7,13 +7,13 @@ from pydantic import Field, ValidationError
 from harness.errors import WeightsError
 from harness.frozen import Frozen
 from harness.models.catalogue import HEADS, describe
+from harness.recipes.imagenet import CLASSES
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
 from harness.recipes.protocol import Normalisation
 from harness.weights.files import WeightArrays
 from harness.weights.matching import input_channels
 
 Order = Literal["wordnet", "devkit", "folder"]
-IMAGENET_CLASSES = 1_000
 
 _Feeding = tuple[Normalisation | None, Order | None]
 """Input normalisation and class order, each None where unknown."""
@@ -191,9 +191,9 @@ def _completed(
             "--class-order (wordnet: Keras, TFDS, torchvision; devkit: the reference; "
             "folder: your own sorted class folders)",
         )
-    if class_order != "folder" and classes != IMAGENET_CLASSES:
+    if class_order != "folder" and classes != CLASSES:
         raise WeightsError(
-            f"the file has {classes} classes, the {class_order} order has {IMAGENET_CLASSES}",
+            f"the file has {classes} classes, the {class_order} order has {CLASSES}",
             where=weights.source,
             expected="--class-order folder for classes of your own",
             remedy="add it, or check that this is the file you meant",
@@ -204,11 +204,7 @@ def _completed(
 def _implied(weights: WeightArrays, model_name: str, classes: int) -> _Feeding:
     if weights.format == "keras_download":
         return NORMALISATIONS["tf" if model_name.endswith("v2") else "caffe"], "wordnet"
-    if (
-        weights.format == "legacy_h5"
-        and model_name.startswith("apm5-")
-        and classes == IMAGENET_CLASSES
-    ):
+    if weights.format == "legacy_h5" and model_name.startswith("apm5-") and classes == CLASSES:
         return NORMALISATIONS["apm5"], "devkit"
     return None, None
 

@@ -19,7 +19,6 @@ from tensorflow.python.framework import config
 from harness.bench.input import alternate, bench_input, render
 from harness.data.class_order import class_orders
 from harness.data.image_files.inspection import inspect
-from harness.data.imagenet_facts import TRAIN_IMAGES, VAL_IMAGES
 from harness.data.input_pipeline.order import Positions
 from harness.data.input_pipeline.pipeline import training_batches, training_example
 from harness.data.manifest import SCHEMA, Description, root_digest, write_manifest
@@ -28,6 +27,7 @@ from harness.data.sources.loose_files import loose_split
 from harness.data.transforms.colour import colour_step
 from harness.data.transforms.draws import COUNT, colour_draws
 from harness.measure.memory import give_back
+from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.published.apm5 import APM5_RESNET50, AUGMENTATION
 from harness.record.schema import DataIdentity
 from tests.parity.generated_images import jpeg_bytes, picture

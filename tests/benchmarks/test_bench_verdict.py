@@ -13,8 +13,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.analysis.verdict import verdict
-from harness.record.columns import read_columns
-from harness.record.journal import FILE_NAME
+from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import RunFinished
 from harness.record.summary import read_summary
 from tests.planted_journals import EPOCH_S, evaluation, imagenet_runs, started
@@ -92,5 +91,5 @@ def test_memory_does_not_grow_with_the_measurements(long_study: Path) -> None:
 
 
 def test_columns_of_a_long_run(benchmark: BenchmarkFixture, long_study: Path) -> None:
-    found = benchmark(lambda: read_columns(long_study / "seed-1", ("loss", "step_time_s")))
-    assert len(found["loss"]) == STEPS
+    found = benchmark(lambda: read_journal(long_study / "seed-1").column("loss"))
+    assert len(found) == STEPS

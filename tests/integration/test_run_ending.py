@@ -1,11 +1,10 @@
-"""A training whose last step is no epoch's end, by the command; bits, evaluations and log."""
+"""A training whose last step is no epoch's end, by the command; bits and evaluations."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from harness.analysis.compliance_log import log_lines
 from harness.data.sources.digits import digit_files
 from harness.record.journal import Journal
 from tests.faults.command import Command
@@ -79,11 +78,3 @@ def test_a_run_stopped_within_its_last_epoch_ends_with_the_same_bits(
     assert run.journal().fingerprints() == whole.fingerprints()
     assert run.journal().finished is not None
     assert run.journal().finished.weights_fingerprint == whole.finished.weights_fingerprint
-
-
-def test_the_last_part_of_an_epoch_is_an_epoch_in_the_log(whole: Journal) -> None:
-    lines = list(log_lines(whole))
-    stops = [line.metadata["epoch_num"] for line in lines if line.key == "epoch_stop"]
-    assert stops == [1, 2, 3]
-    accuracies = [line.metadata["epoch_num"] for line in lines if line.key == "eval_accuracy"]
-    assert accuracies == [1, 2, 3, 3]

@@ -1,8 +1,7 @@
-"""`harness bench scaling`: what several workers yield here, and a plan for other hardware."""
+"""`harness bench scaling`: what several workers yield on this machine."""
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,19 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
-from harness.bench.scaling.plan import (
-    Check,
-    Network,
-    Plan,
-    checks_of,
-    hardware_of,
-    payload_of,
-    plan_on,
-)
 from harness.bench.scaling.process import READY, Answer, Question
 from harness.distributed.launcher import free_addresses
 from harness.errors import MachineError, UsageError
-from harness.measure.scaling import Link, Machine, planned
 from harness.numerics.pins import set_import_flags
 from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.recipe import Recipe
@@ -84,33 +73,10 @@ class Measured:
             "waiting": longer_s - input_s - reduction_s,
         }
 
-    @property
-    def link(self) -> Link:
-        """What connects the workers, from the reductions that were timed alone."""
-        messages = 2 * (self.workers - 1)
-        small_s = _mean([answer.small_reduction_s for answer in self.together])
-        large_s = _mean([answer.reduction_s for answer in self.together])
-        moved = messages / self.workers * self.together[0].payload_bytes
-        return Link(small_s / messages, moved / max(large_s - small_s, 1e-9))
-
-    @property
-    def predicted_images_per_s(self) -> float:
-        """What the alpha-beta model says of the job, knowing the processes apart and the link."""
-        machine = Machine(
-            step_s=_mean([answer.step_s for answer in self.apart]),
-            batch_per_device=self.batch_per_worker,
-            per_host=self.workers,
-            within=self.link,
-            between=self.link,
-        )
-        return planned(machine, self.workers, self.together[0].payload_bytes).images_per_s
-
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
         return {
             **asdict(self),
-            "predicted_images_per_s": self.predicted_images_per_s,
-            "link": asdict(self.link),
             "apart_images_per_s": self.apart_images_per_s,
             "together_images_per_s": self.together_images_per_s,
             "efficiency": self.efficiency,
@@ -126,10 +92,7 @@ class Measured:
             f"  apart     {self.apart_images_per_s:8.1f} images/s\n"
             f"  together  {self.together_images_per_s:8.1f} images/s   "
             f"efficiency {100 * self.efficiency:.1f} %\n"
-            f"  a step is longer by: {losses}\n"
-            f"  model     {self.predicted_images_per_s:8.1f} images/s: "
-            f"{1e6 * self.link.latency_s:.0f} us a message, "
-            f"{self.link.bytes_per_s / 1e9:.2f} GB/s"
+            f"  a step is longer by: {losses}"
         )
 
 
@@ -255,59 +218,6 @@ def _hear(process: "subprocess.Popen[str]", expected: str | None = None) -> str:
     if not line or (expected is not None and line != expected):
         raise BrokenPipeError
     return line
-
-
-def plan_scaling(
-    recipe: Recipe,
-    network: Network,
-    *,
-    hardware: tuple[str, ...],
-    images: int,
-    up_to: int,
-) -> tuple[tuple[Plan, ...], tuple[Check, ...]]:
-    """Plan a recipe on the published hardware of its network.
-
-    Args:
-        recipe: What to plan.
-        network: What the user says of links and input.
-        hardware: Names of rows with one device; none takes all of the network's.
-        images: Training images.
-        up_to: Most devices; powers of two up to there.
-
-    Raises:
-        UsageError: a name that no row has, or no row for the network at all.
-    """
-    from harness.baselines.loading import load_baselines
-    from harness.models.catalogue import describe
-
-    depth = re.search(r"resnet(\d+)", recipe.model.name)
-    network_name = depth.group(0) if depth else recipe.model.name
-    of_network = [r for r in load_baselines().throughput if r.network == network_name]
-    known = hardware_of(r for r in of_network)
-    chosen = tuple(h for h in known if not hardware or h.alone.name in hardware)
-    missing = sorted(set(hardware) - {h.alone.name for h in known})
-    if missing or not chosen:
-        raise UsageError(
-            f"there is no published hardware {', '.join(missing) or 'for ' + recipe.model.name}",
-            expected="one of " + ", ".join(h.alone.name for h in known),
-            remedy="see `harness list baselines`",
-        )
-    size = describe(recipe.model.name, channels=recipe.normalisation.channel_count)
-    payload = payload_of(size.trainable, size.moving)
-    counts = [2**i for i in range(up_to.bit_length()) if 2**i <= up_to]
-    plans = tuple(
-        plan_on(
-            one,
-            network,
-            recipe,
-            fitted_bytes=payload,
-            recipe_bytes=payload,
-            images=images,
-            counts=counts,
-        )
-        for one in chosen
-    )
-    return plans, checks_of(chosen, network, payload)
 
 
 def _mean(values: Sequence[float]) -> float:

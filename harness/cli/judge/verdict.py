@@ -30,11 +30,6 @@ from harness.errors import UsageError
     type=LocalPath(),
     help="With --throughput: an earlier run to compare with, once or more.",
 )
-@click.option(
-    "--mlperf",
-    is_flag=True,
-    help="MLPerf's check of five runs on ImageNet instead: was convergence too fast?",
-)
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -43,7 +38,6 @@ def command(
     draw: Path | None,
     throughput: bool,
     earlier: tuple[Path, ...],
-    mlperf: bool,
     as_json: bool,
 ) -> None:
     """Say whether RUN... reproduced each target that speaks about them.
@@ -57,17 +51,14 @@ def command(
     3 exceeds, inconclusive, or no target for this data. Of several targets the
     worst answer decides, 1 before 3 before 0; --target NAME asks about one
     alone; one that the runs did not begin with is inconclusive. With --throughput: 1 slower
-    than an earlier run, 3 cannot tell. With --mlperf: 1 when either reading of
-    the rule fails.
+    than an earlier run, 3 cannot tell.
     """
-    modes = (throughput, mlperf, baseline is not None, target is not None)
+    modes = (throughput, baseline is not None, target is not None)
     alone = throughput or baseline is not None
     lonely = (draw is not None and baseline is None) or (bool(earlier) and not throughput)
     if sum(modes) > 1 or lonely or (alone and len(paths) != 1):
         raise _options_clash()
-    if mlperf:
-        text, document, code = _convergence(paths)
-    elif throughput:
+    if throughput:
         text, document, code = _throughput(paths[0], earlier)
     elif baseline is not None:
         text, document, code = _evaluation(paths[0], baseline, draw)
@@ -100,17 +91,10 @@ def _evaluation(folder: Path, baseline: str, draw: Path | None) -> tuple[str, st
     return evaluation_text(answer), answer.model_dump_json(indent=2), answer.exit_code
 
 
-def _convergence(paths: tuple[Path, ...]) -> tuple[str, str, int]:
-    from harness.analysis.convergence import convergence, convergence_text
-
-    answer = convergence(paths)
-    return convergence_text(answer), answer.model_dump_json(indent=2), answer.exit_code
-
-
 def _options_clash() -> UsageError:
     return UsageError(
         "the options do not go together",
         expected="RUN... [--target NAME], or RUN --throughput [--earlier RUN], "
-        "or RUN... --mlperf, or FOLDER --baseline NAME [--draw FILE]",
+        "or FOLDER --baseline NAME [--draw FILE]",
         remedy="see `harness verdict --help`",
     )

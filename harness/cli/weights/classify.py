@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, OutputPath, json_option, weight_options
+from harness.cli.options import LocalPath, json_option, weight_options
 
 
 @click.command("classify")
@@ -15,10 +15,6 @@ from harness.cli.options import LocalPath, OutputPath, json_option, weight_optio
     "--protocol", default="center_crop", show_default=True,
     help="What the network is shown; see `harness list protocols`.",
 )  # fmt: skip
-@click.option(
-    "--html", "page", type=OutputPath(dir_okay=False),
-    help="Also write a small page with the pictures and their names.",
-)  # fmt: skip
 @json_option
 def command(
     weights: str,
@@ -27,7 +23,6 @@ def command(
     class_order: str | None,
     images: tuple[Path, ...],
     protocol: str,
-    page: Path | None,
     as_json: bool,
 ) -> None:
     """Name the five most probable classes of each of IMAGES."""
@@ -43,8 +38,4 @@ def command(
         protocol=protocol,
     )
     report = classify(request)
-    if page is not None:
-        report.write_page(page)
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())
-    if page is not None:
-        click.echo(f"page: {page}", err=True)

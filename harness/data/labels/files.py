@@ -16,14 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.class_order import CLASSES, Order, class_orders
+from harness.data.class_order import Order, class_orders
 from harness.data.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
 from harness.data.labels.text import Row, bad_line, read_rows
 from harness.errors import DataError
+from harness.recipes.imagenet import CLASSES, VAL_IMAGES
 
 VAL_NAME = "ILSVRC2012_val_{:08d}"
-VAL_LABELS = 50_000
-"""Labels of ImageNet's whole validation set."""
 
 KAGGLE_LABELS = "LOC_val_solution.csv"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -128,7 +127,7 @@ def refuse_labels_without_image(
     Raises:
         DataError: an image is missing.
     """
-    if len(labels) == VAL_LABELS:
+    if len(labels) == VAL_IMAGES:
         return
     missing = sorted(labels.keys() - {stem(name) for name in names})
     if missing:

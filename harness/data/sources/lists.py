@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from harness.data.class_order import CLASSES, Order, class_orders, translate_labels
+from harness.data.class_order import Order, class_orders, translate_labels
 from harness.data.folders.names import WNID, normal, shown
 from harness.data.folders.tree import entries_if_readable
 from harness.data.labels.files import Named, label_number, order_of, read_pairs
 from harness.data.labels.text import bad_line
 from harness.data.sources.source import SPLITS, Listing, Source, SplitName
 from harness.errors import DataError
+from harness.recipes.imagenet import CLASSES
 
 
 def list_files(root: Path, lists: dict[SplitName, Path], order: Order | None = None) -> Source:

@@ -125,9 +125,16 @@ def test_the_published_rows_are_those_of_the_sources() -> None:
     assert rows["groupnorm-resnet50-gn"].values == (0.76, 0.76, 0.759)
     assert rows["zhong2020-cifar100-resnet32-random-erasing"].top1 == pytest.approx(1 - 0.2718)
     assert rows["he2015-cifar10-resnet110"].n == 5
-    points = {row.batch: row.epochs for row in load_baselines().convergence}
-    assert len(points) == 10
-    assert len(points[67840]) == 28
+    assert rows["mlperf-quality-target"].top1 == 0.759
+    assert not rows["mlperf-quality-target"].measured
+
+
+def test_a_file_of_an_earlier_version_with_reference_convergence_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "baselines" / "mlperf.toml").read_text()
+    more = 'name = "mlperf-resnet-1632"\nbatch = 1632\nsubmitter = "NVIDIA"\nepochs = [34.0]\n'
+    (tmp_path / "mlperf.toml").write_text(f'{text}\n[[convergence]]\n{more}quoted = "17 runs"\n')
+    (row,) = load_baselines(tmp_path).accuracy
+    assert row.name == "mlperf-quality-target"
 
 
 def test_rows_of_runs_agree_with_their_mean_and_spread() -> None:

@@ -106,20 +106,7 @@ def test_the_table_is_for_a_person() -> None:
     )
     text = result.text()
     assert "ours" in text
-    assert "energy: unavailable" in text
     assert text.count("[") == 3
-
-
-def test_energy_is_told_where_the_machine_tells_it() -> None:
-    joules = iter((3.0, 1.0, 2.0))
-
-    def measure(job: Job) -> Measured:
-        return Machine()(job).model_copy(update={"joules_per_image": next(joules)})
-
-    result = bench_step(model="m", image_size=8, batch=1, rounds=3, measure=measure)
-    assert result.document()["joules_per_image"] == {"median": 2.0, "low": 1.0, "high": 3.0}
-    assert "energy: 2.0 J an image" in result.text()
-    assert compared(Machine())["joules_per_image"] is None
 
 
 def test_the_reference_as_shipped_has_no_onednn_whatever_the_processor() -> None:

@@ -10,9 +10,6 @@ from click.testing import CliRunner
 from harness.analysis.throughput import read_speed, throughput, throughput_text
 from harness.baselines import load_baselines
 from harness.cli.judge.verdict import command
-from harness.errors import RecordError
-from harness.record.columns import COMPILED, read_columns
-from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import EffectiveNumerics
 from harness.verdict.throughput import Speed, compare_with_published, compare_with_run, speed_of
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, started
@@ -22,7 +19,7 @@ RUN = imagenet_runs(77.7)[0]
 
 def speed(step_s: float, *, seed: int = 0, run: Planted = RUN, noise: float = 0.03) -> Speed:
     times = step_s * np.exp(noise * np.random.default_rng(seed).standard_normal(2000))
-    return speed_of(f"run-{seed}", started(run), times, np.full(2000, 128.0), np.zeros(2000))
+    return speed_of(f"run-{seed}", started(run), times, np.full(2000, 128.0), np.zeros(2000, bool))
 
 
 def rows(name: str) -> object:
@@ -122,30 +119,3 @@ def test_a_run_on_disk(tmp_path: Path) -> None:
 def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(tmp_path), "--earlier", str(tmp_path)])
     assert "do not go together" in str(result.exception)
-
-
-def test_columns_are_those_of_the_full_reader(tmp_path: Path) -> None:
-    run = plant(tmp_path, replace(RUN, steps=250))
-    windows = read_journal(run).steps
-    found = read_columns(run, ("loss", "correct", COMPILED))
-    assert found["loss"].tolist() == [x for window in windows for x in window.loss]
-    assert found["correct"].tolist() == [float(x) for window in windows for x in window.correct]
-    assert np.flatnonzero(found[COMPILED]).tolist() == [0]
-    assert len(read_columns(run, ("loss",), until=120)["loss"]) == 120
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('"schema_version":1', '"schema_version":2', "schema version 2"),
-        ('"loss":[', '"loss":[1.0,', "one entry for each step"),
-        ('"step":[0,', '"step":[', "follow step"),
-        ('"step":[', '"step"[', "no event"),
-    ],
-)
-def test_malformed_windows_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
-    path = plant(tmp_path, RUN) / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([lines[0], lines[1].replace(old, new, 1), *lines[2:]]))
-    with pytest.raises(RecordError, match=said):
-        read_columns(path, ("loss",))

@@ -1,0 +1,46 @@
+"""Measurements of a journal's steps as arrays, and the windows that are refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import RecordError
+from harness.record.journal import FILE_NAME, Journal, read_journal
+from tests.planted_journals import imagenet_runs, plant
+
+RUN = imagenet_runs(77.7)[0]
+
+
+def test_a_column_joins_the_windows_in_order(tmp_path: Path) -> None:
+    journal = read_journal(plant(tmp_path, replace(RUN, steps=250)))
+    assert len(journal.steps) > 1
+    assert journal.column("loss").tolist() == [x for w in journal.steps for x in w.loss]
+    correct = [float(x) for w in journal.steps for x in w.correct]
+    assert journal.column("correct").tolist() == correct
+    assert np.flatnonzero(journal.column("compiled")).tolist() == [0]
+    assert journal.column("compiled").shape == (250,)
+
+
+def test_a_journal_without_steps_has_empty_columns() -> None:
+    journal = Journal(Path("journal.jsonl"), (), 0)
+    assert journal.column("loss").shape == (0,)
+    assert journal.column("compiled").shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"schema_version":1', '"schema_version":2', "schema version 2"),
+        ('"loss":[', '"loss":[1.0,', "entries, step has"),
+        ('"step":[0,', '"step":[', "entries, step has"),
+        ('"step":[', '"step"[', "not a JSON object"),
+    ],
+)
+def test_malformed_windows_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = plant(tmp_path, RUN) / FILE_NAME
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], lines[1].replace(old, new, 1), *lines[2:]]))
+    with pytest.raises(RecordError, match=said):
+        read_journal(path)
