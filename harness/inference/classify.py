@@ -2,13 +2,13 @@
 
 import base64
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from harness.files import replace_text
 from harness.inference.evaluate import requested_protocols
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.protocol import Normalisation, Protocol
@@ -95,12 +95,7 @@ class ClassifyReport:
 
     def write_page(self, path: Path) -> None:
         """Write the page, atomically."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(without_credentials(self.page()))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_text(path, without_credentials(self.page()))
 
     def page(self) -> str:
         """A small page with the pictures and their names, complete in itself."""
