@@ -23,7 +23,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
-    with _replacing(path) as temporary:
+    with _told(path), replaced(path, durable=False) as temporary:
         temporary.write_bytes(content)
 
 
@@ -33,10 +33,8 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
-    with _replacing(path) as temporary:
+    with _told(path), replaced(path) as temporary:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
 
 
 def make_folder(folder: Path) -> None:
@@ -80,17 +78,46 @@ def check_room(folder: Path, size_bytes: int) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.tmp")
+def replaced(path: Path, *, suffix: str = ".tmp", durable: bool = True) -> Iterator[Path]:
+    """A temporary file beside `path` to be filled, which becomes `path` at the end.
+
+    Args:
+        path: Its folder is made.
+        suffix: Of the temporary name, for a library that looks at it.
+        durable: Whether the content survives a power cut.
+
+    Raises:
+        OSError: it could not be written; `path` is what it was, and nothing else is left.
+    """
+    temporary = path.with_name(f".{path.name}{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise _write_error(path, error) from error
     finally:
         # After the renaming nothing is left to remove, after an error the half of a file.
         _remove(temporary)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write text as UTF-8.
+
+    Raises:
+        OSError: see `replaced`.
+    """
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _write_error(path, error) from error
 
 
 def _remove(temporary: Path) -> None:

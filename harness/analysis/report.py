@@ -1,7 +1,6 @@
 """`harness report`: journals, judgement, predictions and pictures to a page and to Markdown."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from harness.analysis.verdict import verdict
 from harness.baselines.loading import load_baselines
 from harness.baselines.own import own_targets
 from harness.errors import DifferenceFoundError, HarnessError, RecordError, UsageError
+from harness.files import replace_text
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import Certificate, read_certificate
 from harness.record.journal import FILE_NAME, read_journal
@@ -116,13 +116,7 @@ def write_pages(content: Report, page: Path | None, text: Path | None) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(without_credentials(text))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_text(path, without_credentials(text))
     except OSError as error:
         raise UsageError(
             f"the report cannot be written ({error.strerror})",

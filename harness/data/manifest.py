@@ -97,7 +97,7 @@ def stored_root_digest(folder: Path) -> str:
     """
     path = folder / MANIFEST
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path.absolute()) as file:
             return _digest_of_batches(
                 batch.select(DIGEST_COLUMNS)
                 for batch in file.iter_batches(DIGEST_ROWS, columns=DIGEST_COLUMNS)
@@ -124,7 +124,7 @@ def write_manifest(rows: pa.Table, description: Description, folder: Path) -> No
     keep_earlier(folder, description.identity.root_digest)
 
     def write_rows(path: Path) -> None:
-        pq.write_table(rows, path, compression="zstd", row_group_size=ROWS_PER_GROUP)
+        pq.write_table(rows, path.absolute(), compression="zstd", row_group_size=ROWS_PER_GROUP)
 
     text = description.model_dump_json(indent=2) + "\n"
     write_durably(folder / MANIFEST, write_rows)
@@ -193,9 +193,9 @@ def read_rows(path: Path, columns: list[str] | None = None) -> pa.Table:
         DataError: missing, unreadable or with other columns.
     """
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(path.absolute())
         same = schema.names == SCHEMA.names
-        rows = pq.read_table(path, columns=columns, use_threads=False) if same else None
+        rows = pq.read_table(path.absolute(), columns=columns, use_threads=False) if same else None
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(path, str(error)) from error
     if rows is None:

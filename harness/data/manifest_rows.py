@@ -234,7 +234,7 @@ def earlier_rows(out: Path) -> pa.Table:
     tables = [SCHEMA.empty_table()]
     for file in files:
         try:
-            table = pq.read_table(file) if file.exists() else None
+            table = pq.read_table(file.absolute()) if file.exists() else None
         except (OSError, pa.ArrowInvalid):
             continue  # a damaged part is worth nothing: its images are inspected again
         if table is not None and table.schema.remove_metadata() == SCHEMA:
@@ -252,7 +252,7 @@ def write_part(rows: list[dict[str, Any]], out: Path) -> pa.Table:
     table = pa.Table.from_pylist(rows, SCHEMA)
     number = len(list(folder.glob("part-*.parquet")))
     path = folder / f"part-{number:05d}.parquet"
-    write_durably(path, lambda temporary: pq.write_table(table, temporary))
+    write_durably(path, lambda temporary: pq.write_table(table, temporary.absolute()))
     return table
 
 

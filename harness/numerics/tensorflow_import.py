@@ -40,6 +40,8 @@ def withheld_stderr() -> Iterator[int | None]:
         os.dup2(held, 2)
     try:
         yield held
+    except KeyboardInterrupt:  # somebody wants an end, and no reasons
+        raise
     except BaseException:
         sys.stderr.flush()
         os.lseek(held, 0, os.SEEK_SET)

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NoReturn
 from pydantic import Field, ValidationError
 
 from harness.errors import RecordError, UsageError
+from harness.files import replaced
 from harness.frozen import Frozen
 from harness.record.schema import Hex64
 
@@ -98,21 +99,16 @@ def write_bundle(
         reported=reported,
     )
     raw = _canonical(_sealed(index))
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb+") as file:
+        with replaced(path) as temporary, temporary.open("wb+") as file:
             _append(file, INDEX, len(raw), io.BytesIO(raw))
             for member in listed:
                 with members[member.name].open() as content:
                     _append(file, member.name, member.bytes, content)
             file.write(bytes(2 * BLOCK))
             file.write(bytes(-file.tell() % RECORD))
-            file.flush()
-            os.fsync(file.fileno())
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary.replace(path)
     except OSError as error:
         raise UsageError(
             f"the bundle cannot be written ({error.strerror})",

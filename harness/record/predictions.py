@@ -6,7 +6,6 @@ the surplus places hold class -1 and probability 0.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import RecordError
+from harness.files import replaced
 
 SCHEMA = pa.schema(
     [
@@ -62,13 +62,11 @@ def predictions_table(
 
 def write_predictions(table: pa.Table, path: Path) -> str:
     """Write atomically; returns the file's hex sha256."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    temporary.replace(path)
-    return digest
+    with replaced(path) as temporary:
+        # An absolute path is never read as an address, whatever its folders are called.
+        pq.write_table(table, temporary.absolute(), compression="zstd")
+        with temporary.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_predictions(path: Path) -> pa.Table:
@@ -78,7 +76,7 @@ def read_predictions(path: Path) -> pa.Table:
         RecordError: unreadable, another schema, or an image that occurs twice.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path.absolute())
     except (OSError, pa.ArrowInvalid) as error:
         raise RecordError(
             f"cannot read predictions: {error}",

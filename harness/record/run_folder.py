@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RecordError, RunLockedError, UsageError
+from harness.files import replace_text
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import EffectiveNumerics
@@ -136,12 +137,7 @@ def latest_numerics(journal: Journal) -> EffectiveNumerics:
 
 def write_json(path: Path, document: object) -> None:
     """Write a JSON document atomically, without credentials in its addresses."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(without_credentials(json.dumps(document, indent=2, sort_keys=True)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_text(path, without_credentials(json.dumps(document, indent=2, sort_keys=True)) + "\n")
 
 
 def find_runs(paths: Iterable[Path]) -> tuple[Path, ...]:

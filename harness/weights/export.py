@@ -1,6 +1,5 @@
 """Weight files for others to read, each with its description inside."""
 
-import os
 from itertools import groupby
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 
 from harness.errors import WeightsError
+from harness.files import replaced
 from harness.models.catalogue import table_of
 from harness.models.variables import VariableSpec
 from harness.weights.description import WeightsDescription
@@ -36,18 +36,15 @@ def export_weights(
         WeightsError: the suffix is neither.
     """
     check_suffix(path)
-    if path.name.endswith(".weights.h5"):
-        temporary = path.with_name(f".{path.name.removesuffix('.weights.h5')}.tmp.weights.h5")
-        model.save_weights(temporary)
-    else:
-        temporary = path.with_name(f".{path.name}.tmp")
-        channels = description.normalisation.channel_count
-        table = table_of(model_name, description.classes, channels)
-        write_legacy(temporary, table, {v.path: np.asarray(v) for v in model.variables})
-    with h5py.File(temporary, "r+") as file:
-        file.attrs[DESCRIPTION_ATTRIBUTE] = description.model_dump_json()
-    _sync(temporary)
-    temporary.replace(path)
+    with replaced(path, suffix=".tmp.weights.h5") as temporary:
+        if path.name.endswith(".weights.h5"):
+            model.save_weights(temporary)
+        else:
+            channels = description.normalisation.channel_count
+            table = table_of(model_name, description.classes, channels)
+            write_legacy(temporary, table, {v.path: np.asarray(v) for v in model.variables})
+        with h5py.File(temporary, "r+") as file:
+            file.attrs[DESCRIPTION_ATTRIBUTE] = description.model_dump_json()
 
 
 def check_suffix(path: Path) -> None:
@@ -88,8 +85,3 @@ def write_legacy(
             group.attrs["weight_names"] = np.array([v.legacy_name for v in variables], "S")
             for variable in variables:
                 group.create_dataset(variable.legacy_name, data=arrays[variable.path])
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

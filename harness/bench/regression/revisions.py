@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import harness
 from harness.errors import MachineError, RecordError, UsageError
+from harness.files import replace_text
 from harness.system import parent
 from harness.system.children import child_environment
 from harness.system.git import git
@@ -103,12 +104,7 @@ def read_record(path: Path) -> SpeedRecord:
 
 def write_record(record: SpeedRecord, path: Path) -> None:
     """Write a recording to a temporary name, sync it and rename it."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(record.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    replace_text(path, record.model_dump_json(indent=1) + "\n")
 
 
 def _measured(

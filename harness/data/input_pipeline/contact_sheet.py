@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from harness.files import replaced
 from harness.recipes.protocol import Normalisation
 
 COLUMNS = 8
@@ -58,6 +59,5 @@ def contact_sheet(images: np.ndarray, normalisation: Normalisation) -> Image.Ima
 
 
 def _write(sheet: Image.Image, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    sheet.save(temporary, "PNG")
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        sheet.save(temporary, "PNG")
