@@ -17,6 +17,7 @@ from typing import Any
 from harness.errors import MachineError, RecordError
 from harness.system.children import start_python
 from harness.tracking.mirror import default_tracking_uri
+from harness.tracking.newest import newest_study
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S = 120.0
@@ -85,6 +86,9 @@ def ui(
     say(f"starting MLflow over {runs.resolve()} ...")
     try:
         with serving(runs, host=host, port=port) as (address, process):
+            newest = newest_study(runs / "mlflow.db")
+            if newest is not None:
+                say(f"newest study, {newest[0]}: {address}{newest[1]}")
             say(f"MLflow: {address}\nCtrl-C stops it; the runs stay where they are.")
             process.wait()
             raise MachineError(

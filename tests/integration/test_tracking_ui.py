@@ -1,9 +1,11 @@
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -30,7 +32,18 @@ def test_the_command_serves_the_runs_until_it_is_told_to_stop(tmp_path: Path) ->
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
+        newest = next(line for line in lines if line.startswith("newest study"))
         address = next(line.split()[1] for line in lines if line.startswith("MLflow: http"))
+        assert newest.startswith(f"newest study, study: {address}/#/experiments/")
+        experiment, _, wanted = newest.rpartition("/#/experiments/")[2].strip().partition("/runs?")
+        question = {"experiment_ids": [experiment], "filter": parse_qs(wanted)["searchFilter"][0]}
+        request = urllib.request.Request(
+            f"{address}/api/2.0/mlflow/runs/search",
+            json.dumps(question).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert len(json.load(answer)["runs"]) == 2  # the study and its seed
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert b"MLflow" in answer.read()
