@@ -306,6 +306,7 @@ class SeedRun:
             self.progress.work(title, total=last, lately=1, every_s=30, always=True) as self.work,
             closing(batches),
         ):
+            self.work.text = "the first step is being compiled"
             if first == 0 and self.job.chief:
                 sheet = self.folder.path / CONTACT_SHEET
                 pictured = with_contact_sheet(batches, sheet, self.recipe.normalisation)

@@ -24,10 +24,10 @@ OnFiles = Callable[[int], None]
 """Told how many more files were listed."""
 
 FIRST_BYTES = 16
-CLASSES_AT_ONCE = 4
+CLASSES_AT_ONCE = 1
 """Folders listed at once for each core: on network storage most of the time is waiting."""
 
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 1
 _USUAL = (".JPEG", ".jpg", ".jpeg", ".png", ".JPG", ".PNG")
 """Told by one comparison: looking up each of a million suffixes would take a second."""
 
