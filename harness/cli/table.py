@@ -183,7 +183,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "The five most probable classes of single pictures.",
             (
                 "classify cat.jpg --weights runs/mine-1a2b3c4d/seed-1",
-                "classify *.jpg --weights mine.weights.h5 --html page.html",
+                "classify *.jpg --weights mine.weights.h5 --json",
             ),
         ),
         "export": Entry(

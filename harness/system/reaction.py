@@ -71,7 +71,8 @@ class Reaction:
         if self._saving is not None and number != signal.SIGINT:
             return
         while time.monotonic() - came_s < GRACE_S:
-            if self.answered_s >= came_s:
+            # The handler may have run before this thread began to look.
+            if self.answered_s >= came_s - GRACE_S:
                 return
             wait(0.05)
         if self._saving is None or number == signal.SIGINT:
@@ -83,27 +84,40 @@ REACTION = Reaction()
 
 @contextmanager
 def reacting(signals: tuple[int, ...]) -> Iterator[None]:
-    """Answer signals beside the main thread in the block, which the main thread runs."""
-    reading, writing = os.pipe()
+    """Answer signals beside the main thread in the block, which the main thread runs.
+
+    Where no descriptor is left nothing is answered beside it; the block tells that itself.
+    """
+    try:
+        reading, writing = os.pipe()
+    except OSError:
+        yield
+        return
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    over = threading.Event()
     thread = threading.Thread(
-        target=_listen, args=(reading, frozenset(signals)), name="signals", daemon=True
+        target=_listen, args=(reading, frozenset(signals), over), name="signals", daemon=True
     )
     thread.start()
     try:
         yield
     finally:
+        over.set()
         signal.set_wakeup_fd(before)
         os.close(writing)  # ends the thread
 
 
-def _listen(reading: int, signals: frozenset[int]) -> None:
+def _listen(reading: int, signals: frozenset[int], over: threading.Event) -> None:
+    def end(words: str) -> None:
+        if not over.is_set():
+            _end(words)
+
     while data := os.read(reading, 64):
         for number in data:
             if number in signals:
                 threading.Thread(
-                    target=REACTION.see, args=(number, _end, time.sleep), daemon=True
+                    target=REACTION.see, args=(number, end, time.sleep), daemon=True
                 ).start()
     os.close(reading)
 

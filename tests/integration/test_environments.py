@@ -150,7 +150,7 @@ ROWS = (
     Row("the runs folder is in a system that takes none", 2, (*UNTRACKED, "--runs", "/proc/runs"),
         "nothing can be written here"),
     Row("an empty name for a folder", 2, (*UNTRACKED, "--runs", ""), "a path must have a name"),
-    Row("no data", 2, UNTRACKED, "cannot list the folder"),
+    Row("no data", 2, UNTRACKED, "no data set lies there"),
     Row("data that is a file", 2, (*UNTRACKED, "--data", "/dev/null"), "/dev/null"),
     Row("a page below a file", 2, ("report", REPRODUCED, "--out", "/dev/null/page.html"),
         "nothing can be written here"),
@@ -210,6 +210,7 @@ ROWS = (
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "data").mkdir()
     (tmp_path / "tracked").mkdir()
     (tmp_path / "tracked" / "mlflow.db").touch()
     for split in ("train", "val"):

@@ -69,7 +69,7 @@ def test_a_document_and_a_table_carry_it(monkeypatch: pytest.MonkeyPatch, as_jso
         def text(self) -> str:
             return "a table"
 
-    monkeypatch.setattr("harness.bench.roofline.bench_layers", lambda *_: Result())
+    monkeypatch.setattr("harness.bench.roofline.bench_layers", lambda *_, **__: Result())
     monkeypatch.setattr(Watch, "machine", lambda _: QUIET)
     monkeypatch.setattr(bench, "_pin", lambda *_: None)
     options = ["step", "--layers", *(["--json"] if as_json else [])]
