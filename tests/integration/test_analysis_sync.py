@@ -66,5 +66,5 @@ def test_runs_are_found_by_folder_journal_and_study_each_once(tmp_path: Path) ->
     first, second = study / "seed-2", study / "seed-10"
     assert find_runs([study]) == (first, second)
     assert find_runs([second / "journal.jsonl", study, first]) == (second, first)
-    with pytest.raises(RecordError, match="no run here"):
+    with pytest.raises(RecordError, match="this folder holds studies"):
         find_runs([tmp_path])
