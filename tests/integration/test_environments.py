@@ -239,6 +239,8 @@ def start(row: Row, place: Path) -> "subprocess.Popen[str]":
     folder = working_directory(row, place)
 
     def before() -> None:
+        # Tests that nohup started would hand an ignored hang-up on.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         if row.home == "removed":
             folder.rmdir()
         if row.before is not None:
