@@ -61,7 +61,7 @@ def judge_evaluation_folder(
         zip(facts, document["evaluations"], strict=True),
         key=lambda pair: len(row.protocol.differences(pair[0].protocol)),
     )
-    record = _draw(draw, nearest, folder / entry["predictions_file"]) if draw else None
+    record = _draw(draw, nearest, _predictions(folder, entry)) if draw else None
     return judge_evaluation(nearest, row, record)
 
 
@@ -89,8 +89,13 @@ def _row(name: str) -> AccuracyRow:
     )
 
 
+def _predictions(folder: Path, entry: dict[str, Any]) -> Path:
+    """The file of predictions, beside the document whatever that says."""
+    return folder / Path(str(entry["predictions_file"])).name
+
+
 def _facts(document: dict[str, Any], entry: dict[str, Any], folder: Path) -> EvaluationFacts:
-    predictions = read_predictions(folder / entry["predictions_file"])
+    predictions = read_predictions(_predictions(folder, entry))
     labels = predictions.column("label").to_numpy()
     first = predictions.column("top5_class").combine_chunks().flatten().to_numpy().reshape(-1, 5)
     right = first[:, 0] == labels
@@ -98,7 +103,7 @@ def _facts(document: dict[str, Any], entry: dict[str, Any], folder: Path) -> Eva
         raise RecordError(
             f"{len(labels):,} predictions with {int(right.sum()):,} right, the document says "
             f"{entry['images']:,} with {entry['top1_correct']:,}",
-            where=str(folder / entry["predictions_file"]),
+            where=str(_predictions(folder, entry)),
             expected="the predictions that the document was made from",
             remedy="evaluate again",
         )

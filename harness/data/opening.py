@@ -133,6 +133,7 @@ def load(folder: Path, *, progress: Progress = SILENT) -> DataSet:
 
 def _load(description: Description, folder: Path) -> DataSet:
     rows = read_manifest(folder, _SPLIT_COLUMNS).combine_chunks()
+    _refuse_outside(rows, folder)
     in_train = int(pc.sum(pc.equal(rows["split"], "train")).as_py() or 0)
     # Rows are sorted by id, so training rows come first: two slices, no copies.
     parts = rows.slice(0, in_train), rows.slice(in_train)
@@ -152,6 +153,20 @@ def _load(description: Description, folder: Path) -> DataSet:
     )
 
 
+def _refuse_outside(rows: pa.Table, folder: Path) -> None:
+    """A prepared folder of somebody else's must not make any other file an image."""
+    for column in ("path", "converted"):
+        bad = pc.match_substring_regex(rows[column], OUTSIDE)
+        if pc.any(bad).as_py():
+            name = rows.filter(bad)[column][0].as_py()
+            raise DataError(
+                f"the manifest names a file outside of the images' folder: {name!r}",
+                where=str(folder),
+                expected="paths below it, without `..`",
+                remedy="do not use this folder: it was not made by `harness prepare`",
+            )
+
+
 def refused_images(folder: Path, limit: int) -> tuple[tuple[str, str], ...]:
     """Id and reason of the first refused images of a prepared folder."""
     rows = read_manifest(folder, ["id", "decision", "reason"])
@@ -159,6 +174,7 @@ def refused_images(folder: Path, limit: int) -> tuple[tuple[str, str], ...]:
     return tuple((row["id"], row["reason"]) for row in refused.to_pylist())
 
 
+OUTSIDE = r"^/|(^|/)\.\.(/|$)"
 _SPLIT_COLUMNS = ["id", "split", "label", "path", "width", "height", "orientation", "converted",
                   "farmhash64", "colour_model"]  # fmt: skip
 

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Inside = Annotated[str, Field(pattern=r"^[^/.\\][^/\\]*(?:/[^/.\\][^/\\]*)*$")]
+"""A file below the run's own folder, whoever wrote the journal: no `..`, no absolute path."""
 
 
 class DataIdentity(Frozen):
@@ -191,7 +193,7 @@ class CheckpointWritten(Event):
 
     event: Literal["checkpoint"] = "checkpoint"
     step: int = Field(ge=0)
-    file: str = Field(description="path relative to the run's folder")
+    file: Inside = Field(description="path relative to the run's folder")
     digest: Hex64
     bytes: int = Field(ge=1)
     stall_s: float = Field(ge=0, description="time for which training stood still")
@@ -213,7 +215,7 @@ class Evaluation(Event):
     top5_correct: int = Field(ge=0)
     duration_s: float = Field(ge=0)
     crops_per_s: float = Field(ge=0)
-    predictions_file: str | None
+    predictions_file: Inside | None
     predictions_digest: Hex64 | None
 
     @property
@@ -246,7 +248,7 @@ class Resumed(Event):
 
     event: Literal["resumed"] = "resumed"
     step: int = Field(ge=0, description="step of the checkpoint that was loaded")
-    file: str | None
+    file: Inside | None
     skipped: tuple[str, ...] = Field(default=(), description="damaged checkpoints passed over")
     numerics: EffectiveNumerics
     numerics_digest: Hex64

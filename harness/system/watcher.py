@@ -38,7 +38,8 @@ def watch(pid: int, limit_s: float, grace_s: float, held: int, what: str) -> Non
             return
         data = os.read(0, 64)
         if not data:
-            _show(held)
+            if not signal_name:  # who asked for the end wants no reasons
+                _show(held)
             return
         if 0 in data:
             return

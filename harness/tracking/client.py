@@ -65,6 +65,8 @@ def prepare_client(tracking_uri: str) -> Any:
     # After the import, which sets levels of its own.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What its store logs with a traceback it raises as well, and that is told in words.
+    logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=tracking_uri)
 
 

@@ -199,7 +199,7 @@ ROWS = (
     Row("a cluster that cannot be read", 2, UNTRACKED, "TF_CONFIG", {"TF_CONFIG": "{"}),
     Row("a device list that ends in another place", 0, LIST,
         environ={"CUDA_VISIBLE_DEVICES": "NoDevFiles"}),
-    # These rows are slow, since they start TensorFlow.
+    # TensorFlow is started for these
     Row("flags that TensorFlow does not know", 2, (*UNTRACKED, "--data", "{place}/images"),
         "Unknown flag in TF_XLA_FLAGS", {"TF_XLA_FLAGS": "--nonsense=1"}),
     Row("flags that the compiler does not know", 2, (*UNTRACKED, "--data", "{place}/images"),
@@ -250,7 +250,7 @@ def start(row: Row, place: Path) -> "subprocess.Popen[str]":
         [sys.executable, "-P", "-m", "harness", *(w.format(place=place) for w in row.words)],
         env=environ,
         cwd=folder,
-        preexec_fn=before,  # noqa: PLW1509 - no other thread runs in the tests' process
+        preexec_fn=before,  # noqa: PLW1509 - no thread is here
         text=True,
         errors="replace",
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
@@ -267,11 +267,11 @@ def held_pipe(process: "subprocess.Popen[str]", pipe: Path) -> int:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # ENXIO: nobody reads yet
+            if error.errno != errno.ENXIO:  # somebody reads
                 raise
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
