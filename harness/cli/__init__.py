@@ -16,6 +16,7 @@ from harness.cli.lazy import LazyGroup
 from harness.cli.net import exit_code_of, tell_of_threads
 from harness.cli.table import ENTRIES, SECTIONS
 from harness.numerics.keras_pins import pin_keras
+from harness.system.folders import not_for_everybody
 from harness.system.proxies import without_proxies
 from harness.system.reaction import reacting
 from harness.system.signals import STOPPING, handled, heeded, raise_stopped
@@ -70,7 +71,8 @@ def answer() -> int:
     """
     pin_keras()
     os.environ.update(without_proxies(os.environ))
-    with outliving_readers(), reacting(STOPPING), handled(raise_stopped):
+    streams = outliving_readers()
+    with streams, not_for_everybody(), reacting(STOPPING), handled(raise_stopped):
         code = exit_code_of(lambda: harness.main(prog_name="harness", standalone_mode=False))
         code, words = exit_code_of_answer(code)
         if words:

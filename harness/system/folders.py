@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,20 @@ BLOCK = 4096
 
 class LockHeldError(Exception):
     """Another process holds the lock; the text is what it wrote there."""
+
+
+@contextmanager
+def not_for_everybody() -> Iterator[None]:
+    """Make nothing in the block that every user of the machine may write; the rest is the umask's.
+
+    Files of libraries and children are included.
+    """
+    before = os.umask(0)
+    os.umask(before | stat.S_IWOTH)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sync_folder(folder: Path) -> None:

@@ -57,10 +57,11 @@ def without_credentials(text: str) -> str:
 
 def redacted(text: str) -> str:
     """`text` without credentials and without the values of this process's secrets."""
+    text = without_credentials(text)
     for value in process_secrets(os.environ, sys.argv):
         if value in text:
             text = text.replace(value, HIDDEN)
-    return without_credentials(text)
+    return text
 
 
 def redacted_deep(value: Any) -> Any:
