@@ -7,6 +7,7 @@ training process. One object belongs to one thread.
 import logging
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,12 @@ EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000
 PAIRS_PER_BATCH = 100
 """MLflow's limits for metrics and for params or tags in one request."""
+
+AT_ONCE = 50
+"""More processes than begin one study at the same moment."""
+
+CREATED_TAG = "harness.created_ns"
+"""When a run was created: of two that mean the same the first counts."""
 
 _DEFAULTS = {
     # The journal keeps everything, so a tracker that is down is asked again later instead of
@@ -47,6 +54,12 @@ def default_tracking_uri(runs: Path) -> str:
 
     database = (runs.resolve() / "mlflow.db").as_posix()
     return URL.create("sqlite", database=database).render_as_string(hide_password=False)
+
+
+def age_s(tags: Mapping[str, str]) -> float:
+    """Seconds since a run with these tags was created; 0 where they do not tell."""
+    created = tags.get(CREATED_TAG, "")
+    return max(0.0, (time.time_ns() - int(created)) / 1e9) if created.isdigit() else 0.0
 
 
 def identifier(text: str) -> str:
@@ -84,6 +97,7 @@ class Tracker:
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         self.tracking_uri = tracking_uri
+        self._marks: set[str] = set()
         with _made_once(tracking_uri):
             self._client = prepare_client(tracking_uri)
             self.experiment_id = self._experiment(experiment)
@@ -109,22 +123,48 @@ class Tracker:
         return str(created)
 
     def find(self, tags: Mapping[str, str]) -> str | None:
-        """The oldest run with these tags (values as `identifier` gives them), or None."""
+        """The first run with these tags (values as `identifier` gives them), or None."""
+        return next(iter(self.find_all(tags)), None)
+
+    def find_all(self, tags: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Every run with these tags, in the order of their creation: id to all tags.
+
+        There is more than one where an answer was lost or came late, so that the request was
+        made again, and where two processes began one study at the same moment.
+        """
         quoted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
         runs = self._client.search_runs(
-            [self.experiment_id], quoted, max_results=1, order_by=["attributes.start_time ASC"]
+            [self.experiment_id],
+            quoted,
+            max_results=AT_ONCE,
+            order_by=[f"tags.`{CREATED_TAG}` ASC", "attributes.start_time ASC"],
         )
-        return str(runs[0].info.run_id) if runs else None
+        return {str(run.info.run_id): dict(run.data.tags) for run in runs}
 
     def create(self, name: str, tags: Mapping[str, str], start_ms: int) -> str:
         """Create a run with status RUNNING; returns its id."""
+        mark = f"{time.time_ns():020}"
+        self._marks.add(mark)  # before the request, which may be done although nothing comes back
+        created = {**tags, CREATED_TAG: mark}
         run = self._client.create_run(
             self.experiment_id,
             start_time=start_ms,
-            tags={key: redacted(value) for key, value in tags.items()},
+            tags={tag: redacted(value) for tag, value in created.items()},
             run_name=name,
         )
         return str(run.info.run_id)
+
+    def made(self, tags: Mapping[str, str]) -> bool:
+        """Whether a run with these tags was created here, by a request or by its repetition."""
+        return tags.get(CREATED_TAG) in self._marks
+
+    def discard(self, run_id: str) -> None:
+        """Move a run to MLflow's deleted ones, from where it can be restored."""
+        self._client.delete_run(run_id)
+
+    def ping(self) -> None:
+        """Ask for what costs the tracker nothing; raises where it does not answer."""
+        self._client.get_experiment(self.experiment_id)
 
     def tags(self, run_id: str) -> dict[str, str]:
         """All tags of a run."""

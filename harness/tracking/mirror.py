@@ -192,6 +192,9 @@ class Mirror:
     def _catch_up(self) -> None:
         if self._sender is None:
             self._sender = self._connect()
+        else:
+            # A long journal takes seconds to read, which the training would feel at each try.
+            self._sender.ping()
         while self._behind:
             # Cleared first: a queue that overflows while the journal is sent sets it again.
             self._behind = False

@@ -21,7 +21,7 @@ from harness.record.schema import (
     Steps,
     Warned,
 )
-from harness.tracking.client import Tracker, identifier
+from harness.tracking.client import Tracker, age_s, identifier
 from harness.tracking.rows import (
     TAG_CHARACTERS,
     Row,
@@ -39,6 +39,9 @@ DATA_TAG = "harness.data_root_digest"
 RUN_TAG = "harness.run_id"
 PARENT_TAG = "mlflow.parentRunId"
 START_FILES = ("recipe.json", "environment.json")
+LEFT_EMPTY_S = 600.0
+"""After so long nobody is about to put a first run below a study's parent."""
+
 STATUS_ORDER = ("RUNNING", "SCHEDULED", "FAILED", "KILLED", "FINISHED")
 """What a parent is when its children differ: the first of these that one of them is."""
 
@@ -110,6 +113,8 @@ class Sender:
         self._shown: dict[str, str] = {}
         self._sent_steps = 0
         self._parent_id = ""
+        self._parent_key: dict[str, str] = {}
+        self._run_key: dict[str, str] = {}
         self.run_id = ""
 
     @property
@@ -155,6 +160,10 @@ class Sender:
         if isinstance(event, Interrupted | Resumed | RunFinished):
             self._turn(event)
 
+    def ping(self) -> None:
+        """Raise where the tracker does not answer."""
+        self._tracker.ping()
+
     def end_without_event(self, status: str, reason: str, time_s: float) -> None:
         """Say that a run stopped without having written why."""
         self._end(status, reason, time_s)
@@ -164,6 +173,7 @@ class Sender:
         study = study_tags(self._study, started.data.root_digest)
         about = {"harness.recipe": started.recipe.name}
         name = f"{self._study} on {started.data.name}"
+        self._parent_key = study
         self._parent_id = self._find_or_create(study, name, about, start_ms)
         run = {RUN_TAG: identifier(started.run_id)}
         about = {
@@ -173,6 +183,7 @@ class Sender:
             "harness.kind": "seed",
             PARENT_TAG: self._parent_id,
         }
+        self._run_key = run
         self.run_id = self._find_or_create(run, f"seed {started.seed}", about, start_ms)
         # A run that was sent under another study is moved to this one.
         self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
@@ -184,11 +195,47 @@ class Sender:
     def _find_or_create(
         self, key: dict[str, str], name: str, about: dict[str, str], start_ms: int
     ) -> str:
-        found = self._tracker.find(key)
-        if found is None:
-            return self._tracker.create(name, {**about, **key}, start_ms)
+        if self._tracker.find(key) is None:
+            created = self._tracker.create(name, {**about, **key}, start_ms)
+            return self._only(key) or created
+        found = self._only(key)
         self._tracker.set_running(found)
         return found
+
+    def _only(self, key: dict[str, str]) -> str:
+        """Of several runs that mean the same the one to use; the others are discarded.
+
+        A seed's run has one writer, so the one that has most of it stays. Processes may
+        create a study's parent at one moment: the first that has children stays, and each
+        process discards what it made itself, or what was left empty long ago.
+        """
+        found = self._tracker.find_all(key)
+        if len(found) < 2:
+            return next(iter(found), "")
+        if RUN_TAG in key:
+            kept = max(found, key=lambda run: int(found[run].get(self._mark, "-1")))
+            surplus = [run for run in found if run != kept]
+        else:
+            empty = [run for run in found if not self._tracker.children(run)]
+            kept = next((run for run in found if run not in empty), next(iter(found)))
+            surplus = [
+                run
+                for run in empty
+                if run != kept
+                and (self._tracker.made(found[run]) or age_s(found[run]) > LEFT_EMPTY_S)
+            ]
+        for run in surplus:
+            self._tracker.discard(run)
+        return kept
+
+    def _settle(self) -> None:
+        """At the end: what came late, or was made at the same moment, is one again."""
+        self._only(self._run_key)
+        parent = self._only(self._parent_key)
+        if parent and parent != self._parent_id:
+            self._tracker.write_tags(self.run_id, {PARENT_TAG: parent})
+            self._parent_id = parent
+            self._only(self._parent_key)
 
     def _rows(self, event: AnyEvent) -> Iterator[Row]:
         match event:
@@ -219,6 +266,7 @@ class Sender:
     def _end(self, status: str, reason: str, time_s: float) -> None:
         self._tracker.write_tags(self.run_id, {"harness.end": reason[:TAG_CHARACTERS]})
         self._copy((*START_FILES, FILE_NAME))
+        self._settle()
         self._tracker.set_end(self.run_id, status, milliseconds(time_s))
         among = set(self._tracker.children(self._parent_id).values())
         together = next((word for word in STATUS_ORDER if word in among), status)
