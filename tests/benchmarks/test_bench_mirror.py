@@ -5,6 +5,7 @@ included: an upper bound on what it can take from a training, which does not
 depend on what else the machine does.
 """
 
+import socket
 import time
 from pathlib import Path
 
@@ -70,6 +71,40 @@ def test_mirroring_costs_little_at_ten_steps_a_second(
     share = benchmark.pedantic(cost_s, rounds=1) / WINDOW_S
     benchmark.extra_info["share_of_the_training"] = share
     assert every_step or share < 0.01
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["nobody listens", "never an answer"])
+def test_a_tracker_that_is_away_costs_little(
+    benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    """Processor time for a window of 100 steps against the 10 s that it lasts, tried each 30 s."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    folder = write_run(tmp_path / "study" / "seed-1", SampleRun(steps=2000))
+    events = list(windows(SampleRun(steps=2000)))
+    time_s = iter(range(0, 10**6, 10))  # a window lasts 10 s
+
+    def cost_s() -> float:
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            if answers:
+                silent.listen()
+            begun = time.process_time()
+            mirror = open_mirror(
+                tracking_uri=f"http://127.0.0.1:{silent.getsockname()[1]}",
+                run_dir=folder,
+                study="study",
+                system_every_s=None,
+                now=lambda: float(next(time_s)),
+            )
+            for event in events:
+                mirror.publish(event)
+            assert not mirror.close(LIMIT_S).complete
+        return (time.process_time() - begun) / len(events)
+
+    cost_s()  # imports MLflow
+    share = benchmark.pedantic(cost_s, rounds=1) / WINDOW_S
+    benchmark.extra_info["share_of_the_training"] = share
+    assert share < 0.01
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""The mirror's thread beside a tracker that goes away."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.tracking import mirror as mirror_module
+from harness.tracking.mirror import Mirror
+from tests.record_samples import SampleRun, windows
+
+
+class Away:
+    """A stand-in for a sender whose tracker took the first event and is gone since."""
+
+    experiment_id = "1"
+    run_id = "2"
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def send(self, *_arguments: object) -> None:
+        raise ConnectionError("gone")
+
+    def ping(self) -> None:
+        self.tries += 1
+        raise ConnectionError("still gone")
+
+
+def test_a_long_journal_is_not_read_for_a_tracker_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it would take seconds from the training at each try."""
+    sender, clock = Away(), iter(range(0, 10**6, 31))
+    monkeypatch.setattr(mirror_module, "read_journal", lambda _run: pytest.fail("it was read"))
+    mirror = Mirror(
+        lambda: sender,  # type: ignore[arg-type, return-value]
+        tracking_uri="http://127.0.0.1:1",
+        run_dir=tmp_path,
+        retry_s=30.0,
+        sampler=None,
+        sample_every_s=10.0,
+        now=lambda: float(next(clock)),
+    )
+    mirror.start()
+    for event in windows(SampleRun()):
+        mirror.publish(event)
+    outcome = mirror.close(60)
+    assert sender.tries > 1
+    assert not outcome.complete
+    assert "does not answer: still gone" in outcome.text
