@@ -69,11 +69,9 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _gemm(precision: Precision) -> float:
-    import tensorflow as tf
+    from harness.measure.peaks import gemm_of_process
 
-    from harness.measure.peaks import measure_gemm
-
-    return measure_gemm(seconds=1.0, dtype=tf.as_dtype(precision.compute))
+    return gemm_of_process(precision.compute)
 
 
 def time_real_step(
