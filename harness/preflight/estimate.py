@@ -289,6 +289,8 @@ def _hours(loads: list[Workload], step_time_s: float, share: int) -> tuple[float
 
 def duration(hours: float) -> str:
     """Hours for a person: `40 s`, `12 min 5 s`, `3.5 hours`, `2,700 hours (112 days)`."""
+    if hours < 1 / 3600:
+        return "less than a second"
     if hours < 1:
         return seconds_for_a_person(3600 * hours)
     if hours < 48:

@@ -63,10 +63,11 @@ def make_tree(root: Path) -> int:
 
 @dataclass
 class Line:
-    """A line on standard error and when it came, seconds after the start."""
+    """A line on standard error, when it came, and the processor time until then, in seconds."""
 
     at_s: float
     text: str
+    cpu_s: float = 0.0
 
 
 @dataclass
@@ -109,6 +110,8 @@ class Trial:
         process.returncode = self.exit_code = os.waitstatus_to_exitcode(status)
         self.peak_bytes = usage.ru_maxrss * 1024
         reader.join()
+        assert process.stderr is not None
+        process.stderr.close()
         if timer:
             timer.cancel()
         return self
@@ -116,7 +119,8 @@ class Trial:
     def _read(self, process: "subprocess.Popen[str]", begun_s: float) -> None:
         assert process.stderr is not None
         for text in process.stderr:
-            self.lines.append(Line(time.monotonic() - begun_s, text.rstrip()))
+            at_s = time.monotonic() - begun_s
+            self.lines.append(Line(at_s, text.rstrip(), _processor_s(process.pid)))
 
     def _later(
         self, process: "subprocess.Popen[str]", begun_s: float, stop: tuple[float, signal.Signals]
@@ -129,7 +133,11 @@ class Trial:
 
     def first(self, pattern: str) -> float:
         """When a line that holds this was said."""
-        return next(line.at_s for line in self.lines if re.search(pattern, line.text))
+        return self.first_line(pattern).at_s
+
+    def first_line(self, pattern: str) -> Line:
+        """The first line that holds this."""
+        return next(line for line in self.lines if re.search(pattern, line.text))
 
     @property
     def longest_silence_s(self) -> float:
@@ -149,6 +157,16 @@ class Trial:
         """From the signal to the end."""
         assert self.signalled_s is not None
         return self.ended_s - self.signalled_s
+
+
+def _processor_s(pid: int) -> float:
+    """Processor time of a process and of its children that ended; 0 when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    ticks = text.rpartition(")")[2].split()[11:15]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 LEFT = re.compile(r"(?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s )?left")

@@ -87,11 +87,14 @@ def test_start_memory_and_progress(place: Place, figures: dict[str, object]) -> 
         "first run: longest silence, s": first.longest_silence_s,
         "first run: time left at 20 % over what it took": error,
         "raw with manifest: start, s": again.first(BEGUN),
+        "raw with manifest: processor time of the start, s": again.first_line(BEGUN).cpu_s,
         "prepared: start, s": prepared.first(BEGUN),
+        "prepared: processor time of the start, s": prepared.first_line(BEGUN).cpu_s,
         "prepared: peak memory, GB": prepared.peak_bytes / 1e9,
         "unchanged prepare, s": unchanged.ended_s,
         "unchanged prepare: peak memory, GB": unchanged.peak_bytes / 1e9,
     }
+    figures["load of the machine at the end, processes"] = os.getloadavg()[1]
     assert unchanged.exit_code == 0, unchanged.lines[-5:]
     assert 1 / ERROR_AT_A_FIFTH < error < ERROR_AT_A_FIFTH
     assert first.longest_silence_s < 2 * 10 + 1  # a line each ten seconds, and compilation

@@ -332,6 +332,7 @@ def test_one_channel_is_counted_as_one() -> None:
 @pytest.mark.parametrize(
     ("hours", "text"),
     [
+        (0.0002, "less than a second"),
         (0.001, "4 s"),
         (0.5, "30 min 0 s"),
         (3.25, "3.2 hours"),
