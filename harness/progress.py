@@ -13,7 +13,6 @@ told from what was done lately, so that what was passed over or came out of a
 cache does not flatter it.
 """
 
-import sys
 import threading
 import time
 from collections import deque
@@ -21,12 +20,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
+
+from harness.system.streams import ShownError
 
 SILENCE_S = 2.0
 """Longest time that work goes on without a word."""
@@ -214,7 +215,7 @@ class Progress:
         now: Callable[[], float] = time.monotonic,
         ticking: bool = True,
     ) -> None:
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = cast("TextIO", ShownError()) if stream is None else stream
         self._now = now
         self._ticking = ticking
         self._going: list[Work] = []

@@ -56,7 +56,7 @@ def find_dataset(path: Path, *, progress: Progress = SILENT) -> Found:
 
     Args:
         path: a folder written by `harness prepare`, or one whose images are read
-            where they are; see `finding.py` for what is understood.
+            where they are; docs/data.md says what is understood.
         progress: where the listing is shown.
 
     Raises:

@@ -62,7 +62,7 @@ def job_line(recipe: Recipe, lines: list[Line], seeds: int) -> Line:
         words += f"; {gpus} GPUs can train {gpus} seeds at once, or share one (--devices all)"
     for name, bound in _bounds(load, figures.get("matrix product", {})).items():
         told[f"least_hours_{name}"] = bound
-        words += f"; {name} at least {duration(bound)}"
+        words += f"; {name} {duration(bound)} of arithmetic alone"
     rate = figures.get("input", {})
     if gpus and rate.get("images_per_s", float("inf")) < rate.get("needed_images_per_s", 0.0):
         slower = rate["needed_images_per_s"] / rate["images_per_s"]

@@ -7,6 +7,7 @@ compared with them, so that a share of peak is a share of what was reachable.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ GPU_GEMM_SIZE = 8192
 """Tiles for many waves of work on the largest GPU: the last, unfilled wave costs little."""
 GPU_IN_FLIGHT = 4
 """Operations that are handed to a GPU before the host waits: one alone shows the waiting too."""
+
+GEMM_SECONDS = 0.3
+"""Spent on the rate that a run is compared with."""
 
 COPY_BYTES = 256 << 20
 """Several times any last-level cache."""
@@ -90,6 +94,16 @@ def measure_gemm(
     compiled = tf.function(products)
     times = _repeat(lambda: compiled(left, right).numpy(), seconds, now)
     return 2.0 * count * size**3 / _fast(times)
+
+
+@cache
+def gemm_of_process(dtype: str) -> float:
+    """`measure_gemm`, once in a process: preflight and the record of a run take the same rate.
+
+    Args:
+        dtype: Name of the factors' type.
+    """
+    return measure_gemm(seconds=GEMM_SECONDS, dtype=tf.as_dtype(dtype))
 
 
 def measure_copy(

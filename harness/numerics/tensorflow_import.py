@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from harness.numerics.flags import check_flags
 from harness.numerics.keras_pins import pin_keras
+from harness.system.streams import SHOWN
 from harness.system.watchdog import watched
 
 UNUSED = ("cv2", "matplotlib", "pandas", "sklearn")
@@ -18,8 +19,6 @@ Without them the import takes two thirds of the time and leaves 170 MB less resi
 """
 
 _CHANGING = threading.Lock()
-_KEPT: list[int] = []
-"""Standard error itself while it is withheld; a process has only one."""
 
 
 @contextmanager
@@ -36,7 +35,7 @@ def withheld_stderr() -> Iterator[int | None]:
     sys.stderr.flush()
     kept = os.dup(2)
     with _CHANGING:
-        _KEPT.append(kept)
+        SHOWN.append(kept)
         os.dup2(held, 2)
     try:
         yield held
@@ -51,7 +50,7 @@ def withheld_stderr() -> Iterator[int | None]:
     finally:
         sys.stderr.flush()
         with _CHANGING:
-            _KEPT.remove(kept)
+            SHOWN.remove(kept)
             os.dup2(kept, 2)
         os.close(kept)
         os.close(held)
@@ -72,8 +71,8 @@ def _open_nameless_file() -> int | None:
 def show_stderr() -> None:
     """Hold nothing back from now on, for a thread that ends the process with a message."""
     with _CHANGING:
-        if _KEPT:
-            os.dup2(_KEPT[0], 2)
+        if SHOWN:
+            os.dup2(SHOWN[0], 2)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from harness.errors import MachineError
 from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import Counts, Workload, workload
+from harness.progress import duration as seconds_for_a_person
 from harness.recipes.recipe import Model, Recipe
 
 GIB = 1 << 30
@@ -21,7 +22,8 @@ SLOWEST_SHARE_OF_PEAK = 0.02
 SHORT_HOURS = 0.1
 """A job whose bound is below this is begun without timing a step."""
 FAR_BEYOND = 10
-"""Where even the bound is so many times the limit, no measured step could come below it."""
+"""A job whose bound is so many times the limit is refused by a step of few images."""
+FEW_IMAGES = 8
 PROCESSOR_FLOPS = 1e17
 """A seed of fewer operations needs no GPU: two days at 500 GFLOP/s."""
 
@@ -32,8 +34,8 @@ class Preflight:
 
     Attributes:
         seeds: Seeds of the job.
-        bound_hours: Per seed, counted operations at the measured peak rate: no
-            program is faster, and that of a network of few channels much slower.
+        bound_hours: Per seed, the arithmetic alone: counted operations at the rate of a
+            matrix product, measured for a moment. A network of few channels is much slower.
         step_time_s: Of a real step, where it was timed.
         hours: Per seed, from the timed step, else the bound.
         disk_needed_bytes: For all seeds.
@@ -58,7 +60,7 @@ class Preflight:
 
     def text(self) -> str:
         """For a person, a line a fact."""
-        kind = "at least" if self.step_time_s is None else "about"
+        kind = "the arithmetic alone takes" if self.step_time_s is None else "about"
         count = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         needed, free = self.disk_needed_bytes / GIB, self.disk_free_bytes / GIB
         each, whole = duration(max(self.hours)), duration(self.hours_in_all)
@@ -122,9 +124,9 @@ def preflight(
     rate = asked.gemm_flops_per_s()
     bounds = tuple(load.flops / rate / replicas / 3600 for load in loads)
     if max(bounds) > FAR_BEYOND * max_hours:
-        _check_hours(max(bounds), max_hours, recipe, rate, "at least")
+        _refuse_hopeless(loads, max_hours, recipe, asked, share, say)
     step_time_s, hours = _timed(loads, bounds, max_hours, asked, share, say)
-    _check_hours(max(hours), max_hours, recipe, rate, "about")
+    _check_hours(max(hours), max_hours, recipe, step_time_s, share)
     return Preflight(
         seeds=seeds,
         bound_hours=bounds,
@@ -227,14 +229,34 @@ def _check_disk(loads: list[Workload], runs: Path, probes: Probes) -> tuple[int,
     return needed, free
 
 
+def _refuse_hopeless(
+    loads: list[Workload],
+    max_hours: float,
+    recipe: Recipe,
+    probes: Probes,
+    share: int,
+    say: Callable[[str], None],
+) -> None:
+    """Refuse what a real step of few images shows to be far too long; else a whole one decides.
+
+    The bound alone does not refuse: the rate of a busy machine's matrix product is no bound.
+    """
+    images = min(share, FEW_IMAGES)
+    say(f"timing a real step of {images} images first, for the bound is far beyond the limit")
+    step_time_s = probes.step_time_s(images)
+    hours = max(_hours(loads, step_time_s * share / images, share))
+    if hours > FAR_BEYOND * max_hours:
+        _check_hours(hours, max_hours, recipe, step_time_s, images)
+
+
 def _check_hours(
-    hours: float, max_hours: float, recipe: Recipe, rate: float, how_sure: str
+    hours: float, max_hours: float, recipe: Recipe, step_time_s: float | None, images: int
 ) -> None:
     if hours <= max_hours:
         return
+    how = "" if step_time_s is None else f" (a step of {images} images took {step_time_s:.3g} s)"
     raise MachineError(
-        f"one seed of {recipe.name} would take {how_sure} {duration(hours)} on this machine "
-        f"({rate / 1e9:,.0f} GFLOP/s in a matrix product)",
+        f"one seed of {recipe.name} would take about {duration(hours)} on this machine{how}",
         expected=f"at most {duration(max_hours)} a seed (--max-hours {max_hours:g})",
         remedy="use a machine with a GPU, or raise --max-hours if you can wait",
     )
@@ -255,19 +277,22 @@ def _timed(
     if max(bounds) < min(SHORT_HOURS, max_hours * SLOWEST_SHARE_OF_PEAK):
         return None, bounds
     say(f"timing a real step of {share} images; its compilation takes longest")
-    step_time_s = probes.step_time_s()
+    step_time_s = probes.step_time_s(share)
+    return step_time_s, _hours(loads, step_time_s, share)
+
+
+def _hours(loads: list[Workload], step_time_s: float, share: int) -> tuple[float, ...]:
     # A crop forward is a third of an image forward and backward; one device evaluates.
     crop_s = step_time_s / share / 3
-    return step_time_s, tuple(
-        (load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads
-    )
+    return tuple((load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads)
 
 
 def duration(hours: float) -> str:
-    """Hours for a person: `12 minutes`, `3.5 hours`, `2,700 hours (112 days)`."""
+    """Hours for a person: `40 s`, `12 min 5 s`, `3.5 hours`, `2,700 hours (112 days)`."""
+    if hours < 1 / 3600:
+        return "less than a second"
     if hours < 1:
-        minutes = max(1, round(60 * hours))
-        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+        return seconds_for_a_person(3600 * hours)
     if hours < 48:
         return f"{hours:.1f} hours"
     return f"{hours:,.0f} hours ({hours / 24:,.0f} days)"

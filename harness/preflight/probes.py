@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from harness.measure.gpu_list import SystemGpus, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
@@ -17,6 +16,8 @@ TIMED_STEPS = 3
 TIMED_S = 1.0
 """A small network's step is timed for so long at least, and at most `MOST_STEPS` times."""
 MOST_STEPS = 20
+SLOW_STEP_S = 5.0
+"""A step of at least so long is timed once: warming up changes little of it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Probes:
         free_bytes: Free disk space under a folder.
         free_memory_bytes: Memory of the host that a process can still get.
         gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
-        step_time_s: Measured time of one real training step.
+        step_time_s: Measured time of one real training step of so many images.
     """
 
     system_gpus: Callable[[], SystemGpus]
@@ -38,7 +39,7 @@ class Probes:
     unseen_reason: Callable[[str | None], Reason]
     free_bytes: Callable[[Path], int]
     gemm_flops_per_s: Callable[[], float]
-    step_time_s: Callable[[], float]
+    step_time_s: Callable[[int], float]
     free_memory_bytes: Callable[[], float] = free_memory_bytes
 
 
@@ -50,7 +51,9 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
         unseen_reason=ask_tensorflow,
         free_bytes=_free_bytes,
         gemm_flops_per_s=lambda: _gemm(recipe.precision),
-        step_time_s=lambda: time_real_step(recipe, classes),
+        step_time_s=lambda images: time_real_step(
+            recipe.model_copy(update={"batch": images}), classes
+        ),
     )
 
 
@@ -69,17 +72,17 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _gemm(precision: Precision) -> float:
-    import tensorflow as tf
+    from harness.measure.peaks import gemm_of_process
 
-    from harness.measure.peaks import measure_gemm
-
-    return measure_gemm(seconds=1.0, dtype=tf.as_dtype(precision.compute))
+    return gemm_of_process(precision.compute)
 
 
 def time_real_step(
     recipe: Recipe, classes: int, *, now: Callable[[], float] = time.perf_counter
 ) -> float:
     """Seconds of one training step on random images, compilation and warm-up apart.
+
+    A slow step is timed once, so that a slow machine is told soon.
 
     Raises:
         MachineError: the batch does not fit the device's memory, or the device failed.
@@ -103,17 +106,19 @@ def time_real_step(
     label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int32)
     rate = tf.constant(0.0)
 
-    def run() -> Any:
-        return step(image, label, rate).loss.numpy()
+    def run() -> float:
+        begun = now()
+        step(image, label, rate).loss.numpy()
+        return now() - begun
 
     times: list[float] = []
     try:
-        for _ in range(2):
-            run()
+        run()
+        warmed = run()
+        if warmed >= SLOW_STEP_S:
+            return warmed
         while len(times) < TIMED_STEPS or (sum(times) < TIMED_S and len(times) < MOST_STEPS):
-            begun = now()
-            run()
-            times.append(now() - begun)
+            times.append(run())
     except tf.errors.OpError as error:
         raise explained(error, f"one training step of {recipe.name}") from error
     return median(times)

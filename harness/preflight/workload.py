@@ -9,7 +9,7 @@ from harness.recipes.recipe import Recipe
 
 BYTES_PER_FLOAT32 = 4
 CHECKPOINTS_KEPT = 3
-EPOCHS_PER_KEPT_WEIGHTS = 5
+EPOCHS_PER_KEPT_CHECKPOINT = 5
 JOURNAL_BYTES_PER_STEP = 160
 TRACKER_BYTES = 200 << 20
 PREDICTION_BYTES_PER_IMAGE = 80
@@ -41,7 +41,7 @@ class Workload:
         images: Training images, repetitions counted.
         crops: Crops evaluated, in units of one crop of the training size.
         flops: Floating-point operations in convolutions and matrix products.
-        disk_bytes: For checkpoints, kept weights, predictions and journal.
+        disk_bytes: For checkpoints, predictions and journal.
     """
 
     steps: int
@@ -85,14 +85,21 @@ def workload(
     size = recipe.model.image_size
     evaluations = _epoch_evaluations(recipe, per_epoch, steps_done, end)
     crops = evaluations * _crops([recipe.epoch_protocol], size)
-    crops += _crops(recipe.final_protocols, size) if end == total else 0
+    # A trial that names its images ends with the final protocols as well.
+    final = recipe.final_protocols if end == total or eval_images is not None else ()
+    crops += _crops(final, size)
     return Workload(
         steps=steps,
         images=images,
         crops=evaluated * crops,
         flops=training_flops(forward_multiply_adds, images)
         + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
-        disk_bytes=_disk_bytes(recipe, trainable, moving, per_epoch=per_epoch, images=evaluated),
+        disk_bytes=_disk_bytes(
+            BYTES_PER_FLOAT32 * (2 * trainable + moving),
+            kept=_kept(per_epoch, steps_done, end),
+            steps=steps,
+            predictions=evaluated * (evaluations + len(final)),
+        ),
     )
 
 
@@ -120,17 +127,26 @@ def _area(protocol: Protocol, image_size: int) -> float:
     return sum(views * (size / image_size) ** 2 for size in sizes)
 
 
-def _disk_bytes(recipe: Recipe, trainable: int, moving: int, *, per_epoch: int, images: int) -> int:
-    weights = BYTES_PER_FLOAT32 * (trainable + moving)
-    state = weights + BYTES_PER_FLOAT32 * trainable
-    steps = recipe.total_steps(per_epoch)
-    kept = steps // per_epoch // EPOCHS_PER_KEPT_WEIGHTS
-    evaluations = _epoch_evaluations(recipe, per_epoch, 0, steps) + len(recipe.final_protocols)
+def _kept(per_epoch: int, first: int, last: int) -> int:
+    """Checkpoints after steps in (first, last] that stay although they are old."""
+    every = EPOCHS_PER_KEPT_CHECKPOINT * per_epoch
+    return max(0, last // every - first // every)
+
+
+def _disk_bytes(state: int, *, kept: int, steps: int, predictions: int) -> int:
+    """Bytes that are still to be written; a kept checkpoint holds the momentum as well.
+
+    Args:
+        state: Bytes of a checkpoint: weights, moving statistics and momentum.
+        kept: Checkpoints that stay.
+        steps: Lines of the journal.
+        predictions: Lines of the predictions.
+    """
     return (
         # One more than are kept: the new one is complete before the oldest goes.
         (CHECKPOINTS_KEPT + 1) * state
-        + kept * weights
+        + kept * state
         + steps * JOURNAL_BYTES_PER_STEP
-        + evaluations * images * PREDICTION_BYTES_PER_IMAGE
+        + predictions * PREDICTION_BYTES_PER_IMAGE
         + TRACKER_BYTES
     )

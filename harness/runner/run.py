@@ -27,17 +27,15 @@ from harness.record.run_folder import (
 from harness.record.schema import EffectiveNumerics, Evaluation
 from harness.runner.rendezvous import joined
 from harness.runner.request import RunRequest, check_init, check_registered, check_seeds
-from harness.runner.scratch_baseline import AgainstScratch, against_scratch
 from harness.tracking.places import tracker_of, try_places
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
     from harness.distributed.devices import Devices
     from harness.runner.context import Surroundings
+    from harness.runner.scratch_baseline import AgainstScratch
 
 Say = Callable[[str], None]
-PEAK_SECONDS = 0.3
-"""Spent on the matrix product that a run's speed is compared with."""
 
 STOPPED = "stopped at --steps"
 HOW_TO_GO_ON = (
@@ -71,7 +69,7 @@ class RunReport:
 
     study: Path
     seeds: tuple[SeedOutcome, ...]
-    scratch: tuple[AgainstScratch, ...] = ()
+    scratch: "tuple[AgainstScratch, ...]" = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data; accuracies are fractions."""
@@ -153,8 +151,14 @@ def run(
     return RunReport(
         study_folder(request.runs, request.recipe),
         tuple(outcomes),
-        tuple(against_scratch(request, seed) for seed in request.seeds) if transfer else (),
+        _against_scratch(request) if transfer else (),
     )
+
+
+def _against_scratch(request: RunRequest) -> "tuple[AgainstScratch, ...]":
+    from harness.runner.scratch_baseline import against_scratch
+
+    return tuple(against_scratch(request, seed) for seed in request.seeds)
 
 
 def _threads(request: RunRequest) -> Numerics:
@@ -175,11 +179,9 @@ def _threads(request: RunRequest) -> Numerics:
 def _surroundings(
     request: RunRequest, numerics: Numerics, devices: "Devices", say: Say
 ) -> "Surroundings":
-    import tensorflow as tf
-
     from harness.data.input_pipeline.mapping import input_settings
     from harness.measure.environment import capture_environment, effective_numerics, git_state
-    from harness.measure.peaks import measure_gemm
+    from harness.measure.peaks import gemm_of_process
     from harness.runner.context import Surroundings
 
     effective = effective_numerics(
@@ -196,9 +198,7 @@ def _surroundings(
         git_commit=code.commit,
         git_dirty=code.dirty,
         devices=devices,
-        gemm_flops_per_s=measure_gemm(
-            seconds=PEAK_SECONDS, dtype=tf.as_dtype(request.recipe.precision.compute)
-        ),
+        gemm_flops_per_s=gemm_of_process(request.recipe.precision.compute),
     )
 
 

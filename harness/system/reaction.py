@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from harness.system.streams import SHOWN
+
 GRACE_S = 1.5
 """How long the main thread has to run its handler where nothing would be lost."""
 
@@ -129,4 +131,4 @@ def _end(words: str) -> None:
 
 def _write(text: str) -> None:
     with suppress(OSError, ValueError):
-        os.write(2, text.encode())
+        os.write(SHOWN[-1] if SHOWN else 2, text.encode())

@@ -29,6 +29,32 @@ ANSWERS = (1, 3)
 READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.ESHUTDOWN})
 
 
+SHOWN: list[int] = []
+"""Descriptors of standard error itself while something withholds what is written to it."""
+
+
+class ShownError(io.TextIOBase):
+    """Standard error for words that are shown at once, also while other output is withheld."""
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        if SHOWN:
+            with contextlib.suppress(OSError):
+                os.write(SHOWN[-1], redacted(text).encode(errors="backslashreplace"))
+        else:
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what is buffered."""
+        if not SHOWN:
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """Whether standard error is a terminal."""
+        return sys.stderr.isatty()
+
+
 class LastingFile(io.RawIOBase):
     """A file descriptor that takes everything, and remembers the first error.
 

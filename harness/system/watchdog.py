@@ -17,7 +17,7 @@ from pathlib import Path
 
 WATCHER = Path(__file__).with_name("watcher.py")
 OPENING_LIMIT_S = 300.0
-GRACE_S = 15.0
+GRACE_S = 1.5
 """How long a process that was asked to stop may be held."""
 
 

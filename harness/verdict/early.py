@@ -20,7 +20,6 @@ import numpy as np
 from harness.errors import StatisticsError
 from harness.frozen import Frozen
 from harness.record.schema import Steps
-from harness.statistics.prediction import prediction_limits
 
 WINDOWS = 20
 MEASURES = ("log mean loss", "log mean gradient norm", "training accuracy")
@@ -133,6 +132,9 @@ def expected_limits(values: np.ndarray, images: np.ndarray) -> tuple[np.ndarray,
     counting = np.zeros((len(images), len(MEASURES)))
     counting[:, 2] = 0.5 / np.sqrt(images)
     level = LEVEL / (WINDOWS * len(MEASURES))
+    # Only here: SciPy's statistics take a second to import, and a run begins with this module.
+    from harness.statistics.prediction import prediction_limits
+
     return prediction_limits(values, 1 - level, least_spread=counting)
 
 

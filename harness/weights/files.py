@@ -1,13 +1,15 @@
 """Arrays out of weight files, without executing or unpickling anything.
 
 Formats, told apart by content: legacy Keras `.h5` (root attribute
-`layer_names`), Keras 3 `.weights.h5`, and `.keras` archives, of which only the
-inner `model.weights.h5` is read. Arrays are named by the path of the Keras
+`layer_names`), Keras 3 `.weights.h5` and its shards, and `.keras` archives of
+Keras 2 and 3, of which only the inner `model.weights.h5` is read, and the names
+in `config.json` where the former lacks them. Arrays are named by the path of the Keras
 variable that they belong to, such as `conv2_0.bn_1/gamma`.
 """
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,24 +20,29 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from harness.errors import WeightsError
 from harness.models.variables import layer_name
+from harness.weights.keras_arrays import (
+    array_of,
+    datasets_and_groups,
+    is_seed,
+    keras_arrays,
+    layer_groups,
+    names_of_version_2,
+    text_of,
+)
+from harness.weights.refusals import foreign, no_keras_archive, normalises_itself, unreadable
+from harness.weights.shards import index_of, read_shards
 
 Format = Literal["legacy_h5", "keras_h5", "keras_archive", "checkpoint", "keras_download"]
 
 DESCRIPTION_ATTRIBUTE = "harness_description"
+HEAD_BYTES = 64
 INNER_FILE = "model.weights.h5"
 LARGEST_INNER_FILE = 8 * 2**30
 """Bytes; a weight file of the largest network here has 0.25 GB."""
 
 _ALIASES = {"probs": "predictions"}
 """Keras Applications' published files name the head `probs`; Keras itself no longer does."""
-
-_KINDS_BY_COUNT = {
-    1: ("kernel",),
-    2: ("kernel", "bias"),
-    4: ("gamma", "beta", "moving_mean", "moving_variance"),
-}
 
 
 @dataclass(frozen=True)
@@ -63,45 +70,57 @@ class WeightArrays:
 
 
 def read_weight_file(path: Path) -> WeightArrays:
-    """Read a weight file of any known format.
+    """Read a weight file of any known format, or the shards of one.
 
     Raises:
         WeightsError: no such file, none of the formats, truncated, or with
             content that a weight file does not have.
     """
+    index = index_of(path)
+    if index is not None:
+        found, digest = read_shards(index, _opened)
+        return WeightArrays(str(path), "keras_h5", digest, found)
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(HEAD_BYTES)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise _unreadable(path, f"cannot be opened ({error.strerror})") from error
+        raise unreadable(path, f"cannot be opened ({error.strerror})") from error
     if head.startswith(b"PK\x03\x04"):
         format_: Format = "keras_archive"
         found, description = _read_archive(path)
     elif head.startswith(b"\x89HDF\r\n\x1a\n"):
         with _opened(path, path) as file:
             format_ = "legacy_h5" if _legacy_root(file) is not None else "keras_h5"
-            found, description = _read_h5(file, path), _description(file)
+            found, description = _read_h5(file, path, {}), _description(file)
     else:
-        raise _unreadable(path, "is neither HDF5 nor a .keras archive")
+        raise foreign(path, head)
     return WeightArrays(str(path), format_, digest, found, description)
 
 
 def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
     try:
         with zipfile.ZipFile(path) as archive:
+            if INNER_FILE not in archive.namelist():
+                raise no_keras_archive(path, archive.namelist(), INNER_FILE)
             size = archive.getinfo(INNER_FILE).file_size
             if size > LARGEST_INNER_FILE:
-                raise _unreadable(path, f"holds {INNER_FILE} of {size:,} bytes")
-            raw = archive.read(INNER_FILE)
-    except KeyError as error:
-        raise _unreadable(path, f"is an archive without {INNER_FILE}") from error
+                raise unreadable(path, f"holds {INNER_FILE} of {size:,} bytes")
+            raw, names = archive.read(INNER_FILE), _names(archive)
     # zipfile raises NotImplementedError for a compression that it does not know.
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
-        raise _unreadable(path, f"is a damaged archive ({error})") from error
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, KeyError) as error:
+        raise unreadable(path, f"is a damaged archive ({error})") from error
     with _opened(io.BytesIO(raw), path) as file:
-        return _read_h5(file, path), _description(file)
+        return _read_h5(file, path, names), _description(file)
+
+
+def _names(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Layers' names where Keras 2 wrote the archive; nothing of it is built."""
+    try:
+        return names_of_version_2(json.loads(archive.read("config.json")))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 @contextmanager
@@ -110,34 +129,48 @@ def _opened(source: Any, path: Path) -> Iterator[Any]:
         with h5py.File(source, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeError) as error:
-        raise _unreadable(path, f"is damaged or truncated ({error})") from error
+        raise unreadable(path, f"is damaged or truncated ({error})") from error
 
 
-def _read_h5(file: Any, path: Path) -> dict[str, np.ndarray]:
+def _read_h5(file: Any, path: Path, names: dict[str, str]) -> dict[str, np.ndarray]:
     root = _legacy_root(file)
-    arrays = dict(_legacy_arrays(root, path) if root is not None else _keras_arrays(file, path))
+    if root is not None:
+        arrays = dict(_legacy_arrays(root, path))
+    else:
+        arrays = dict(keras_arrays(layer_groups(file), names, path))
     if not arrays:
-        raise _unreadable(path, "holds no weights")
+        raise unreadable(path, "holds no weights")
     return arrays
 
 
 def _legacy_root(file: Any) -> Any:
     """The group with the layers; in a whole saved model it is `model_weights`."""
-    for root in (file, _datasets_and_groups(file).get("model_weights")):
+    for root in (file, datasets_and_groups(file).get("model_weights")):
         if root is not None and "layer_names" in root.attrs:
             return root
     return None
 
 
 def _legacy_arrays(root: Any, path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    objects = _datasets_and_groups(root)
-    for layer in map(_text, root.attrs["layer_names"]):
+    objects = datasets_and_groups(root)
+    for layer in map(text_of, root.attrs["layer_names"]):
         group = objects.get(layer)
         if group is None:
-            raise _unreadable(path, f"lists the layer {layer} and does not hold it")
-        for name in map(_text, group.attrs.get("weight_names", ())):
+            raise unreadable(path, f"lists the layer {layer} and does not hold it")
+        names = [text_of(n) for n in group.attrs.get("weight_names", ()) if not is_seed(text_of(n))]
+        _refuse_normalisation(objects, layer, names, path)
+        for name in names:
             dataset = objects.get(f"{layer}/{name}")
-            yield _path_of_legacy(layer, name), _array(dataset, f"{layer}/{name}", path)
+            yield _path_of_legacy(layer, name), array_of(dataset, f"{layer}/{name}", path)
+
+
+def _refuse_normalisation(
+    objects: dict[str, Any], layer: str, names: list[str], path: Path
+) -> None:
+    by_kind = {name.rsplit(":", 1)[0].rsplit("/", 1)[-1]: f"{layer}/{name}" for name in names}
+    if set(by_kind) == {"mean", "variance", "count"}:
+        mean, variance = (array_of(objects[by_kind[k]], k, path) for k in ("mean", "variance"))
+        raise normalises_itself(path, layer, mean, variance)
 
 
 def _path_of_legacy(layer: str, name: str) -> str:
@@ -153,52 +186,6 @@ def _path_of_legacy(layer: str, name: str) -> str:
     return f"{layer_name(layer, '.'.join(scopes))}/{kind}"
 
 
-def _keras_arrays(file: Any, path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Keras 3 numbers a layer's variables and keeps its name as an attribute."""
-    for place, group in _datasets_and_groups(file).items():
-        if not (place.endswith("/vars") and isinstance(group, h5py.Group) and len(group)):
-            continue
-        if place.startswith("optimizer"):
-            continue
-        name = group.attrs.get("name")
-        kinds = _KINDS_BY_COUNT.get(len(group))
-        if name is None or kinds is None:
-            raise _unreadable(
-                path, f"holds {len(group)} variables at {place} that cannot be told apart"
-            )
-        for number, kind in enumerate(kinds):
-            dataset = _datasets_and_groups(group).get(str(number))
-            yield f"{_text(name)}/{kind}", _array(dataset, f"{place}/{number}", path)
-
-
-def _datasets_and_groups(group: Any) -> dict[str, Any]:
-    """Everything below a group that is in this file; links to elsewhere are not followed."""
-    found: dict[str, Any] = {}
-    group.visititems(found.__setitem__)
-    return found
-
-
-def _array(dataset: Any, name: str, path: Path) -> np.ndarray:
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise _unreadable(path, f"does not hold the array {name} itself")
-    if dataset.dtype.kind != "f":
-        raise _unreadable(path, f"holds {dataset.dtype} at {name}, not floating-point numbers")
-    return np.asarray(dataset[()], np.float32)
-
-
 def _description(file: Any) -> str | None:
     text = file.attrs.get(DESCRIPTION_ATTRIBUTE)
-    return None if text is None else _text(text)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _unreadable(path: Path, found: str) -> WeightsError:
-    return WeightsError(
-        f"the weight file {found}",
-        where=str(path),
-        expected="a legacy Keras .h5, a Keras 3 .weights.h5 or .keras, or a checkpoint folder",
-        remedy="fetch or save the file again and compare its size with the source's",
-    )
+    return None if text is None else text_of(text)

@@ -41,6 +41,14 @@ def test_a_real_step_is_timed_after_its_compilation() -> None:
     assert 0 < seconds < 60
 
 
+def test_a_slow_step_is_timed_once() -> None:
+    """Compilation, then one step of six seconds by this clock: nobody waits for more."""
+    small = find_recipe("smoke").model_copy(update={"batch": 2})
+    times = iter(range(0, 60, 6))
+    assert time_real_step(small, 10, now=lambda: next(times)) == 6
+    assert next(times) == 24
+
+
 def test_this_machine_has_probes_that_answer(tmp_path: Path) -> None:
     probes = machine_probes(find_recipe("smoke"), 10)
     assert probes.free_bytes(tmp_path / "a" / "b") > 0

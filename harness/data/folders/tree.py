@@ -5,9 +5,11 @@ answer does not depend on the order in which a file system gives its entries.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Literal
@@ -17,17 +19,20 @@ import pyarrow as pa
 
 from harness.data.folders.names import EXTENSIONS, NO_IMAGES, is_left_behind, suffix
 from harness.errors import DataError
-from harness.measure.machine import usable_cores
 
 Kind = Literal["image", "other", "hidden_image"]
 OnFiles = Callable[[int], None]
 """Told how many more files were listed."""
 
 FIRST_BYTES = 16
-CLASSES_AT_ONCE = 1
-"""Folders listed at once for each core: on network storage most of the time is waiting."""
+SAMPLE = 3
+"""Folders that are listed first, to see how long a file takes."""
 
-MOST_AT_ONCE = 1
+SLOW_FILE_S = 50e-6
+"""Above this a file's state is waited for, on network storage; at 5 us threads only get in the way
+of one another (measured: twice the processor's time with four)."""
+
+MOST_AT_ONCE = 32
 _USUAL = (".JPEG", ".jpg", ".jpeg", ".png", ".JPG", ".PNG")
 """Told by one comparison: looking up each of a million suffixes would take a second."""
 
@@ -113,14 +118,20 @@ def entries_if_readable(folder: Path) -> tuple[Entry, ...]:
         return ()
 
 
-def read_tree(folder: Path, on_files: OnFiles = lambda _: None) -> Folder:
+def read_tree(
+    folder: Path,
+    on_files: OnFiles = lambda _: None,
+    *,
+    now: Callable[[], float] = time.perf_counter,
+) -> Folder:
     """List a folder and everything below it.
 
-    The folders in it are listed in parallel.
+    The folders in it are listed at once where a file takes long.
 
     Args:
         folder: with the images or class folders of a split.
-        on_files: called from several threads.
+        on_files: may be called from several threads.
+        now: clock in seconds.
 
     Raises:
         DataError: something cannot be listed, is a link to nothing or in a circle,
@@ -129,14 +140,18 @@ def read_tree(folder: Path, on_files: OnFiles = lambda _: None) -> Folder:
     path = str(folder)
     here = _identity(path)
     top = _Level.of(path, on_files)
-    workers = min(CLASSES_AT_ONCE * usable_cores(), MOST_AT_ONCE)
+    names = iter(top.names)
+    begun_s = now()
+    first = [_read(f"{path}/{name}", (here,), on_files) for name in islice(names, SAMPLE)]
+    each_s = (now() - begun_s) / max(1, sum(len(f.images) for f in first))
+    workers = MOST_AT_ONCE if each_s > SLOW_FILE_S else 1
     pool = ThreadPoolExecutor(workers, thread_name_prefix="listing")
     try:
-        below = tuple(pool.map(lambda name: _read(f"{path}/{name}", (here,), on_files), top.names))
+        rest = pool.map(lambda name: _read(f"{path}/{name}", (here,), on_files), names)
+        return top.folder(path, (*first, *rest))
     finally:
         # After an error or Ctrl-C what has not begun is not worth waiting for.
         pool.shutdown(cancel_futures=True)
-    return top.folder(path, below)
 
 
 def _read(path: str, above: tuple[tuple[int, int], ...], on_files: OnFiles) -> Folder:

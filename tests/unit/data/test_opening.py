@@ -5,13 +5,14 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_digest
-from harness.data.opening import open_dataset
+from harness.data.opening import find_dataset, open_dataset, open_found
 from harness.data.sources.detection import find_folder
 from harness.data.sources.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
 from harness.errors import DataError
@@ -181,3 +182,26 @@ def test_what_file_managers_leave_behind_is_no_image_and_no_error(tmp_path: Path
         for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
             (tmp_path / split / "a" / name).write_bytes(b"x")
     assert [image.id for image in find_folder(tmp_path).images] == ["train/a/1.jpg", "val/a/1.jpg"]
+
+
+def test_a_folder_is_listed_once(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is opened without another look at a million files, manifest or not."""
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def counting(path: str) -> Any:
+        listed.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    for _ in range(2):
+        listed.clear()
+        found = find_dataset(small)
+        classes = [path for path in listed if Path(path).parent.parent == small]
+        assert sorted(classes) == sorted(set(classes)), "each class folder once"
+        assert len(classes) == 4
+        listed.clear()
+        open_found(found, manifests=tmp_path / "manifests")
+        assert [path for path in listed if path.startswith(str(small))] == []

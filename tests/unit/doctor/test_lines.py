@@ -253,7 +253,7 @@ def test_the_main_job_in_hours() -> None:
     assert line.figures["least_hours_tf32"] == pytest.approx(
         51 * 10_009 * 128 * 24.5e9 / 4e14 / 3600
     )
-    assert "tf32 at least" in line.found
+    assert "of arithmetic alone" in line.found
 
 
 def test_a_main_job_beyond_the_limit_is_slow() -> None:

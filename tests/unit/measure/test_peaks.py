@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from harness.measure import peaks
-from harness.measure.peaks import measure_copy, measure_gemm
+from harness.measure.peaks import gemm_of_process, measure_copy, measure_gemm
 
 
 def ticking(seconds: float) -> Iterator[float]:
@@ -86,3 +86,18 @@ def test_a_real_product_is_not_faster_than_arithmetic_allows() -> None:
     rates.append(by_hand())
     # Other work slows both; the best of several is slowed least. A wrong factor is 2 at least.
     assert min(rates) / 1.8 < max(measured) < 1.8 * max(rates)
+
+
+def test_a_process_measures_its_rate_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def measured(*, seconds: float, dtype: tf.DType) -> float:
+        asked.append(dtype.name)
+        return seconds
+
+    monkeypatch.setattr(peaks, "measure_gemm", measured)
+    gemm_of_process.cache_clear()
+    assert gemm_of_process("float32") == gemm_of_process("float32") == peaks.GEMM_SECONDS
+    gemm_of_process("bfloat16")
+    gemm_of_process.cache_clear()
+    assert asked == ["float32", "bfloat16"]

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from harness.numerics.tensorflow_import import absent, show_stderr, withheld_stderr
+from harness.progress import Progress
 
 IMPORT = """
 import sys
@@ -75,3 +76,13 @@ def test_a_thread_that_ends_the_process_can_tell_why_meanwhile(
         thread.join()
     os.write(2, b", after")
     assert capfd.readouterr().err == "lost, after"
+
+
+def test_words_of_progress_come_through_while_output_is_withheld(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with withheld_stderr():
+        os.write(2, b"noise\n")
+        Progress(terminal=False, ticking=False).note("starting TensorFlow")
+        assert "starting TensorFlow" in capfd.readouterr().err
+    assert "noise" not in capfd.readouterr().err
