@@ -69,12 +69,16 @@ def answer() -> int:
     Signals stop any command, streams outlive their readers, Keras and proxies are set
     before anything is imported that looks at them.
     """
-    pin_keras()
-    os.environ.update(without_proxies(os.environ))
     streams = outliving_readers()
     with streams, not_for_everybody(), reacting(STOPPING), handled(raise_stopped):
-        code = exit_code_of(lambda: harness.main(prog_name="harness", standalone_mode=False))
+        code = exit_code_of(_command)
         code, words = exit_code_of_answer(code)
         if words:
             click.echo(f"harness: {words}", err=True)
     return code
+
+
+def _command() -> object:
+    pin_keras()
+    os.environ.update(without_proxies(os.environ))
+    return harness.main(prog_name="harness", standalone_mode=False)

@@ -47,6 +47,7 @@ class Row:
         environ: Variables that are set, or taken away by None.
         streams: `subprocess.Popen`'s arguments, made in the test.
         before: Called in the child before it becomes the command.
+        inside: Statements that the command's own process runs before the command.
         sent: A signal that is sent once the command runs.
         home: The working directory; None is the test's own folder.
     """
@@ -58,6 +59,7 @@ class Row:
     environ: dict[str, str | None] = field(default_factory=dict)
     streams: Callable[[], dict[str, Any]] = dict
     before: Callable[[], None] | None = None
+    inside: str = ""
     sent: signal.Signals | None = None
     home: str | None = None
 
@@ -160,8 +162,10 @@ ROWS = (
     Row("a bundle that is a folder", 2, ("verify", "{place}"), "is a directory"),
     Row("no room for a file", 2, REPORT, "File too large",
         before=limited(resource.RLIMIT_FSIZE, 1024)),
+    # Set once Python stands: how many files its own start opens differs between installations.
     Row("no descriptors", 2, JUDGE, "Too many open files",
-        before=limited(resource.RLIMIT_NOFILE, 4)),
+        inside="import resource, harness.cli.judge.verdict, harness.analysis.verdict;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))"),
     Row("processor time used up", 75, REPORT, "stopped by SIGXCPU",
         before=limited(resource.RLIMIT_CPU, 1)),
     # Python
@@ -246,8 +250,10 @@ def start(row: Row, place: Path) -> "subprocess.Popen[str]":
         if row.before is not None:
             row.before()
 
+    command = f"{row.inside}\nfrom harness.cli import main\nmain()"
+    started = ["-c", command] if row.inside else ["-m", "harness"]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "harness", *(w.format(place=place) for w in row.words)],
+        [sys.executable, "-P", *started, *(w.format(place=place) for w in row.words)],
         env=environ,
         cwd=folder,
         preexec_fn=before,  # noqa: PLW1509 - no thread is here
