@@ -61,7 +61,7 @@ DRAWS = 10_000
 def train(work: Path) -> None:
     """Train every run and write the curves."""
     digits = work / "digits"
-    _python("-c", "import sys; from pathlib import Path; from harness.data.sources.digits import "
+    _python("-c", "import sys; from pathlib import Path; from harness.sources.digits import "
             "write_digits; write_digits(Path(sys.argv[1]))", str(digits))  # fmt: skip
     curves = {}
     jobs = [("sound", seed, (), digits) for seed in range(1, SOUND + 1)]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness.data.class_order import class_orders
-from harness.data.sources import tars
+from harness.sources import tars
+from harness.sources.class_order import class_orders
 from tests.parity.generated_images import jpeg_bytes, picture
 
 WNIDS = ("n01440764", "n01443537", "n02105855")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.sources.detection import Told
+from harness.sources.detection import Told
 from tests.generated_sources import VAL, WNIDS, add, jpeg, tar_bytes, write
 
 TRAIN = {f"{w}/{w}_{n}.JPEG": jpeg(10 * c + n) for c, w in enumerate(WNIDS) for n in range(3)}
@@ -85,7 +85,7 @@ def kaggle_sorted(root: Path) -> None:
 
 def devkit(root: Path, packed: bool = False) -> None:
     """The development kit's ground truth, as if the first images had these classes."""
-    from harness.data.class_order import class_orders
+    from harness.sources.class_order import class_orders
 
     number = {wnid: n for n, wnid in enumerate(class_orders().ids_in("devkit"), 1)}
     lines = "\n".join(str(number[wnid]) for wnid in CLASS_OF.values()) + "\n"

@@ -131,9 +131,9 @@ def order(several: tuple[Any, ...]) -> dict[str, Any]:
     """Indices and pixels of real batches, put together over the replicas."""
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import open_dataset
-    from harness.data.sources.digits import write_digits
     from harness.distributed.devices import replica_batches
     from harness.recipes.smoke import SMOKE
+    from harness.sources.digits import write_digits
 
     with tempfile.TemporaryDirectory() as folder:
         write_digits(Path(folder) / "digits")

@@ -25,9 +25,9 @@ from harness.bench.summary import Ratio, Spread
 from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel_calls
 from harness.data.input_pipeline.undecodable import naming_batches
+from harness.data.loose_files import loose_split
 from harness.data.manifest import DESCRIPTION
 from harness.data.opening import load
-from harness.data.sources.loose_files import loose_split
 from harness.measure.machine import usable_cores
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, Protocol, ten_crop
 from harness.recipes.recipe import Augmentation

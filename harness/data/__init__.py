@@ -1,1 +1,1 @@
-"""From what people have on disk to the batches of a step: sources, manifest, order, pixels."""
+"""From listed images to the batches of a step: manifest, order, pixels."""

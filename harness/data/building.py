@@ -5,7 +5,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.data.class_order import class_orders
 from harness.data.imagenet_facts import images_per_class, kind_of, known_truths
 from harness.data.known_rows import describes
 from harness.data.manifest import (
@@ -17,13 +16,14 @@ from harness.data.manifest import (
 )
 from harness.data.manifest_rows import Preparation, remove_parts
 from harness.data.moved import as_stored
-from harness.data.sources.pixel_source import PixelSource
-from harness.data.sources.source import SPLITS, ImageSource, Source
 from harness.errors import DataError, MachineError
 from harness.files import make_folder
 from harness.measure.machine import usable_cores
 from harness.progress import SILENT, Progress
 from harness.record.schema import DataIdentity
+from harness.sources.class_order import class_orders
+from harness.sources.pixels.pixel_source import PixelSource
+from harness.sources.source import SPLITS, ImageSource, Source
 
 
 def build(

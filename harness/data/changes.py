@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.data.dataset import DataSet
-from harness.data.folders.names import shown
 from harness.data.manifest import (
     MANIFEST,
     earlier_manifest,
@@ -19,6 +18,7 @@ from harness.data.manifest import (
 from harness.errors import DataError
 from harness.record.journal import Journal
 from harness.record.schema import DataIdentity
+from harness.sources.folders.names import shown
 
 NAMED = 10
 """Images that are named of each kind."""

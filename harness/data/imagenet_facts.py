@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.data.class_order import class_orders
-from harness.data.manifest import Truth
-from harness.data.sources.digits import ROOT_DIGEST as DIGITS_ROOT
 from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
+from harness.sources.class_order import class_orders
+from harness.sources.digits import ROOT_DIGEST as DIGITS_ROOT
+from harness.sources.source import Truth
 
 TRAIN_PER_CLASS = (732, 1_300)
 VAL_PER_CLASS = 50

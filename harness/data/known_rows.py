@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.data.manifest import read_description, read_manifest
-from harness.data.sources.source import Source
 from harness.errors import DataError
+from harness.sources.source import Source
 
 COLUMNS = ["id", "label", "path", "bytes", "mtime_ns", "converted"]
 """What `still_valid` needs of a manifest."""

@@ -22,6 +22,7 @@ from harness.errors import DataError
 from harness.files import write_durably
 from harness.frozen import Frozen
 from harness.record.schema import DataIdentity
+from harness.sources.source import Truth
 
 MANIFEST = "manifest.parquet"
 DESCRIPTION = "dataset.json"
@@ -54,15 +55,6 @@ SCHEMA = pa.schema(
         ("farmhash64", pa.uint64()),  # of the file that is read
     ]
 )
-
-
-class Truth(Frozen):
-    """One published fact about a data set, ImageNet or another, and what this one has."""
-
-    fact: str
-    expected: str
-    found: str
-    holds: bool
 
 
 class Description(Frozen):

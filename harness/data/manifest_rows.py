@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from harness.data.image_files.inspection import Inspection, farmhash64, inspect_all
 from harness.data.known_rows import UNKNOWN, still_valid
 from harness.data.manifest import MANIFEST, SCHEMA
-from harness.data.sources.source import ImageSource, Item, Source, SourceImage
 from harness.errors import DataError
 from harness.files import check_room, write_durably, write_file
 from harness.progress import SILENT, Progress
+from harness.sources.source import ImageSource, Item, Source, SourceImage
 
 PART_ROWS = 2_000
 PARTS = ".parts"

@@ -21,13 +21,13 @@ from harness.data.manifest import (
     stored_root_digest,
 )
 from harness.data.moved import images_root
-from harness.data.sources.detection import find_folder
-from harness.data.sources.source import Source
 from harness.data.string_column import Texts
 from harness.errors import DataError
 from harness.files import make_folder
 from harness.progress import SILENT, Progress
 from harness.record.schema import DataDecisions
+from harness.sources.detection import find_folder
+from harness.sources.source import Source
 from harness.system.folders import alone
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from harness.data.building import build
 from harness.data.manifest import Description
 from harness.data.opening import refused_images
-from harness.data.sources.detection import NOTHING_TOLD, Told, find_source
-from harness.data.sources.small_sets import SMALL_SETS
-from harness.data.sources.tars import PublishedTar
 from harness.progress import SILENT, Progress
+from harness.sources.detection import NOTHING_TOLD, Told, find_source
+from harness.sources.pixels.small_sets import SMALL_SETS
+from harness.sources.tars import PublishedTar
 
 
 @dataclass(frozen=True)

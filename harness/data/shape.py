@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.data.class_order import class_orders
-from harness.data.folders.names import normal, shown_all, stem
 from harness.data.imagenet_facts import (
     TRAIN_PER_CLASS,
     VAL_PER_CLASS,
     images_per_class,
 )
-from harness.data.labels.files import published_val_labels
 from harness.data.manifest import read_manifest
 from harness.data.opening import Found
 from harness.errors import DataError
 from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
+from harness.sources.class_order import class_orders
+from harness.sources.folders.names import normal, shown_all, stem
+from harness.sources.labels.files import published_val_labels
 
 GET_IMAGENET = (
     "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "

@@ -10,11 +10,11 @@ from typing import Literal
 import keras
 import numpy as np
 
-from harness.data.class_order import class_orders, translate_labels
 from harness.data.dataset import DataSet
 from harness.errors import DataError
 from harness.models.catalogue import HEADS
 from harness.recipes.imagenet import CLASSES
+from harness.sources.class_order import class_orders, translate_labels
 from harness.weights.description import WeightsDescription
 
 ResultOrder = Literal["wordnet", "folder"]

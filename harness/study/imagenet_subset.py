@@ -7,8 +7,8 @@ import numpy as np
 
 from harness.data.manifest import DESCRIPTION
 from harness.data.opening import load
-from harness.data.sources.detection import find_folder
 from harness.errors import DataError
+from harness.sources.detection import find_folder
 
 SUBSET_CLASSES = (
     "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",

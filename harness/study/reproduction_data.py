@@ -86,7 +86,7 @@ def reproduction_data(
 def embedded_digits(runs: Path) -> Path:
     """The embedded handwritten digits, written as a folder of images."""
     folder = runs / "datasets" / "digits"
-    run_module("harness.data.sources.digits", str(folder))
+    run_module("harness.sources.digits", str(folder))
     return folder
 
 

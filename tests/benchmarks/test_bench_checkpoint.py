@@ -80,7 +80,7 @@ def test_a_checkpoint_stalls_training_by_under_half_a_second(
 
 
 def few_digits(folder: Path) -> Path:
-    from harness.data.sources.digits import digit_files
+    from harness.sources.digits import digit_files
 
     seen: Counter[str] = Counter()
     for relative, jpeg in digit_files():

@@ -17,19 +17,19 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from harness.bench.input import alternate, bench_input, render
-from harness.data.class_order import class_orders
 from harness.data.image_files.inspection import inspect
 from harness.data.input_pipeline.order import Positions
 from harness.data.input_pipeline.pipeline import training_batches, training_example
+from harness.data.loose_files import loose_split
 from harness.data.manifest import SCHEMA, Description, root_digest, write_manifest
 from harness.data.opening import open_dataset
-from harness.data.sources.loose_files import loose_split
 from harness.data.transforms.colour import colour_step
 from harness.data.transforms.draws import COUNT, colour_draws
 from harness.measure.memory import give_back
 from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.published.apm5 import APM5_RESNET50, AUGMENTATION
 from harness.record.schema import DataIdentity
+from harness.sources.class_order import class_orders
 from tests.parity.generated_images import jpeg_bytes, picture
 
 BATCH = 16

@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.data.building import build
 from harness.data.image_files.jpeg_header import read_jpeg_header
-from harness.data.sources.detection import find_folder
+from harness.sources.detection import find_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.shared_data import SHARED
 

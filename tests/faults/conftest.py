@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eighty training and twenty-four validation digits of four classes."""
-    from harness.data.sources.digits import digit_files
+    from harness.sources.digits import digit_files
 
     folder = tmp_path_factory.mktemp("data") / "digits"
     seen: Counter[tuple[str, str]] = Counter()

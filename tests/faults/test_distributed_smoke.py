@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.baselines.loading import baselines_folder, load_target
-from harness.data.sources.digits import write_digits
+from harness.sources.digits import write_digits
 from tests.faults.command import Command, ended_within, wait_for_step
 from tests.faults.conftest import Row
 from tests.faults.workers import LONGEST_END_S, WORKERS, start

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.class_order import class_orders
 from harness.data.manifest import MANIFEST
 from harness.data.opening import open_dataset
 from harness.data.prepare import prepare
-from harness.data.sources import tars
-from harness.data.sources.detection import Told
 from harness.errors import DataError
+from harness.sources import tars
+from harness.sources.class_order import class_orders
+from harness.sources.detection import Told
 from tests.generated_sources import (
     VAL,
     WNIDS,

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness.data.building import build
-from harness.data.sources.detection import find_folder, find_source
-from harness.data.sources.source import Source
 from harness.errors import HarnessError
+from harness.sources.detection import find_folder, find_source
+from harness.sources.source import Source
 from tests.layouts import LAYOUTS, Layout
 
 MEMORY = Path("/dev/shm")

@@ -8,8 +8,8 @@ import pytest
 from harness.data import manifest_rows
 from harness.data.manifest import DESCRIPTION, MANIFEST
 from harness.data.prepare import prepare
-from harness.data.sources.detection import Told
 from harness.errors import MachineError
+from harness.sources.detection import Told
 from tests.generated_sources import write_folder, write_tars
 
 FULL = OSError(28, "No space left on device")

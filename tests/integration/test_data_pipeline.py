@@ -14,10 +14,10 @@ from harness.data.input_pipeline import mapping
 from harness.data.input_pipeline.order import image_index, order_seeds
 from harness.data.input_pipeline.pipeline import evaluation_batches, training_batches
 from harness.data.opening import open_dataset
-from harness.data.sources.digits import write_digits
 from harness.errors import RecipeError
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.smoke import SMOKE
+from harness.sources.digits import write_digits
 from tests.parity.generated_images import jpeg_bytes, picture
 
 SEED = 7

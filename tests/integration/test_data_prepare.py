@@ -12,15 +12,15 @@ from click.testing import CliRunner
 
 from harness.cli.train.prepare import command
 from harness.data import manifest_rows
-from harness.data.class_order import class_orders, translate_labels
 from harness.data.manifest import MANIFEST, read_manifest
 from harness.data.opening import open_dataset
 from harness.data.prepare import Prepared, prepare, render
-from harness.data.sources import tars
-from harness.data.sources.detection import Told
-from harness.data.sources.source import SourceImage
-from harness.data.sources.tars import PublishedTar
 from harness.errors import DataError, HarnessError
+from harness.sources import tars
+from harness.sources.class_order import class_orders, translate_labels
+from harness.sources.detection import Told
+from harness.sources.source import SourceImage
+from harness.sources.tars import PublishedTar
 from tests.generated_sources import (
     VAL,
     WNIDS,
@@ -280,7 +280,7 @@ def test_md5_of_a_tar_of_the_published_size(tmp_path: Path) -> None:
 
 
 def test_ground_truth_and_tfds_label_formats(tmp_path: Path) -> None:
-    from harness.data.labels.files import read_val_labels
+    from harness.sources.labels.files import read_val_labels
 
     devkit = translate_labels(np.array([0, 1]), "wordnet", "devkit") + 1
     truth = tmp_path / "ILSVRC2012_validation_ground_truth.txt"

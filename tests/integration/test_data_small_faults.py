@@ -281,7 +281,7 @@ def test_pickles_are_refused_unopened(
 def test_a_file_that_changes_while_it_is_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.data.sources import idx
+    from harness.sources.pixels import idx
 
     source = write_all(tmp_path / "in", IDX)
     real = idx.PixelSource

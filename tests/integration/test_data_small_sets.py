@@ -18,8 +18,8 @@ from harness.data.dataset import Split
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest
 from harness.data.opening import find_dataset, open_dataset
 from harness.data.prepare import prepare, render
-from harness.data.sources import known_sets
 from harness.errors import DataError
+from harness.sources.pixels import known_sets
 from tests.small_sources import (
     Made,
     archive,

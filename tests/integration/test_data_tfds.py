@@ -10,8 +10,8 @@ from PIL import Image
 
 from harness.data.building import build
 from harness.data.opening import load
-from harness.data.sources.detection import find_source
 from harness.errors import DataError
+from harness.sources.detection import find_source
 
 tfds = pytest.importorskip(
     "tensorflow_datasets", reason="the optional extra `tfds` (tensorflow-datasets) is not installed"

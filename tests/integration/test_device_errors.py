@@ -12,12 +12,12 @@ import tensorflow as tf
 from harness.data.dataset import Split
 from harness.data.image_files.reading import translate_error
 from harness.data.opening import open_dataset
-from harness.data.sources.digits import write_digits
 from harness.distributed.devices import ONE_DEVICE, open_devices
 from harness.errors import DataError, MachineError, PreemptedError
 from harness.evaluation.evaluate import Walk, prepared
 from harness.recipes.protocol_catalogue import center_crop
 from harness.recipes.smoke import SMOKE
+from harness.sources.digits import write_digits
 from harness.training import batches
 from harness.training.batches import recipe_batches
 from harness.training.device_errors import OTHER, explained, kind_of

@@ -10,7 +10,7 @@ from statistics import mean, variance
 import pytest
 from scipy import stats
 
-from harness.data.sources.digits import write_digits
+from harness.sources.digits import write_digits
 
 pytestmark = pytest.mark.slow
 

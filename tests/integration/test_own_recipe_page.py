@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.sources.digits import digit_files
+from harness.sources.digits import digit_files
 from tests.filled_targets import filled
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-recipe.md"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.sources.digits import write_digits
 from harness.measure.gpu_list import SystemGpus
 from harness.measure.gpu_reason import ask_tensorflow
 from harness.preflight.estimate import preflight
 from harness.preflight.probes import machine_probes, time_real_step
 from harness.recipes.catalogue import find_recipe
 from harness.record.schema import DataIdentity
+from harness.sources.digits import write_digits
 from tests.fake_driver import write_nvidia_smi
 
 

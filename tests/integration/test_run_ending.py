@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.sources.digits import digit_files
 from harness.record.journal import Journal
+from harness.sources.digits import digit_files
 from tests.faults.command import Command
 
 STEPS_PER_EPOCH = 4

@@ -37,7 +37,7 @@ class Sample:
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    from harness.data.sources.digits import digit_files
+    from harness.sources.digits import digit_files
 
     seen: Counter[str] = Counter()
     for relative, jpeg in digit_files():

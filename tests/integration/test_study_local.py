@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.data.sources.digits import digit_files
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
 from harness.record.run_folder import run_folder
+from harness.sources.digits import digit_files
 from harness.study.launch import StudyReport, StudyRequest, run_study
 from harness.study.status import study_status
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.class_order import class_orders
 from harness.data.manifest import DESCRIPTION, Description
 from harness.record.journal import read_journal
 from harness.record.schema import DataIdentity
+from harness.sources.class_order import class_orders
 from harness.study.reproduction_data import PLACES
 from tests.small_sources import gzipped, idx_files, made
 

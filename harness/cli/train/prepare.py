@@ -84,8 +84,8 @@ def command(
     continues. Exit code 2 when images had to be refused: they are named.
     """
     from harness.data.prepare import prepare, render
-    from harness.data.sources.detection import Told
     from harness.progress import Progress
+    from harness.sources.detection import Told
 
     lists = {"train": train_list, "val": val_list}
     folders = {"train": train_folder, "val": val_folder}

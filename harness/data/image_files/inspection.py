@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.data.image_files.conversion import UnreadableImageError, to_png
 from harness.data.image_files.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
-from harness.data.image_files.png import plain_png
+from harness.sources.pixels.png import plain_png
 
 Decision = Literal["as_is", "converted", "refused"]
 DECODABLE_PROCESSES = frozenset({0, 1, 2})

@@ -9,8 +9,8 @@ import pytest
 from harness.data.manifest import DESCRIPTION, MANIFEST
 from harness.data.opening import load
 from harness.data.prepare import prepare
-from harness.data.sources.detection import Told
 from harness.errors import DataError, MachineError
+from harness.sources.detection import Told
 from tests.generated_sources import write_folder, write_tars
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from harness.data.manifest import DESCRIPTION, MANIFEST, read_manifest, root_digest
 from harness.data.opening import find_dataset, open_dataset, open_found
-from harness.data.sources.detection import find_folder
-from harness.data.sources.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
 from harness.errors import DataError
+from harness.sources.detection import find_folder
+from harness.sources.digits import ROOT_DIGEST, digit_files, enlarge, write_digits
 from tests.generated_sources import encoded
 from tests.parity.generated_images import jpeg_bytes, picture
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from harness.data.class_order import class_orders
 from harness.data.dataset import DataSet, Split
 from harness.errors import DataError
 from harness.evaluation.class_mapping import (
@@ -15,6 +14,7 @@ from harness.evaluation.class_mapping import (
 )
 from harness.recipes.protocol import APM5_NORMALISATION
 from harness.record.schema import DataIdentity
+from harness.sources.class_order import class_orders
 from harness.weights.description import WeightsDescription
 
 ORDERS = class_orders()

@@ -25,7 +25,7 @@ FUNCTION_LINES = 60
 
 # What exceeds a limit today, with the most that it may have. Each must exceed it, so that this
 # list only gets shorter: take an entry out as soon as a test says so, and add none.
-LARGE_ROOMS: dict[str, float] = {"data": 0.19}
+LARGE_ROOMS: dict[str, float] = {}
 LARGE_FOLDERS: dict[str, int] = {}
 LONG_FILES: dict[str, int] = {"harness/progress.py": 365, "harness/runner/seed_run.py": 400}
 LONG_CLASSES: dict[str, int] = {"harness/runner/seed_run.py:SeedRun": 340}

@@ -8,16 +8,16 @@ import pytest
 
 from harness.analysis.publish import Judged
 from harness.analysis.verdict import verdict
-from harness.data.class_order import class_orders
-from harness.data.labels.files import published_val_labels
 from harness.data.opening import Found, find_dataset
 from harness.data.prepare import prepare
 from harness.data.shape import data_shape, refuse_other_than_imagenet
-from harness.data.sources.source import Listing, Source
 from harness.errors import DataError, DifferenceFoundError
 from harness.recipes.imagenet import TRAIN_IMAGES
 from harness.record.journal import JournalWriter
 from harness.record.schema import RunFinished, Steps
+from harness.sources.class_order import class_orders
+from harness.sources.labels.files import published_val_labels
+from harness.sources.source import Listing, Source
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
 from harness.study.smoke import NO_TARGET, SmokeResult, compare_bits
 from tests.generated_sources import write_folder

@@ -11,12 +11,12 @@ from harness.analysis.published_weights import judge_evaluation_folder
 from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.cli.judge.verdict import command
-from harness.data.class_order import class_orders
-from harness.data.labels.files import VAL_NAME, published_val_labels
 from harness.errors import RecordError, UsageError
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.run_folder import find_runs
+from harness.sources.class_order import class_orders
+from harness.sources.labels.files import VAL_NAME, published_val_labels
 from harness.verdict.imported import (
     Draw,
     EvaluationAnswer,

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from harness.data.folders.names import EXTENSIONS, shown
-from harness.data.folders.places import TRAIN_TAR, VAL_TAR
-from harness.data.folders.tree import refuse_undecodable_name
-from harness.data.labels.files import refuse_labels_without_image
-from harness.data.labels.search import Labels
-from harness.data.manifest import Truth
-from harness.data.sources.source import SourceImage, SplitName
 from harness.errors import DataError
+from harness.sources.folders.names import EXTENSIONS, shown
+from harness.sources.folders.places import TRAIN_TAR, VAL_TAR
+from harness.sources.folders.tree import refuse_undecodable_name
+from harness.sources.labels.files import refuse_labels_without_image
+from harness.sources.labels.search import Labels
+from harness.sources.source import SourceImage, SplitName, Truth
 
 READ_BYTES = 1 << 20
 END_OF_ARCHIVE = b"\0" * 1024

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.data.class_order import class_orders
-from harness.data.labels.files import VAL_NAME, published_val_labels, read_pairs, read_val_labels
 from harness.errors import DataError
+from harness.sources.class_order import class_orders
+from harness.sources.labels.files import VAL_NAME, published_val_labels, read_pairs, read_val_labels
 
 A, B = "ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"
 FIRST = {A: "n01751748", B: "n09193705"}

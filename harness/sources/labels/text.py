@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.folders.names import EXTENSIONS
 from harness.errors import DataError
+from harness.sources.folders.names import EXTENSIONS
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

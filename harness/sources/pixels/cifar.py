@@ -13,18 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.manifest import Truth
-from harness.data.sources.known_sets import CIFAR_10, CIFAR_100, KnownSet, file_truths
-from harness.data.sources.pixel_source import (
+from harness.errors import DataError
+from harness.sources.pixels.known_sets import CIFAR_10, CIFAR_100, KnownSet, file_truths
+from harness.sources.pixels.pixel_source import (
     Layout,
     PixelFile,
     PixelSource,
     Streams,
     refuse_missing_classes,
 )
-from harness.data.sources.source import SplitName
-from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, members, unpacked
-from harness.errors import DataError
+from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, members, unpacked
+from harness.sources.source import SplitName, Truth
 
 FOLDERS = ("cifar-10-batches-bin", "cifar-100-binary")
 """What the archives unpack to."""

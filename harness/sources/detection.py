@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from harness.data.class_order import Order
-from harness.data.folders.layout import SplitLayout, read_split
-from harness.data.folders.places import (
+from harness.errors import DataError, UsageError
+from harness.sources.class_order import Order
+from harness.sources.folder_images import SplitFolders, folder_source
+from harness.sources.folders.layout import SplitLayout, read_split
+from harness.sources.folders.places import (
     TRAIN_TAR,
     VAL_TAR,
     Place,
@@ -21,15 +23,13 @@ from harness.data.folders.places import (
     not_one,
     what_lies_there,
 )
-from harness.data.folders.tree import Folder, OnFiles, read_tree
-from harness.data.labels.search import find_labels
-from harness.data.sources import small_sets
-from harness.data.sources.folders import SplitFolders, folder_source
-from harness.data.sources.lists import list_files
-from harness.data.sources.source import SPLITS, ImageSource, Source, SplitName
-from harness.data.sources.tars import PublishedTar, open_tars
-from harness.data.sources.tfds import TfdsSource
-from harness.errors import DataError, UsageError
+from harness.sources.folders.tree import Folder, OnFiles, read_tree
+from harness.sources.labels.search import find_labels
+from harness.sources.lists import list_files
+from harness.sources.pixels import small_sets
+from harness.sources.source import SPLITS, ImageSource, Source, SplitName
+from harness.sources.tars import PublishedTar, open_tars
+from harness.sources.tfds import TfdsSource
 
 IMAGES = "images"
 """Folder below --out for the images of tars, TFDS directories and small data sets."""

@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from harness.data.folders.names import EXTENSIONS, NO_IMAGES, is_left_behind, suffix
 from harness.errors import DataError
+from harness.sources.folders.names import EXTENSIONS, NO_IMAGES, is_left_behind, suffix
 
 Kind = Literal["image", "other", "hidden_image"]
 OnFiles = Callable[[int], None]

@@ -16,11 +16,16 @@ from typing import Literal
 
 import numpy as np
 
-from harness.data.sources.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
-from harness.data.sources.pixel_source import Layout, PixelFile, PixelSource, refuse_missing_classes
-from harness.data.sources.source import SPLITS, SplitName
-from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
 from harness.errors import DataError
+from harness.sources.pixels.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
+from harness.sources.pixels.pixel_source import (
+    Layout,
+    PixelFile,
+    PixelSource,
+    refuse_missing_classes,
+)
+from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
+from harness.sources.source import SPLITS, SplitName
 
 Content = Literal["images", "labels"]
 MAGIC: dict[bytes, Content] = {b"\0\0\x08\x03": "images", b"\0\0\x08\x01": "labels"}

@@ -10,7 +10,7 @@ are read as well; for their unpacked files no sums were at hand.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.data.manifest import Truth
+from harness.sources.source import Truth
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

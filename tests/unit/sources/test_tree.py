@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.folders.tree import SLOW_FILE_S, read_tree
 from harness.errors import DataError
+from harness.sources.folders.tree import SLOW_FILE_S, read_tree
 
 FOLDERS = [f"class-{i}" for i in range(12)]
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.data.image_files.png import PNG_SIGNATURE
-from harness.data.sources.source import SourceImage, SplitName
 from harness.errors import DataError, UsageError
+from harness.sources.pixels.png import PNG_SIGNATURE
+from harness.sources.source import SourceImage, SplitName
 
 SPLIT_NAMES: dict[SplitName, tuple[str, ...]] = {"train": ("train",), "val": ("validation", "test")}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.data.class_order import class_orders, parse_class_orders, translate_labels
 from harness.errors import DataError
+from harness.sources.class_order import class_orders, parse_class_orders, translate_labels
 
 
 def test_orders_are_inverse_permutations() -> None:

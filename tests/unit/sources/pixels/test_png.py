@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from harness.data.image_files.inspection import inspect
-from harness.data.image_files.png import PNG_SIGNATURE, PlainPng, plain_png, write_png
+from harness.sources.pixels.png import PNG_SIGNATURE, PlainPng, plain_png, write_png
 from tests.generated_sources import encoded
 from tests.parity.generated_images import picture
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.class_order import Order, class_orders
-from harness.data.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
-from harness.data.labels.text import Row, bad_line, read_rows
 from harness.errors import DataError
 from harness.recipes.imagenet import CLASSES, VAL_IMAGES
+from harness.sources.class_order import Order, class_orders
+from harness.sources.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
+from harness.sources.labels.text import Row, bad_line, read_rows
 
 VAL_NAME = "ILSVRC2012_val_{:08d}"
 
@@ -64,7 +64,7 @@ def published_val_labels() -> Mapping[str, str]:
     Source: tensorflow-datasets 4.9.9 (Apache License 2.0),
     `datasets/imagenet2012/validation_labels.txt`, here as indices in WordNet order.
     """
-    with resources.files("harness.data.labels").joinpath("val_labels.npy").open("rb") as file:
+    with resources.files("harness.sources.labels").joinpath("val_labels.npy").open("rb") as file:
         labels = np.load(file, allow_pickle=False)
     wnids = class_orders().wnids
     return {VAL_NAME.format(n): wnids[label] for n, label in enumerate(labels.tolist(), 1)}

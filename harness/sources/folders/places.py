@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.folders.names import shown_all
-from harness.data.folders.tree import Entry, entries_if_readable, visible_entries
 from harness.errors import DataError
+from harness.sources.folders.names import shown_all
+from harness.sources.folders.tree import Entry, entries_if_readable, visible_entries
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VAL_TAR = "ILSVRC2012_img_val.tar"

@@ -58,7 +58,7 @@ def class_orders() -> ClassOrders:
     Raises:
         DataError: the file is not a one-to-one table of 1,000 sorted classes.
     """
-    text = resources.files("harness.data").joinpath("class_orders.csv").read_text("utf-8")
+    text = resources.files("harness.sources").joinpath("class_orders.csv").read_text("utf-8")
     return parse_class_orders(text)
 
 
@@ -116,7 +116,7 @@ def translate_labels(labels: np.ndarray, source: Order, target: Order) -> np.nda
 def _broken(found: str) -> DataError:
     return DataError(
         found,
-        where="harness/data/class_orders.csv",
+        where="harness/sources/class_orders.csv",
         expected="1,000 classes, one-to-one between both orders",
         remedy="install the package again; the file is part of it",
     )

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.image_files.png import write_png
-from harness.data.manifest import Truth
-from harness.data.sources.known_sets import KnownSet
-from harness.data.sources.source import SPLITS, SourceImage, SplitName
-from harness.data.sources.unpacking import AGAIN, NamedStream, blocks, filled
 from harness.errors import DataError
+from harness.sources.pixels.known_sets import KnownSet
+from harness.sources.pixels.png import write_png
+from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, filled
+from harness.sources.source import SPLITS, SourceImage, SplitName, Truth
 
 IMAGES_AT_ONCE = 1_000
 Streams = Callable[[], Iterator[tuple[str, NamedStream]]]

@@ -9,8 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.frozen import Frozen
+
 SplitName = Literal["train", "val"]
 SPLITS: tuple[SplitName, SplitName] = ("train", "val")
+
+
+class Truth(Frozen):
+    """One published fact about a data set, ImageNet or another, and what this one has."""
+
+    fact: str
+    expected: str
+    found: str
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True)

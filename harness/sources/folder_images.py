@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.data.class_order import Order
-from harness.data.folders.layout import SplitLayout
-from harness.data.folders.names import (
+from harness.errors import DataError, UsageError
+from harness.sources.class_order import Order
+from harness.sources.folders.layout import SplitLayout
+from harness.sources.folders.names import (
     normal,
     shown,
     shown_all,
@@ -19,12 +20,11 @@ from harness.data.folders.names import (
     wnid_before,
     wnid_behind,
 )
-from harness.data.folders.places import Place
-from harness.data.folders.tree import Images
-from harness.data.labels.files import refuse_labels_without_image
-from harness.data.labels.search import Labels, find_labels
-from harness.data.sources.source import Listing, Source
-from harness.errors import DataError, UsageError
+from harness.sources.folders.places import Place
+from harness.sources.folders.tree import Images
+from harness.sources.labels.files import refuse_labels_without_image
+from harness.sources.labels.search import Labels, find_labels
+from harness.sources.source import Listing, Source
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.dataset import Channels, Split
-from harness.data.folders.names import EXTENSIONS
 from harness.data.image_files.inspection import inspect
 from harness.errors import DataError
+from harness.sources.folders.names import EXTENSIONS
 
 
 def loose_split(folder: Path) -> Split:

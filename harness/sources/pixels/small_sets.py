@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.data.folders.tree import visible_entries
-from harness.data.sources import cifar
-from harness.data.sources.idx import idx_source, looks_like_idx
-from harness.data.sources.pixel_source import PixelSource
-from harness.data.sources.unpacking import first_bytes
 from harness.errors import DataError
+from harness.sources.folders.tree import visible_entries
+from harness.sources.pixels import cifar
+from harness.sources.pixels.idx import idx_source, looks_like_idx
+from harness.sources.pixels.pixel_source import PixelSource
+from harness.sources.pixels.unpacking import first_bytes
 
 SMALL_SETS = frozenset({"idx", "cifar_binary"})
 """The kinds of their sources, as recorded."""

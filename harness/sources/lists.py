@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from harness.data.class_order import Order, class_orders, translate_labels
-from harness.data.folders.names import WNID, normal, shown
-from harness.data.folders.tree import entries_if_readable
-from harness.data.labels.files import Named, label_number, order_of, read_pairs
-from harness.data.labels.text import bad_line
-from harness.data.sources.source import SPLITS, Listing, Source, SplitName
 from harness.errors import DataError
 from harness.recipes.imagenet import CLASSES
+from harness.sources.class_order import Order, class_orders, translate_labels
+from harness.sources.folders.names import WNID, normal, shown
+from harness.sources.folders.tree import entries_if_readable
+from harness.sources.labels.files import Named, label_number, order_of, read_pairs
+from harness.sources.labels.text import bad_line
+from harness.sources.source import SPLITS, Listing, Source, SplitName
 
 
 def list_files(root: Path, lists: dict[SplitName, Path], order: Order | None = None) -> Source:

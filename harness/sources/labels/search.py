@@ -5,19 +5,19 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.class_order import Order
-from harness.data.folders.names import shown, stem, without_wnid_behind
-from harness.data.folders.places import Place
-from harness.data.folders.tree import entries_if_readable
-from harness.data.labels.files import (
+from harness.errors import DataError
+from harness.sources.class_order import Order
+from harness.sources.folders.names import shown, stem, without_wnid_behind
+from harness.sources.folders.places import Place
+from harness.sources.folders.tree import entries_if_readable
+from harness.sources.labels.files import (
     GROUND_TRUTH,
     KAGGLE_LABELS,
     labels_of_rows,
     published_val_labels,
     read_val_labels,
 )
-from harness.data.labels.text import read_rows, rows_of
-from harness.errors import DataError
+from harness.sources.labels.text import read_rows, rows_of
 
 DEVKIT_TAR = "ILSVRC2012_devkit_t12.tar.gz"
 OWN_LIST = "val_annotations.txt"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.data.folders.names import normal, shown, shown_all
-from harness.data.folders.tree import Folder
 from harness.errors import DataError
+from harness.sources.folders.names import normal, shown, shown_all
+from harness.sources.folders.tree import Folder
 
 
 @dataclass(frozen=True)

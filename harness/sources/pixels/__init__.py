@@ -1,0 +1,1 @@
+"""Pixels of many small images in a few files, written as PNG."""
