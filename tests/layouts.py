@@ -219,8 +219,16 @@ LAYOUTS = (
     Layout("what systems leave behind", left_by_systems,
            leave=("@eaDir", ".@__thumb", "#recycle", "__MACOSX", "lost+found")),
     Layout("suffixes in any case", renamed_case),
-    Layout("images one folder deeper", tiny_imagenet, kind="flat_val",
-           unused=("boxes.txt", "val_annotations.txt")),
+    Layout("images one folder deeper", tiny_imagenet, kind="flat_val", unused=("boxes.txt",)),
+    Layout("a class with a split's name", lambda root: [
+        write(root / split, {f"{c}/{n}.jpg": jpeg(n) for c in ("bus", "train") for n in (1, 2)})
+        for split in ("train", "val")]),
+    Layout("every image some folders deeper", lambda root: [
+        write(root / split, {f"{c}/a/b/{n}.jpg": jpeg(n) for c in ("bus", "car") for n in (1, 2)})
+        for split in ("train", "val")]),
+    Layout("resized copies and the options", lambda root: folders(root, "train_256", "val_256"),
+           told=lambda _: Told(folders={"train": Path("train_256"), "val": Path("val_256")}),
+           images=("train_256", "val_256")),
     Layout("train inside train", lambda root: folders(root, "train/train", "val/val")),
     Layout("one folder above", lambda root: folders(root / "imagenet")),
     Layout("links to folders", linked, given="data", images=("data/train", "data/val")),
@@ -246,6 +254,12 @@ LAYOUTS = (
            kind="flat_val"),
     Layout("flat val with the devkit packed", lambda root: (flat(root), devkit(root, packed=True)),
            kind="flat_val"),
+    Layout("flat val with the devkit in it", lambda root: (flat(root), devkit(root / "val")),
+           kind="flat_val"),
+    Layout("flat val with the devkit packed in it", lambda root: (
+        flat(root), devkit(root / "val", packed=True)), kind="flat_val"),
+    Layout("flat val with Kaggle's CSV in it", extra(flat, {
+        "val/LOC_val_solution.csv": csv_of(CLASS_OF)}), kind="kaggle"),
     Layout("two label files that agree", lambda root: (
         flat(root), devkit(root), write(root, {"LOC_val_solution.csv": csv_of(CLASS_OF).encode()})),
         kind="kaggle"),
@@ -260,6 +274,8 @@ LAYOUTS = (
            given="imagenet2012", kind="tfds"),
     Layout("TFDS at its data directory", lambda root: (
         tfds(root, "imagenet2012/5.1.0"), tars(root / "downloads/manual")), kind="tfds"),
+    Layout("TFDS' downloads, nothing built yet", lambda root: tars(root / "downloads/manual"),
+           kind="tars"),
     Layout("two validation folders, one empty", lambda root: (
         folders(root), emptied(root, "validation"))),
     Layout("two validation folders and the option", lambda root: (
@@ -288,6 +304,39 @@ LAYOUTS = (
         f"train/{WNIDS[0]}/x.JPEG~": PICTURE}), kind=None, refusal="not named like one: x.JPEG~"),
     Layout("an image without any suffix", extra(folders, {f"train/{WNIDS[0]}/x": PICTURE}),
            kind=None, refusal="not named like one: x"),
+    Layout("a bitmap and a phone's picture without suffixes", extra(folders, {
+        f"train/{WNIDS[0]}/x": b"BM\x10\0\0\0\0\0\0\0xx",
+        f"train/{WNIDS[0]}/y": b"\0\0\0\x18ftypheic"}), kind=None,
+        refusal="not named like one: x, y"),
+    Layout("resized copies", lambda root: folders(root, "train_256", "val_256"), kind=None,
+           refusal="--source .* --out DIR --train-folder train_256 --val-folder val_256"),
+    Layout("Parquet files", extra(lambda _: None, {
+        "data/train-00000-of-00294.parquet": "", "data/validation-00000-of-00014.parquet": ""}),
+        kind=None, refusal="Parquet files are not read, such as train-00000[\\s\\S]*as a file"),
+    Layout("TFRecords in the splits' folders", extra(lambda _: None, {
+        "train/train-00000-of-01024": "x", "validation/validation-00000-of-00128": "x"}),
+        kind=None, refusal="no images in train or in val[\\s\\S]*TFRecords are not read"),
+    Layout("shards of archives", extra(lambda _: None, {"imagenet-train-000000.tar": "x"}),
+           kind=None, refusal="archives are not read, such as imagenet-train-000000.tar"),
+    Layout("classes without splits", lambda root: write(root, TRAIN), kind=None,
+           refusal="look like the classes of one split"),
+    Layout("splits within classes", lambda root: [
+        write(root / w / split, {"a.jpg": PICTURE}) for w in WNIDS for split in ("train", "val")],
+        kind=None, refusal="3 folders below it hold[\\s\\S]*turn the folders round"),
+    Layout("images and lists", extra(lambda _: None, {
+        "images/a.jpg": PICTURE, "train.csv": "images/a.jpg,0", "val.csv": "images/a.jpg,0"}),
+        kind=None, refusal="--train-list and --val-list"),
+    Layout("val a link to nothing", lambda root: (
+        write(root / "train", TRAIN), (root / "val").symlink_to(root / "gone")), kind=None,
+        refusal="val is no folder, but a link to nothing"),
+    Layout("images and masks of each class", lambda root: [
+        write(root / split, {f"{w}/{kind}/a.png": PICTURE for w in WNIDS for kind in ("i", "m")})
+        for split in ("train", "val")], kind=None,
+        refusal=r"6 images of 3 class folders in train lie in deeper folders.*i \(1\), m \(1\)"),
+    Layout("a list beside images that nothing else labels", extra(lambda root: (
+        write(root / "train", TRAIN), write(root / "val", {"a.JPEG": PICTURE}))[0], {
+        "README.txt": "x", "labels.csv": "a.JPEG,n01440764"}), kind=None,
+        refusal="--val-labels .*labels.csv"),
     Layout("a class only in val", extra(folders, {"val/n09999999/x.JPEG": PICTURE}), kind=None,
            refusal="1 of 4 classes of val have no image in train: n09999999"),
     Layout("a class in another case", lambda root: (

@@ -9,7 +9,6 @@ from harness.data.imagenet_facts import images_per_class, kind_of, known_truths
 from harness.data.known_rows import describes
 from harness.data.manifest import (
     Description,
-    Truth,
     read_description,
     root_digest,
     write_manifest,
@@ -23,7 +22,7 @@ from harness.progress import SILENT, Progress
 from harness.record.schema import DataIdentity
 from harness.sources.class_order import class_orders
 from harness.sources.pixels.pixel_source import PixelSource
-from harness.sources.source import SPLITS, ImageSource, Source
+from harness.sources.source import SPLITS, ImageSource, Source, Truth
 
 
 def build(

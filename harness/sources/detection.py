@@ -21,6 +21,7 @@ from harness.sources.folders.places import (
     find_places,
     look,
     not_one,
+    packed_hint,
     what_lies_there,
 )
 from harness.sources.folders.tree import Folder, OnFiles, read_tree
@@ -248,9 +249,15 @@ def _half(place: Place, layouts: Mapping[SplitName, SplitLayout | None]) -> Data
         other = "val" if missing[0] == "train" else "train"
         found = f"there are no images in {missing[0]}, only in {other}; there is {there}"
         remedy = f"put the images of {missing[0]} there, or name the folder that holds both"
+    empty = [f for split in missing for f in (place.train if split == "train" else place.val)]
+    remedy = packed_hint(empty) or remedy
     for split, name in zip(SPLITS, (TRAIN_TAR, VAL_TAR), strict=True):
         if split in missing and any(entry.name == name for entry in place.entries):
             remedy = _unpack(place.folder, split, name)
+        if split in missing and any(e.name == split and not e.is_folder for e in place.entries):
+            found += f"; {split} is no folder" + (
+                ", but a link to nothing" if (place.folder / split).is_symlink() else ""
+            )
     return DataError(
         found,
         where=str(place.folder),

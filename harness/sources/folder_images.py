@@ -66,6 +66,7 @@ def folder_source(
     train = _parts(folders.train, root) or [_by_name(folders.train, root)]
     classes = _classes(train)
     kind = "flat" if folders.train.is_flat else "folder"
+    found = None
     if folders.val.is_flat:
         part, found = _flat_val(folders, root, classes, val_labels, order)
         val = [part]
@@ -74,8 +75,9 @@ def folder_source(
     else:
         _refuse_labels(val_labels, order)
         val = _parts(folders.val, root)
-    _refuse_other_classes(classes, _classes(val), folders)
-    notes = (*folders.train.unused, *folders.val.unused)
+    by = found.source if folders.val.is_flat and found else ""
+    _refuse_other_classes(classes, _classes(val), folders, by)
+    notes = (*folders.train.unused(by), *folders.val.unused(by))
     return Source(kind, folders.place.folder, _listing(train, val, classes), classes, notes)
 
 
@@ -150,8 +152,9 @@ def _flat_val(
     if val_labels is None and order is None and all(wnid_behind(stem(name)) for name in names):
         return _by_name(split, root), None
     labels = find_labels(
-        folders.given, folders.place, names, told=val_labels, order=order, classes=classes
-    )
+        folders.given, folders.place, names, told=val_labels, order=order, classes=classes,
+        beside=[Path(split.top.path, name) for name in split.others],
+    )  # fmt: skip
     spelling = {normal(name): name for name in classes}
     found = [labels.of(name) for name in names]
     without = [name for name, label in zip(names, found, strict=True) if label is None]
@@ -192,16 +195,19 @@ def _refuse_labels(val_labels: Path | None, order: Order | None) -> None:
         )
 
 
-def _refuse_other_classes(train: Sequence[str], val: Sequence[str], folders: SplitFolders) -> None:
+def _refuse_other_classes(
+    train: Sequence[str], val: Sequence[str], folders: SplitFolders, by: str
+) -> None:
     only_val = sorted(set(val) - set(train))
     only_train = sorted(set(train) - set(val))
     if folders.val.is_flat and only_val:
         raise DataError(
             f"validation images belong to {len(only_val)} classes that train lacks: "
-            f"{shown_all(only_val)}",
+            f"{shown_all(only_val)}" + (f", by {by}" if by else ""),
             where=str(folders.place.folder),
             expected="a class folder in train for every class",
-            remedy="add the missing classes, or give the labels of these images",
+            remedy="add the missing classes, or give the labels of these images with "
+            "`harness prepare --val-labels FILE`",
         )
     pairs = (("train", train, only_train, "val"), ("val", val, only_val, "train"))
     for here, every, only, there in pairs:

@@ -1,7 +1,7 @@
 """What a split's folder means: class folders, or images side by side. Pure, from a listing."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from harness.errors import DataError
 from harness.sources.folders.names import normal, shown, shown_all
@@ -16,13 +16,22 @@ class SplitLayout:
         folder: the split's own, or the one inside it that holds everything.
         classes: the folder with the images of each class, by class name; empty where
             the images lie side by side.
-        unused: what lies there and is no image, as sentences for a person.
+        top: the split's own folder.
+        others: what lies there and is no image, relative to `top`.
     """
 
     split: str
     folder: Folder
     classes: Mapping[str, Folder]
-    unused: tuple[str, ...] = field(default=())
+    top: Folder
+    others: tuple[str, ...]
+
+    def unused(self, used: str) -> tuple[str, ...]:
+        """The same as a sentence for a person; `used` is where labels were found."""
+        found = [name for name in self.others if not used.startswith(f"{self.top.path}/{name}")]
+        if not found:
+            return ()
+        return (f"{_many(len(found), 'entry', 'entries')} in {self.top.name}/: {shown_all(found)}",)
 
     @property
     def is_flat(self) -> bool:
@@ -55,7 +64,7 @@ def read_split(top: Folder, split: str, known: Iterable[str] | None = None) -> S
     folder = _unwrapped(top, spelling)
     with_images = [below for below in folder.folders if below.count]
     if not with_images:
-        return SplitLayout(split, folder, {}, _unused(top, ())) if folder.count else None
+        return SplitLayout(split, folder, {}, top, _others(top, ())) if folder.count else None
     if len(folder.images):
         raise DataError(
             f"{split} has {_many(len(with_images), 'class folder')} and "
@@ -76,7 +85,7 @@ def read_split(top: Folder, split: str, known: Iterable[str] | None = None) -> S
         spelling.get(letters, below.name): _innermost(below)
         for letters, below in by_letters.items()
     }
-    return SplitLayout(split, folder, classes, _unused(top, classes.values()))
+    return SplitLayout(split, folder, classes, top, _others(top, classes.values()))
 
 
 def _unwrapped(top: Folder, spelling: Mapping[str, str]) -> Folder:
@@ -175,23 +184,12 @@ def _two_spellings(first: Folder, second: Folder, split: str) -> DataError:
     )
 
 
-def _unused(top: Folder, classes: Iterable[Folder]) -> tuple[str, ...]:
-    """What is no image, and folders without any."""
-    found = [*_others(top), *(f"{below.name}/" for below in _idle(top, {c.path for c in classes}))]
-    if not found:
-        return ()
-    return (f"{_many(len(found), 'entry', 'entries')} in {top.name}/: {shown_all(found)}",)
-
-
-def _others(top: Folder) -> Iterator[str]:
-    for folder in top.walk():
-        place = folder.path[len(top.path) + 1 :]
-        yield from (f"{place}/{name}" if place else name for name in folder.others)
-
-
-def _idle(top: Folder, used: set[str]) -> Iterator[Folder]:
-    """Folders without any file, next to images that lie side by side."""
-    return (below for below in top.folders if below.path not in used and not _files(below))
+def _others(top: Folder, classes: Iterable[Folder]) -> tuple[str, ...]:
+    """Files that are no images, and folders without any file that are no class."""
+    used = {folder.path for folder in classes}
+    files = [f"{f.path}/{name}"[len(top.path) + 1 :] for f in top.walk() for name in f.others]
+    idle = [f"{f.name}/" for f in top.folders if f.path not in used and not _files(f)]
+    return (*files, *idle)
 
 
 def _many(number: int, one: str, more: str | None = None) -> str:

@@ -13,7 +13,8 @@ EXTENSIONS = frozenset(
     {
         ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp",
         ".png", ".bmp", ".dib", ".gif", ".webp", ".avif",
-        ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
+        ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".jxl",
+        ".heic", ".heif", ".hif", ".tga", ".pcx", ".dng", ".cr2", ".nef", ".arw",
     }
 )  # fmt: skip
 """Suffixes of image files, in any case; whether one can be read is found out later."""

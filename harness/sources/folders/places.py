@@ -6,12 +6,12 @@ searched level by level, and the nearest one that holds something decides.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.sources.folders.names import shown_all
+from harness.sources.folders.names import EXTENSIONS, shown_all, suffix
 from harness.sources.folders.tree import Entry, entries_if_readable, visible_entries
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -73,7 +73,8 @@ def find_places(path: Path) -> tuple[Place, ...]:
         if held := tuple(place for place in found if place.holds_something):
             return held
         level = [Path(entry.path) for place in found for entry in _inside(place)]
-    return ()
+    downloads = path / "downloads"
+    return find_places(downloads) if downloads.is_dir() else ()  # TFDS', nothing built yet
 
 
 def look(folder: Path) -> Place:
@@ -107,20 +108,71 @@ def not_one(path: Path, places: tuple[Place, ...]) -> DataError:
             f"{len(places)} folders below it hold a data set: {named}",
             where=str(path),
             expected="one data set",
-            remedy=f"name one of them, such as {places[0].folder}",
+            remedy=f"name one of them, such as {places[0].folder}; where these are classes, each "
+            "with its own train and val, turn the folders round: train/<class> and val/<class>",
         )
     entries = entries_if_readable(path)
     there = f"there is {what_lies_there(entries)}" if path.is_dir() else "it is a file"
-    remedy = "name the folder that holds train and val"
-    if split := split_named(path.name):
-        remedy = f"this is the folder {split} itself: name {path.parent}"
     return DataError(
         f"no data set lies there; {there}",
         where=str(path),
         expected="folders train and val with images, ILSVRC's tars or a TFDS directory, there or "
         f"at most {DEEPEST} folders down; IDX or CIFAR files, or CIFAR's archive",
-        remedy=remedy,
+        remedy=_instead(path, entries),
     )
+
+
+_PACKED = {
+    "Parquet files": re.compile(r".*\.(parquet|arrow)"),
+    "TFRecords": re.compile(r".*(\.tfrecords?\b.*|-\d{5}-of-\d{5})"),
+    "archives": re.compile(r".*\.(tar|tgz|zip|tar\.\w+|7z|rar)"),
+    "databases": re.compile(r".*\.(l?mdb|h5|hdf5|npz|rec|beton|ffcv)"),
+}
+"""Forms of packing that are not read, by the files' names."""
+
+
+def packed_hint(folders: Iterable[Path]) -> str:
+    """What to do about images that are packed in a form that is not read; "" where none are."""
+    for folder in folders:
+        names = [entry.name for entry in entries_if_readable(folder) if not entry.is_folder]
+        for what, words in _PACKED.items():
+            if found := [name for name in names if words.fullmatch(name.lower())]:
+                return (
+                    f"{what} are not read, such as {found[0]}: write each image as a file, "
+                    "train/<class>/<name>.JPEG and val/<class>/<name>.JPEG"
+                )
+    return ""
+
+
+def _instead(path: Path, entries: tuple[Entry, ...]) -> str:
+    """What to do about a folder in which no split was found."""
+    if split := split_named(path.name):
+        return f"this is the folder {split} itself: name {path.parent}"
+    folders = [Path(entry.path) for entry in entries if entry.is_folder]
+    begins = {
+        split: next((f.name for f in folders if re.match(words, f.name.casefold())), "")
+        for split, words in _WORDS.items()
+    }
+    if begins["train"] and (begins["val"] or begins["test"]):
+        options = f"--train-folder {begins['train']} --val-folder {begins['val'] or begins['test']}"
+        return f"if these are the splits: harness prepare --source {path} --out DIR {options}"
+    if hint := packed_hint([path, *folders[:MOST_FOLDERS]]):
+        return hint
+    if any(entry.name.lower().endswith((".csv", ".txt", ".lst")) for entry in entries) and folders:
+        return (
+            "name the folder that holds train and val; where lists name the images, give both "
+            "to `harness prepare` with --train-list and --val-list"
+        )
+    if len(folders) > 1 and all(_holds_images(folder) for folder in folders[:3]):
+        return (
+            "these look like the classes of one split: put them into a folder train, and those "
+            "of the validation images into val beside it"
+        )
+    return "name the folder that holds train and val"
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(suffix(entry.name) in EXTENSIONS for entry in entries_if_readable(folder))
 
 
 def split_named(name: str) -> str | None:

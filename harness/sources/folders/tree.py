@@ -36,7 +36,8 @@ MOST_AT_ONCE = 32
 _USUAL = (".JPEG", ".jpg", ".jpeg", ".png", ".JPG", ".PNG")
 """Told by one comparison: looking up each of a million suffixes would take a second."""
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
+               b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,10 @@ def _holds_an_image(path: str) -> bool:
             first = file.read(FIRST_BYTES)
     except OSError:
         return False
-    return first.startswith(_SIGNATURES) or (first[:4] == b"RIFF" and first[8:12] == b"WEBP")
+    webp = first[:4] == b"RIFF" and first[8:12] == b"WEBP"
+    bitmap = first[:2] == b"BM" and first[6:10] == b"\0\0\0\0"
+    phone = first[4:8] == b"ftyp" and first[8:12] in {b"heic", b"heix", b"mif1", b"avif"}
+    return first.startswith(_SIGNATURES) or webp or bitmap or phone
 
 
 class _listing:  # noqa: N801 - used like a function, as contextlib's own are

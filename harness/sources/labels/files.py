@@ -8,6 +8,7 @@ folder, or a number in either class order. Bare lines stand for images 1, 2, 3, 
 The published labels come with the package.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -212,8 +213,14 @@ def _columns(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[N
         if len(fields) <= max(name, label) or not fields[name]:
             text = shown(" ".join(row.fields))
             raise bad_line(path, row.line, repr(text), "an image path, a space and a label")
-        pairs.append(Named(row.line, fields[name], fields[label].split()[0]))
+        pairs.append(Named(row.line, fields[name], _label(fields[label:], known)))
     return pairs
+
+
+def _label(fields: Sequence[str], known: Mapping[str, str]) -> str:
+    """A class whose name may hold blanks, else the first word; spreadsheets write 489 as 489.0."""
+    whole = next((t for t in (fields[0], " ".join(fields)) if normal(t) in known), "")
+    return whole or re.sub(r"^(\d+)\.0+$", r"\1", fields[0].split()[0])
 
 
 def _head(field: str) -> str:
@@ -255,7 +262,7 @@ def _is_image(field: str) -> bool:
 
 
 def _is_label(field: str, known: Mapping[str, str]) -> bool:
-    text = (field.split() or [""])[0]
+    text = _label([field], known) if field.strip() else ""
     return (text.isascii() and text.isdigit()) or bool(WNID.fullmatch(text)) or text in known
 
 

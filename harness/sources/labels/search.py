@@ -23,6 +23,7 @@ DEVKIT_TAR = "ILSVRC2012_devkit_t12.tar.gz"
 OWN_LIST = "val_annotations.txt"
 """Tiny ImageNet's, in its val folder."""
 
+LABEL_FILES = (KAGGLE_LABELS, OWN_LIST, GROUND_TRUTH, DEVKIT_TAR)
 PUBLISHED = "ImageNet's published labels, which come with this program"
 _ABOVE_KAGGLE = 3
 _DEEPEST = 5
@@ -58,6 +59,7 @@ def find_labels(
     told: Path | None,
     order: Order | None,
     classes: Collection[str] = (),
+    beside: Collection[Path] = (),
 ) -> Labels:
     """Labels of validation images that lie side by side.
 
@@ -71,13 +73,15 @@ def find_labels(
         told: a label file.
         order: class order of numbers.
         classes: names of training classes.
+        beside: files among the images that are none.
 
     Raises:
         DataError: there is none, several disagree, or one cannot be read.
     """
     if told is not None:
         return Labels(read_val_labels(told, order, classes), str(told))
-    found = [_read(file, order, classes) for file in dict.fromkeys(_files(given, place))]
+    files = (*_files(given, place), *(file for file in beside if file.name in LABEL_FILES))
+    found = [_read(file, order, classes) for file in dict.fromkeys(files)]
     whole = [labels for labels in found if all(labels.of(name) for name in names)]
     for labels in whole[1:]:
         _refuse_other(whole[0], labels, names)
@@ -89,24 +93,27 @@ def find_labels(
         return published
     if found or any(published.of(name) for name in names):
         return (*found, published)[0]
+    lists = [f for f in (*map(Path, (e.path for e in place.entries)), *beside) if _is_list(f)]
     raise DataError(
         f"{len(names):,} validation images lie side by side and nothing says their classes, as of "
         f"{shown(min(names))}",
         where=str(place.folder),
         expected=f"class folders, a label file, {KAGGLE_LABELS} or the development kit beside "
         "them, or ImageNet's file names",
-        remedy="prepare the folder with --val-labels FILE, or sort the images into class folders",
+        remedy=f"prepare the folder with --val-labels {lists[0] if lists else 'FILE'}, or sort the "
+        "images into class folders",
     )
+
+
+def _is_list(file: Path) -> bool:
+    """Whether it may hold labels, by its name."""
+    return file.suffix.lower() in {".txt", ".csv", ".tsv"} and "readme" not in file.name.lower()
 
 
 def _files(given: Path, place: Place) -> Iterator[Path]:
     for folder in _around(given, place.folder):
         if (file := folder / KAGGLE_LABELS).is_file():
             yield file
-    for folder in place.val:
-        for file in (folder / OWN_LIST, folder / "images" / OWN_LIST):
-            if file.is_file():
-                yield file
     yield from _development_kits(given, place)
 
 

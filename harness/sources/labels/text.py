@@ -24,10 +24,13 @@ _MARKS = (
 )
 """UTF-32 comes first: its mark begins with that of UTF-16."""
 
-DELIMITERS = ("\t", ";", ",")
+DELIMITERS = ("\t", ";", ",", "|")
 LOOK_LINES = 50
 LARGEST_FIELD = 1 << 20
 _SUFFIXES = "|".join(sorted(end[1:] for end in EXTENSIONS))
+_QUOTES = re.compile(r"(')(.*)\1")
+"""Single ones around a field; the csv module takes away double ones."""
+
 _QUOTED = re.compile(r"""\s*(["'])(?P<name>.+?)\1\s+(?P<rest>.+)""")
 _NAMED = re.compile(rf"\s*(?P<name>.*\.(?:{_SUFFIXES}))\s+(?P<rest>\S.*)", re.IGNORECASE)
 
@@ -123,7 +126,7 @@ def _delimited(lines: Sequence[str], delimiter: str) -> list[Row]:
     rows, line = [], 1
     try:
         for fields in reader:
-            stripped = tuple(field.strip() for field in fields)
+            stripped = tuple(_QUOTES.sub(r"\2", field.strip()) for field in fields)
             if any(stripped):
                 rows.append(Row(line, stripped))
             line = reader.line_num + 1
