@@ -76,6 +76,7 @@ def report(request: ReportRequest) -> Report:
             pictures=pictures,
             contact_sheet=_contact_sheet(request.contact_sheet or _kept_sheet(folders)),
             no_pictures=no_pictures,
+            curves=load_baselines(request.baselines).curves,
         ),
     )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.baselines.schema import (
     AccuracyRow,
     BaselineFile,
+    PublishedCurve,
     PublishedTarget,
     Target,
     ThresholdTarget,
@@ -46,6 +47,7 @@ class Baselines:
     targets: tuple[Target, ...]
     accuracy: tuple[AccuracyRow, ...]
     throughput: tuple[ThroughputRow, ...]
+    curves: tuple[PublishedCurve, ...]
     target_files: Mapping[str, Path]
 
     def accuracy_rows(
@@ -94,6 +96,7 @@ def load_baselines(folder: Path | None = None) -> Baselines:
         targets=tuple(targets.values()),
         accuracy=tuple(row for content in rows for row in content.accuracy),
         throughput=tuple(row for content in rows for row in content.throughput),
+        curves=tuple(curve for content in rows for curve in content.curve),
         target_files={target.name: file for file, target in targets.items()},
     )
     _refuse_doubles(baselines, folder)
@@ -171,7 +174,7 @@ def _with_sources(raw: dict[str, Any]) -> dict[str, Any]:
         for name in ("source", "protocols")
     )
     document = {key: value for key, value in raw.items() if key not in NOT_OF_ROWS}
-    for kind in ("accuracy", "throughput"):
+    for kind in ("accuracy", "throughput", "curve"):
         if isinstance(raw.get(kind), list):
             document[kind] = [
                 _complete(row, source, protocols) if isinstance(row, dict) else row
@@ -208,7 +211,7 @@ def _explained(error: ValidationError, path: Path) -> BaselineError:
 
 
 def _refuse_doubles(baselines: Baselines, folder: Path) -> None:
-    for kind in ("targets", "accuracy", "throughput"):
+    for kind in ("targets", "accuracy", "throughput", "curves"):
         names = [row.name for row in getattr(baselines, kind)]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:

@@ -151,16 +151,46 @@ class ThroughputRow(Frozen):
     source: Source
 
 
+class CurvePoint(Frozen):
+    """Accuracies of published runs after one epoch, in one order of the runs at every point."""
+
+    epoch: int = Field(ge=1)
+    validation: tuple[Accuracy, ...] = Field(min_length=1)
+    training: tuple[Accuracy, ...] = Field(
+        default=(), description="of the augmented images during the epoch; none where not stated"
+    )
+
+
+class PublishedCurve(Frozen):
+    """How published runs of a recipe's protocol learned, at landmarks."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    recipe: Words = Field(description="name of the recipe that repeats the source's protocol")
+    data: Words = Field(description="kind of data, as a run's identity has it")
+    points: tuple[CurvePoint, ...] = Field(min_length=1)
+    source: Source
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PublishedCurve":
+        epochs = [point.epoch for point in self.points]
+        if epochs != sorted(set(epochs)):
+            raise ValueError("the points are in order of their epochs, each once")
+        if len({len(point.validation) for point in self.points}) != 1:
+            raise ValueError("every point has the same runs")
+        return self
+
+
 class BaselineFile(Frozen):
     """A file of published rows from one source family."""
 
     kind: Literal["baselines"]
     accuracy: tuple[AccuracyRow, ...] = ()
     throughput: tuple[ThroughputRow, ...] = ()
+    curve: tuple[PublishedCurve, ...] = ()
 
     @model_validator(mode="after")
     def _has_rows(self) -> "BaselineFile":
-        if not (self.accuracy or self.throughput):
+        if not (self.accuracy or self.throughput or self.curve):
             raise ValueError("the file has no rows")
         return self
 

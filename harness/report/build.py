@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.baselines.schema import PublishedCurve
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
 from harness.report import headline, reproducibility, setup
@@ -33,6 +34,7 @@ class Extras:
         pictures: Media type and bytes by image id.
         contact_sheet: Augmented training images.
         no_pictures: Why there are none.
+        curves: Published ones; those of another protocol are left out.
     """
 
     judgements: Judgements | None = None
@@ -42,6 +44,7 @@ class Extras:
     pictures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     contact_sheet: Picture | None = None
     no_pictures: str = NO_PICTURES
+    curves: tuple[PublishedCurve, ...] = ()
 
 
 def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
@@ -55,7 +58,7 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         *_judged(extras),
         setup.study(runs),
         accuracies.accuracy(runs),
-        learning(runs),
+        learning(runs, extras.curves),
         timing(runs),
         reproducibility.determinism(runs, extras.certificates),
         setup.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from harness.baselines.schema import PublishedCurve
+from harness.report import published_curve
 from harness.report.early import Band, early_band, early_checks
+from harness.report.published_curve import curves_of, landmarks
 from harness.report.rendering.content import Drawing, Section, Table
 from harness.report.rendering.drawing import SERIES, Size, axes, draw, legend, series_style
 from harness.report.rendering.reduction import reduce_curve
@@ -13,8 +16,9 @@ from harness.report.rendering.wording import MISSING, count, number, percent, pl
 from harness.report.run_record import RunRecord
 
 
-def learning(runs: Sequence[RunRecord]) -> Section:
-    """Loss and accuracy curves of all runs, with the band of the early curve if there is one."""
+def learning(runs: Sequence[RunRecord], published: Sequence[PublishedCurve] = ()) -> Section:
+    """Loss and accuracy curves of all runs, beside published ones of the same protocol."""
+    published = curves_of(runs, published)
     band = early_band(runs)
     paragraphs = [_reading(runs), *([band] if isinstance(band, str) else [])]
     drawings, tables = [], []
@@ -22,8 +26,8 @@ def learning(runs: Sequence[RunRecord]) -> Section:
         drawings.append(_loss(runs, band if isinstance(band, Band) else None))
         tables += [early_checks(runs), _by_epoch(runs)]
     if any(run.evaluations for run in runs):
-        drawings.append(_accuracy(runs))
-        tables.append(_evaluations(runs))
+        drawings.append(_accuracy(runs, published))
+        tables += [*(landmarks(runs, curve) for curve in published), _evaluations(runs)]
     else:
         paragraphs.append("No evaluation is in the journals, so there is no accuracy curve.")
     return Section("learning", "Learning curves", tuple(paragraphs), tuple(drawings), tuple(tables))
@@ -66,9 +70,11 @@ def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
     return draw("loss", "Training loss of every step.", paint)
 
 
-def _accuracy(runs: Sequence[RunRecord]) -> Drawing:
+def _accuracy(runs: Sequence[RunRecord], published: Sequence[PublishedCurve]) -> Drawing:
     def paint(figure: Figure, _size: Size) -> None:
         (plot,) = axes(figure)
+        for curve in published:
+            published_curve.paint(plot, curve)
         for index, run in enumerate(runs):
             protocol = run.started.recipe.epoch_protocol
             points = [e for e in run.evaluations if e.protocol_digest == protocol.digest]
