@@ -11,6 +11,8 @@ from pathlib import Path
 import keras
 
 from harness.errors import TrackerError
+from harness.measure.machine import gpu_uuids
+from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
 from harness.models.plain import plain_copy
 from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
@@ -45,6 +47,7 @@ def mirrored(
         run_dir=folder.path,
         study=study_folder(request.runs, request.recipe).name,
         every_step=request.mlflow_every_step,
+        gpus=visible_devices(os.environ.get(LIST_VARIABLE), gpu_uuids()),
     )
     try:
         yield mirror.publish

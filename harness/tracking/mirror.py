@@ -10,7 +10,7 @@ the end is said, and `harness sync` sends it later.
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,6 +219,7 @@ def open_mirror(
     every_step: bool = False,
     experiment: str = EXPERIMENT,
     system_every_s: float | None = 10.0,
+    gpus: Sequence[int] = (),
     retry_s: float = 30.0,
     now: Callable[[], float] = time.monotonic,
 ) -> Mirror:
@@ -232,6 +233,7 @@ def open_mirror(
         every_step: Send each step besides the windows (8 rows a step).
         experiment: MLflow experiment.
         system_every_s: Seconds between samples of the machine's use; None for none.
+        gpus: Places of the GPUs whose use is sampled, as the driver counts them.
         retry_s: Seconds after a failure before the tracker is asked again.
         now: Monotonic clock in seconds.
     """
@@ -240,7 +242,7 @@ def open_mirror(
         tracking_uri=tracking_uri,
         run_dir=run_dir,
         retry_s=retry_s,
-        sampler=None if system_every_s is None else open_sampler(),
+        sampler=None if system_every_s is None else open_sampler(gpus),
         sample_every_s=system_every_s or 10.0,
         now=now,
     )

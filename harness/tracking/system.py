@@ -3,21 +3,23 @@
 Sampled in the mirror's thread; what the machine does not offer is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 
 Sampler = Callable[[], dict[str, float]]
 
 
-def open_sampler() -> Sampler:
+def open_sampler(places: Sequence[int]) -> Sampler:
     """A function that returns the present values, by MLflow's metric names.
+
+    `places` are the GPUs that this process may use: NVML shows all of the host.
 
     GPU use, memory and power come from NVML where `nvidia-ml-py` and a GPU are
     present; a value that a GPU does not offer is left out alone.
     """
     psutil.cpu_percent()  # the first call only sets the beginning of the first interval
-    gpus = _gpus()
+    gpus = _gpus(places)
 
     def sample() -> dict[str, float]:
         memory = psutil.virtual_memory()
@@ -33,17 +35,16 @@ def open_sampler() -> Sampler:
     return sample
 
 
-def _gpus() -> list[Sampler]:
+def _gpus(places: Sequence[int]) -> list[Sampler]:
     try:
         import pynvml
     except ImportError:
         return []
     try:
         pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
+        return [_gpu(place) for place in places]
     except pynvml.NVMLError:
         return []
-    return [_gpu(index) for index in range(count)]
 
 
 def _gpu(index: int) -> Sampler:
