@@ -29,6 +29,8 @@ DECLARED_SEEDS = 3
 USUAL_DISK_BYTES = 3 << 30
 """Of a seed of the main job, where the step could not be made."""
 LAST_WORDS = 3
+NO_ANSWER = "no answer"
+LONGER = f"end other work and look again, or give it more time with --patience 400; else {ASK}"
 CHILD = "harness.doctor.child"
 Told = Callable[[Line], None]
 
@@ -122,7 +124,7 @@ def _device_lines(request: Request, add: Told) -> dict[str, Any]:
     missing = [name for name in NAMES if name not in seen]
     if ended is not None and missing:
         left = f", so {', '.join(missing[1:])} could not be looked at" if missing[1:] else ""
-        add(Line(missing[0], "wrong", f"{ended}{left}", ASK))
+        add(Line(missing[0], "wrong", f"{ended}{left}", LONGER if NO_ANSWER in ended else ASK))
     return environment
 
 
@@ -174,7 +176,7 @@ def _ask(
                     take(json.loads(line))
         except queue.Empty:
             child.kill()
-            return f"no answer within {timeout_s:.0f} s"
+            return f"{NO_ANSWER} within {timeout_s:.0f} s"
         finally:
             code = child.wait()
             if child.stdout is not None:

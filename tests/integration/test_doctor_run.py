@@ -54,6 +54,7 @@ def test_a_device_process_that_ends_early_takes_only_the_rest_with_it(
     assert exit_code == 2
     assert lines["tensorflow"].state == "ok"
     assert words in lines["gpu"].found
+    assert ("--patience" in str(lines["gpu"].remedy)) == ("no answer" in words)
     assert "same bits" in lines["gpu"].found
     assert lines["locks"].state in {"ok", "note"}
     assert lines["main job"].state == "note"
