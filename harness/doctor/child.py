@@ -28,7 +28,7 @@ def probes(scene: Scene) -> Iterator[Line]:
     if not scene.only_step:
         yield guarded("gpu", lambda: device.gpu_line(scene))
         if scene.gpus:
-            yield guarded("libraries", lambda: device.libraries_line(scene))
+            yield guarded("libraries", device.libraries_line)
         yield guarded("matrix product", lambda: device.product_line(scene))
         yield guarded("memory copy", lambda: device.copy_line(scene))
     from harness.doctor import training

@@ -55,23 +55,17 @@ def gpu_line(scene: Scene) -> Line:
     return Line("gpu", "wrong", found, reason.remedy)
 
 
-def libraries_line(scene: Scene) -> Line:
+def libraries_line() -> Line:
     """CUDA's libraries as loaded, and whether all of them have code for the cards."""
     import tensorflow as tf
 
     from harness.measure.gpu_libraries import gpu_libraries
-    from harness.measure.gpu_support import support_of
+    from harness.measure.gpu_support import support_of_gpus
 
     found = gpu_libraries(replicas=2)
-    build = tf.sysconfig.get_build_info()
-    built_for = tuple(build.get("cuda_compute_capabilities", ()))
-    figures = {"libraries": found, "built_for": list(built_for), "built_with": dict(build)}
+    figures = {"libraries": found, "built_with": dict(tf.sysconfig.get_build_info())}
     told = ", ".join(f"{name} {version}" for name, version in found.items())
-    for gpu in scene.gpus:
-        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability")
-        if capability is None:
-            continue
-        support = support_of(tuple(capability), built_for, found.get("cudnn"))
+    for support in support_of_gpus():
         if support.state != "native":
             state = "wrong" if support.state == "none" else "note"
             return Line("libraries", state, f"{support.words}; {told}", support.remedy, figures)  # type: ignore[arg-type]  # one of the two
@@ -82,15 +76,9 @@ def product_line(scene: Scene) -> Line:
     """Peak rate in each precision; on several GPUs, whether one of them is slow."""
     import tensorflow as tf
 
-    from harness.measure.peaks import measure_gemm
+    from harness.measure.peaks import gemm_by_precision, measure_gemm
 
-    tf32 = tf.config.experimental.enable_tensor_float_32_execution
-    scene.rates = {"float32": measure_gemm(seconds=GEMM_S)}
-    if scene.gpus:
-        tf32(True)
-        scene.rates["tf32"] = measure_gemm(seconds=GEMM_S)
-        tf32(scene.recipe.precision.tf32)
-    scene.rates["bfloat16"] = measure_gemm(seconds=GEMM_S, dtype=tf.bfloat16)
+    scene.rates = gemm_by_precision()
     figures: dict[str, Any] = {"flops_per_s": scene.rates}
     found = ", ".join(f"{rate / 1e12:,.2f} TFLOP/s {name}" for name, rate in scene.rates.items())
     if len(scene.gpus) > 1:

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -22,11 +23,13 @@ class SystemGpus:
     Attributes:
         names: Their models; empty without a GPU, or where the environment hides all.
         driver: The driver's version, if known.
+        memory_bytes: Of the smallest GPU of the system, if known.
         error: What `nvidia-smi` said where it exists and fails; None otherwise.
     """
 
     names: tuple[str, ...] = ()
     driver: str | None = None
+    memory_bytes: int | None = None
     error: str | None = None
 
 
@@ -37,9 +40,11 @@ def system_gpus(environ: Mapping[str, str] = os.environ) -> SystemGpus:
         MachineError: `CUDA_VISIBLE_DEVICES` means a GPU and names none that is here.
     """
     rows = machine.gpus()
+    sizes = [re.match(r"(\d+) MiB", row.get("memory.total", "")) for row in rows]
     return SystemGpus(
         names=listed_gpus(environ.get(LIST_VARIABLE), rows, machine.gpu_uuids()),
         driver=next((row["driver_version"] for row in rows if "driver_version" in row), None),
+        memory_bytes=min((int(size[1]) << 20 for size in sizes if size), default=None),
         error=driver_error(),
     )
 

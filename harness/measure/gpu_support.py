@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.measure.gpu_libraries import gpu_libraries
+
 Capability = tuple[int, int]
 
 CUDNN_DROPPED = (9, 11)
@@ -62,6 +64,17 @@ def support_of(capability: Capability, built_for: Sequence[str], cudnn: str | No
         return Support("native", f"{name} has code in this TensorFlow")
     words = f"{name} is newer than this TensorFlow's code ({listed}): the driver compiles it first"
     return Support("compiled", words, KEEP_COMPILED)
+
+
+def support_of_gpus() -> tuple[Support, ...]:
+    """Of each GPU that TensorFlow uses, with the wheel and the cuDNN that are here."""
+    import tensorflow as tf
+
+    built_for = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
+    cudnn = gpu_libraries().get("cudnn")
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    found = (one.get("compute_capability") for one in details)
+    return tuple(support_of(tuple(one), built_for, cudnn) for one in found if one)
 
 
 def _number(version: str) -> tuple[int, ...]:

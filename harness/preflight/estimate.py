@@ -14,6 +14,7 @@ from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import Counts, Workload, workload
 from harness.progress import duration as seconds_for_a_person
+from harness.recipes.catalogue import in_precisions
 from harness.recipes.recipe import Model, Recipe
 
 GIB = 1 << 30
@@ -118,10 +119,10 @@ def preflight(
     ]
     findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
-    if not asked.visible_gpus():
-        findings += (_check_memory(recipe, classes, share, asked),)
+    findings += (_check_memory(recipe, classes, share, asked),)
     say("measuring the peak rate of a matrix product")
     rate = asked.gemm_flops_per_s()
+    findings += _by_precision(recipe, loads[0].flops / replicas, asked)
     bounds = tuple(load.flops / rate / replicas / 3600 for load in loads)
     if max(bounds) > FAR_BEYOND * max_hours:
         _refuse_hopeless(loads, max_hours, recipe, asked, share, say)
@@ -169,7 +170,7 @@ def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
     A small job, such as the smoke, runs on the processor and says so.
     """
     if probes.visible_gpus():
-        return ()
+        return _check_support(probes)
     system = probes.system_gpus()
     if not system.names:
         note = "TensorFlow sees no GPU: everything runs on the processor"
@@ -187,6 +188,34 @@ def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
         f"{found}, so everything runs on the processor: {reason.words}",
         f"to use it: {reason.remedy}",
     )
+
+
+def _check_support(probes: Probes) -> tuple[str, ...]:
+    """What to know about a GPU that the libraries have no machine code for."""
+    found = [one for one in probes.gpu_support() if one.state != "native"]
+    for one in found:
+        if one.state == "none":
+            raise MachineError(
+                one.words,
+                where="GPU",
+                expected="a GPU that TensorFlow and its libraries have code for",
+                remedy=f'{one.remedy}; CUDA_VISIBLE_DEVICES="" trains on the processor',
+            )
+    return tuple(dict.fromkeys(f"{one.words}; {one.remedy}" for one in found))
+
+
+def _by_precision(recipe: Recipe, flops: float, probes: Probes) -> tuple[str, ...]:
+    """Hours of a seed's arithmetic in each precision that the catalogue has the recipe in."""
+    others = in_precisions(recipe)
+    rates = probes.flops_per_s_by_precision() if len(others) > 1 else {}
+    told = [
+        f"{name} {duration(flops / rate / 3600)} ({others[name].name})"
+        for name, rate in rates.items()
+        if name in others
+    ]
+    if len(told) < 2:
+        return ()
+    return (f"the arithmetic alone of a seed, by precision: {', '.join(told)}",)
 
 
 def _check_memory(recipe: Recipe, classes: int, batch: int, probes: Probes) -> str:

@@ -4,11 +4,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 
 from harness.measure.gpu_list import SystemGpus, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
+from harness.measure.gpu_support import Support, support_of_gpus
 from harness.preflight.memory import free_memory_bytes
 from harness.recipes.recipe import Precision, Recipe
 
@@ -29,7 +31,9 @@ class Probes:
         visible_gpus: Number of GPUs that TensorFlow sees.
         unseen_reason: Why it sees none, from what `nvidia-smi` said where it failed.
         free_bytes: Free disk space under a folder.
-        free_memory_bytes: Memory of the host that a process can still get.
+        free_memory_bytes: Memory that a process can still get: of the GPU, else of the host.
+        gpu_support: Of each visible GPU.
+        flops_per_s_by_precision: Rates of a matrix product in float32 and what is faster here.
         gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
         step_time_s: Measured time of one real training step of so many images.
     """
@@ -41,6 +45,8 @@ class Probes:
     gemm_flops_per_s: Callable[[], float]
     step_time_s: Callable[[int], float]
     free_memory_bytes: Callable[[], float] = free_memory_bytes
+    gpu_support: Callable[[], tuple[Support, ...]] = tuple
+    flops_per_s_by_precision: Callable[[], dict[str, float]] = dict
 
 
 def machine_probes(recipe: Recipe, classes: int) -> Probes:
@@ -54,7 +60,21 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
         step_time_s=lambda images: time_real_step(
             recipe.model_copy(update={"batch": images}), classes
         ),
+        free_memory_bytes=_memory_bytes,
+        gpu_support=support_of_gpus,
+        flops_per_s_by_precision=_by_precision,
     )
+
+
+def _memory_bytes() -> float:
+    """TensorFlow takes all that is free of a GPU when it starts, so its whole memory counts."""
+    return (system_gpus().memory_bytes or inf) if _visible_gpus() else free_memory_bytes()
+
+
+def _by_precision() -> dict[str, float]:
+    from harness.measure.peaks import gemm_by_precision
+
+    return gemm_by_precision()
 
 
 def _visible_gpus() -> int:
@@ -103,7 +123,7 @@ def time_real_step(
     step = build_step(state, recipe, strategy)
     size = recipe.model.image_size
     image = tf.random.stateless_normal((recipe.batch, size, size, channels), seed=(0, 0))
-    label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int32)
+    label = tf.random.stateless_uniform((recipe.batch,), (0, 0), 0, classes, tf.int64)
     rate = tf.constant(0.0)
 
     def run() -> float:

@@ -16,7 +16,7 @@ from harness.recipes.published.he2015 import HE2015_RESNET50
 from harness.recipes.published.he2015_cifar import HE2015_CIFAR10
 from harness.recipes.published.keras_resnet50 import KERAS_RESNET50
 from harness.recipes.published.zhong2020 import ZHONG2020_FASHION
-from harness.recipes.recipe import Recipe
+from harness.recipes.recipe import Precision, Recipe
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 
@@ -39,6 +39,15 @@ RECIPES: dict[str, Recipe] = {
         TRANSFER_SCRATCH,
     )
 }
+
+
+def in_precisions(recipe: Recipe) -> dict[str, Recipe]:
+    """The catalogue's recipes that differ from this one in their arithmetic alone, by its name."""
+
+    def rest(one: Recipe) -> Recipe:
+        return one.model_copy(update={"name": "", "notes": recipe.notes, "precision": Precision()})
+
+    return {one.precision.name: one for one in RECIPES.values() if rest(one) == rest(recipe)}
 
 
 def find_recipe(which: str) -> Recipe:

@@ -142,6 +142,11 @@ class Precision(Identified):
     compute: Literal["float32", "bfloat16", "float16"] = "float32"
     tf32: bool = False
 
+    @property
+    def name(self) -> str:
+        """One word: `tf32`, or the type that is computed in."""
+        return "tf32" if self.tf32 and self.compute == "float32" else self.compute
+
 
 class Numerics(Identified):
     """How the mathematics is executed: asked for here, recorded as effective values by a run."""

@@ -145,16 +145,21 @@ def design_of(target: PublishedTarget, seeds: int) -> Design:
 
 
 def published_rates(rows: Sequence[ThroughputRow], recipe: Recipe) -> tuple[tuple[float, str], ...]:
-    """Published rates of one device for the recipe's network and precision, fastest first."""
-    precision = "tf32" if recipe.precision.tf32 else recipe.precision.compute
-    fitting = [
-        row
-        for row in rows
-        if row.devices == 1 and row.network in recipe.model.name and row.precision == precision
-    ]
+    """Published rates of one device for the recipe's network: its own precision's first.
+
+    Those of other precisions are named as such, because they are what a recipe in them would
+    take; within a precision the fastest comes first.
+    """
+    fitting = [row for row in rows if row.devices == 1 and row.network in recipe.model.name]
+    own = recipe.precision.name
     return tuple(
-        (row.images_per_s, f"{row.device}, {row.software} ({row.input} input), published")
-        for row in sorted(fitting, key=lambda row: -row.images_per_s)
+        (
+            row.images_per_s,
+            f"{row.precision}: {row.device}, {row.software} ({row.input} input), published",
+        )
+        for row in sorted(
+            fitting, key=lambda row: (row.precision != own, row.precision, -row.images_per_s)
+        )
     )
 
 

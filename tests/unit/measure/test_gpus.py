@@ -38,6 +38,7 @@ def test_hidden_gpus_are_left_out(
     found = system_gpus(visible)
     assert found.names == ("Made-up GPU",) * count
     assert (found.driver, found.error) == ("550.54.15", None)
+    assert found.memory_bytes == 81559 << 20
 
 
 def test_a_list_of_devices_that_are_not_here_is_refused(
@@ -58,7 +59,7 @@ def test_a_driver_that_answers_with_an_error_is_quoted(
     first_on_path(monkeypatch, tmp_path)
     card = {"Model": "NVIDIA Something", "IRQ": "10"}
     monkeypatch.setattr(machine, "gpus", lambda: (card,))
-    assert system_gpus({}) == SystemGpus(("NVIDIA Something",), None, words)
+    assert system_gpus({}) == SystemGpus(("NVIDIA Something",), error=words)
 
 
 def test_a_driver_that_does_not_answer_is_told(

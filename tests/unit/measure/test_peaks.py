@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from harness.measure import peaks
-from harness.measure.peaks import gemm_of_process, measure_copy, measure_gemm
+from harness.measure.peaks import gemm_by_precision, gemm_of_process, measure_copy, measure_gemm
 
 
 def ticking(seconds: float) -> Iterator[float]:
@@ -38,13 +38,50 @@ def test_copy_rate_counts_reads_and_writes(in_flight: int) -> None:
     assert rate == pytest.approx(in_flight * 2 * (1 << 16) / 0.5)
 
 
-def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("tf32", "products"), [(False, peaks.GPU_IN_FLIGHT), (True, peaks.GPU_FAST_IN_FLIGHT)]
+)
+def test_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, tf32: bool, products: int) -> None:
     """A processor that is taken for a GPU gets the larger products, several before a wait."""
     monkeypatch.setattr(peaks, "GPU_GEMM_SIZE", 32)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _kind: ["GPU"])
+    monkeypatch.setattr(tf.config.experimental, "tensor_float_32_execution_enabled", lambda: tf32)
     clock = ticking(0.25)
     rate = measure_gemm(seconds=1.0, now=lambda: next(clock))
-    assert rate == pytest.approx(peaks.GPU_IN_FLIGHT * 2 * 32**3 / 0.25)
+    assert rate == pytest.approx(products * 2 * 32**3 / 0.25)
+
+
+@pytest.mark.parametrize(
+    ("devices", "instructions", "names"),
+    [
+        (["GPU"], (), ["float32", "tf32", "bfloat16"]),
+        ([], ("avx512_bf16",), ["float32", "bfloat16"]),
+        ([], ("avx2",), ["float32"]),
+    ],
+    ids=["a GPU", "a processor with bfloat16", "another"],
+)
+def test_precisions_that_are_faster_are_measured_and_tf32_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+    devices: list[str],
+    instructions: tuple[str, ...],
+    names: list[str],
+) -> None:
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    measured: list[tuple[bool, str]] = []
+
+    def product(*, seconds: float, dtype: tf.DType = tf.float32) -> float:
+        measured.append((enabled(), dtype.name))
+        return seconds
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _kind: devices)
+    monkeypatch.setattr(peaks, "instruction_sets", lambda: instructions)
+    monkeypatch.setattr(peaks, "measure_gemm", product)
+    before = enabled()
+    assert list(gemm_by_precision()) == names
+    assert enabled() == before
+    assert [name for tf32, name in measured if tf32 and name == "float32"] == ["float32"] * len(
+        devices
+    )
 
 
 def test_products_in_flight_are_computed_one_after_the_other() -> None:

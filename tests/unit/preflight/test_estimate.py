@@ -8,6 +8,7 @@ import pytest
 from harness.errors import MachineError
 from harness.measure.gpu_list import SystemGpus
 from harness.measure.gpu_reason import INSTALL, Reason
+from harness.measure.gpu_support import KEEP_COMPILED, OLDER_CUDNN, support_of
 from harness.preflight.estimate import Preflight, duration, preflight
 from harness.preflight.probes import Probes
 from harness.preflight.workload import (
@@ -99,6 +100,41 @@ def test_too_little_memory_ends_the_job_before_a_step_is_made() -> None:
     )  # fmt: skip
     with pytest.raises(MachineError, match=r"4\.0 GiB of memory are free"):
         check(probes)
+
+
+def test_a_batch_beyond_the_gpus_memory_ends_the_job_before_a_step_is_made() -> None:
+    """One H200 had 11.4 GB in use with this step (reports/gpu-h200)."""
+    small = machine(
+        free_memory_bytes=lambda: 8e9, gemm_flops_per_s=never, step_time_s=never,
+    )  # fmt: skip
+    with pytest.raises(MachineError, match=r"7\.5 GiB of memory are free") as raised:
+        check(small)
+    assert "10.3 GiB" in raised.value.expected
+    check(machine(free_memory_bytes=lambda: 12e9))
+
+
+def test_a_card_without_code_ends_the_job_and_a_newer_one_is_told() -> None:
+    volta = support_of((7, 0), ("sm_70", "compute_90"), "9.28.0")
+    newer = support_of((12, 0), ("sm_70", "compute_90"), "9.28.0")
+    with pytest.raises(MachineError, match=r"7\.0: cuDNN 9\.28\.0 supports 7\.5") as raised:
+        check(machine(gpu_support=lambda: (newer, volta), gemm_flops_per_s=never))
+    assert OLDER_CUDNN in str(raised.value)
+    found = check(machine(gpu_support=lambda: (newer, newer)))
+    (told,) = [line for line in found.findings if "12.0" in line]  # type: ignore[attr-defined]
+    assert "the driver compiles it first" in told
+    assert KEEP_COMPILED in told
+
+
+def test_hours_of_each_precision_are_printed_beside_those_of_float32() -> None:
+    rates = {"float32": 10 * TERA, "tf32": 50 * TERA, "bfloat16": 100 * TERA}
+    found = check(machine(flops_per_s_by_precision=lambda: rates))
+    text = found.text()  # type: ignore[attr-defined]
+    for name, rate in rates.items():
+        suffix = {"float32": "", "tf32": "-tf32", "bfloat16": "-bf16"}[name]
+        hours = duration(found.bound_hours[0] * 10 * TERA / rate)  # type: ignore[attr-defined]
+        assert f"{name} {hours} (apm5-resnet50{suffix})" in text
+    alone = check(machine(flops_per_s_by_precision=lambda: {"float32": TERA}))
+    assert "by precision" not in alone.text()  # type: ignore[attr-defined]
 
 
 def test_what_takes_time_is_said_before_it_is_done() -> None:
