@@ -72,7 +72,7 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     import tensorflow as tf
 
     from harness.distributed.devices import replica_batches
-    from harness.numerics.fingerprint import hex_of
+    from harness.numerics.fingerprint import marks_as_hex
     from harness.training.state import create_state, take_from_chief, to_arrays
     from harness.training.step import build_step
 
@@ -85,7 +85,7 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     batches = replica_batches(devices, lambda shard: images(shard, steps))
     for batch, rate in zip(batches, RATES, strict=False):
         output = step(batch["image"], batch["label"], tf.constant(rate))
-        marks.append(hex_of(int(output.fingerprint)))
+        marks += marks_as_hex([output.fingerprint])
         losses.append(float(output.loss))
         first = first or weights_of(to_arrays(state))
     equal = True
@@ -124,7 +124,60 @@ def logical() -> dict[str, Any]:
         answers[f"outside {devices.replicas}"] = outside
     answers["inside"] = train(one, "synchronised", len(RATES))
     answers["order"] = order((one, two, four))
+    answers["ahead"] = ahead("/CPU:1")
+    answers["integer sums"] = integer_sums(two)
     return answers
+
+
+def ahead(device: str) -> dict[str, Any]:
+    """Batches that are sent to a device before they are asked for, the third of which fails."""
+    import tensorflow as tf
+
+    from harness.distributed.devices import sent_ahead
+
+    def fails(element: dict[str, Any]) -> dict[str, Any]:
+        sound = tf.debugging.assert_less(element["number"], tf.constant(2, tf.int64))
+        with tf.control_dependencies([sound]):
+            return {key: tf.identity(element[key]) for key in ("image", "label")}
+
+    plain = images((0, 1), 3)
+    numbered = tf.data.Dataset.zip((plain, tf.data.Dataset.range(3)))
+    failing = numbered.map(lambda element, number: fails({**element, "number": number}))
+    found: list[dict[str, Any]] = []
+    ended = ""
+    try:
+        found.extend(sent_ahead(failing, device))
+    except tf.errors.InvalidArgumentError as error:
+        ended = type(error).__name__
+    pairs = list(zip(found, plain, strict=False))
+    return {
+        "batches": len(pairs),
+        "ended": ended,
+        "devices": sorted({tensor.device[-5:] for batch in found for tensor in batch.values()}),
+        "labels": sorted({batch["label"].dtype.name for batch in found}),
+        "equal": all(np.array_equal(a[k], b[k]) for a, b in pairs for k in ("image", "label")),
+    }
+
+
+def integer_sums(devices: Any) -> list[str]:
+    """Sums of integers in the step of several replicas, outside what XLA compiles."""
+    import tensorflow as tf
+
+    from harness.training.state import create_state
+    from harness.training.step import build_step
+
+    with devices.strategy.scope():
+        state = create_state(network("per_replica"), float16=False)
+    step: Any = build_step(state, recipe("per_replica", "rate_inside"), devices.strategy)
+    shares = [next(iter(images(shard, 1))) for shard in devices.shards]
+    distribute = devices.strategy.experimental_distribute_values_from_function
+    image, label = (
+        distribute(lambda context, key=key: shares[context.replica_id_in_sync_group][key])
+        for key in ("image", "label")
+    )
+    traced = step.get_concrete_function(image, label, tf.constant(0.1))
+    sums = [op for op in traced.graph.get_operations() if op.type.startswith("Add")]
+    return [op.type for op in sums if op.outputs[0].dtype.is_integer]
 
 
 def order(several: tuple[Any, ...]) -> dict[str, Any]:

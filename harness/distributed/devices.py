@@ -17,6 +17,8 @@ from harness.measure.visible_gpus import LIST_VARIABLE
 
 PACK_BYTES = 32 * 1024 * 1024
 """Gradients travel in packs of this size, as TensorFlow advises for NCCL."""
+BATCHES_AHEAD = 2
+"""Batches that lie in a GPU's memory before they are needed."""
 CPU_PACK_BYTES = 4 * 1024 * 1024
 """The same between workers without GPUs, through gRPC: the last layers' gradients leave while
 the first layers' are computed. One pack of all waits for the last gradient."""
@@ -276,14 +278,32 @@ def replica_batches(devices: Devices, make: MakeDataset) -> Generator[Any]:
         make: From a share to its dataset of `{"image", "label", ...}`.
 
     Yields:
-        The dataset's elements; with several replicas, their per-replica values.
+        The dataset's elements; with several replicas, their per-replica values. For GPUs they
+        are in the device's memory before they are asked for.
     """
+    made = [make(shard) for shard in devices.shards]
+    if devices.asynchronous:
+        made = [sent_ahead(one, f"/GPU:{place}") for place, one in enumerate(made)]
     if devices.replicas == 1:
-        yield from make(devices.shards[0])
+        yield from made[0]
         return
-    streams = [iter(make(shard)) for shard in devices.shards]
+    streams = [iter(one) for one in made]
     for parts in zip(*streams, strict=True):
         yield {key: _per_replica(devices, [part[key] for part in parts]) for key in parts[0]}
+
+
+def sent_ahead(dataset: tf.data.Dataset, device: str) -> tf.data.Dataset:
+    """The same elements, copied to a device by another thread before they are needed.
+
+    Labels become int64: a step would take int32 ones from the host's memory, and a copy back
+    to the host waits for all steps that the device was given before.
+    """
+
+    def widened(element: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**element, "label": tf.cast(element["label"], tf.int64)}
+
+    ahead = tf.data.experimental.prefetch_to_device(device, BATCHES_AHEAD)
+    return dataset.map(widened).apply(ahead)
 
 
 def _per_replica(devices: Devices, parts: list[tf.Tensor]) -> Any:

@@ -13,7 +13,7 @@ from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
 from harness.errors import UsageError
 from harness.models.build import build_model
-from harness.numerics.fingerprint import array_fingerprint, hex_of
+from harness.numerics.fingerprint import array_fingerprint, hex_of, marks_as_hex
 from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
 from harness.record.journal import Journal
@@ -167,14 +167,14 @@ class Replay:
             batch = next(self._batches(step, step + 1))
             apart = build_detailed_step(self.state, self.recipe)
             output, marks = apart(batch["image"], batch["label"], tf.constant(rate))
-        mark = hex_of(int(output.fingerprint))
+        mark = marks_as_hex([output.fingerprint])[0]
         return StepDetail(
             step=step,
             start=start,
             altered_state=self.altered,
             reproduces=self.journal.fingerprints().get(step) == mark,
             fingerprint=mark,
-            batch_fingerprint=hex_of(int(output.batch_fingerprint)),
+            batch_fingerprint=marks_as_hex([output.batch_fingerprint])[0],
             learning_rate=float(rate),
             loss=float(output.loss),
             gradient_norm=float(output.gradient_norm),

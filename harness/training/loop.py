@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.errors import HarnessError
-from harness.numerics.fingerprint import hex_of
+from harness.numerics.fingerprint import marks_as_hex
 from harness.recipes.recipe import Phase
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.step import StepFunction, StepOutput
@@ -241,13 +241,12 @@ class _WindowRunner:
 
 
 def _read(outputs: list[StepOutput]) -> dict[str, Any]:
-    loss, norm, correct, mark, batch_mark = (
-        tf.stack(part).numpy() for part in zip(*outputs, strict=True)
-    )
+    *values, marks, batch_marks = zip(*outputs, strict=True)
+    loss, norm, correct = (tf.stack(value).numpy() for value in values)
     return {
         "loss": tuple(float(x) for x in loss),
         "gradient_norm": tuple(float(x) for x in norm),
         "correct": tuple(int(x) for x in correct),
-        "fingerprint": tuple(hex_of(int(x)) for x in mark),
-        "batch_fingerprint": tuple(hex_of(int(x)) for x in batch_mark),
+        "fingerprint": marks_as_hex(marks),
+        "batch_fingerprint": marks_as_hex(batch_marks),
     }

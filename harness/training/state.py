@@ -20,7 +20,8 @@ class TrainState:
         trainable: The model's trainable variables.
         slots: One momentum for each of them, float32, same shape.
         loss_scale: float32 scalar; 1 unless the compute type is float16.
-        scale_age: int32 scalar, finite steps since the loss scale last changed.
+        scale_age: int64 scalar, finite steps since the loss scale last changed; as int32 a
+            GPU would leave it, and what depends on it, to the host.
     """
 
     model: keras.Model
@@ -48,7 +49,7 @@ def create_state(model: keras.Model, *, float16: bool) -> TrainState:
         trainable=trainable,
         slots=slots,
         loss_scale=tf.Variable(INITIAL_LOSS_SCALE if float16 else 1.0, trainable=False),
-        scale_age=tf.Variable(0, trainable=False),
+        scale_age=tf.Variable(0, trainable=False, dtype=tf.int64),
     )
 
 
@@ -81,7 +82,7 @@ def take_from_chief(state: TrainState, strategy: tf.distribute.Strategy) -> None
             variables, context.all_reduce(tf.distribute.ReduceOp.SUM, parts), strict=True
         ):
             tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
-        age = tf.where(first, state.scale_age, 0)
+        age = tf.where(first, state.scale_age, tf.zeros_like(state.scale_age))
         age = context.all_reduce(tf.distribute.ReduceOp.SUM, age)
         tf.raw_ops.AssignVariableOp(resource=state.scale_age.handle, value=age)
 
@@ -100,7 +101,7 @@ def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     for path, slot in zip(state.paths, state.slots, strict=True):
         arrays[f"slots/{path}"] = slot.numpy()
     arrays["loss_scale"] = np.asarray(state.loss_scale.numpy())
-    arrays["scale_age"] = np.asarray(state.scale_age.numpy())
+    arrays["scale_age"] = np.asarray(state.scale_age.numpy(), np.int32)
     return arrays
 
 

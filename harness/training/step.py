@@ -12,7 +12,9 @@ import tensorflow as tf
 from harness.distributed.devices import reduction_options
 from harness.errors import RecipeError
 from harness.numerics.fingerprint import (
-    combined_fingerprint,
+    Mark,
+    StepMarks,
+    replica_marks,
     step_marks,
     tensor_fingerprint,
 )
@@ -31,19 +33,23 @@ class StepOutput(NamedTuple):
         loss: float32, mean smoothed cross-entropy over the global batch, without decay.
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
         correct: float32, images of the batch whose most probable class is the label; exact.
-        fingerprint: uint64 over batch, loss, gradients and weights of all replicas.
-        batch_fingerprint: uint64 over images and labels of all replicas.
+        fingerprint: uint64 over batch, loss, gradients and weights; of several replicas in
+            this process each one's own, which `marks_as_hex` adds.
+        batch_fingerprint: uint64 over images and labels, likewise.
     """
 
     loss: tf.Tensor
     gradient_norm: tf.Tensor
     correct: tf.Tensor
-    fingerprint: tf.Tensor
-    batch_fingerprint: tf.Tensor
+    fingerprint: Mark
+    batch_fingerprint: Mark
 
 
 StepFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], StepOutput]
-"""(image float32 [B, S, S, channels], label int32 [B], learning rate float32 scalar) -> output."""
+"""(image float32 [B, S, S, channels], label int [B], learning rate float32 scalar) -> output.
+
+On a GPU labels are int64: TensorFlow takes int32 arguments of a function from the host's memory.
+"""
 
 
 def build_step(
@@ -67,16 +73,21 @@ def build_step(
         RecipeError: XLA is asked for where it cannot compile the step.
     """
     replicas = strategy.num_replicas_in_sync
+    here = _replicas_here(strategy)
     compute = _replica_step(state, recipe, replicas)
 
     def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
-        return _output(compute(image, label, rate), replicas, marks=marks)
+        output = _output(compute(image, label, rate), marks=marks)
+        return output if replicas == 1 else _with_replica_marks(output, summed=here < replicas)
 
     def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
         if replicas == 1:
             return replica_step(image, label, rate)
         output = strategy.run(replica_step, args=(image, label, rate))
-        return StepOutput(*(strategy.experimental_local_results(part)[0] for part in output))
+        *values, mark, batch = (strategy.experimental_local_results(part) for part in output)
+        firsts = (of_replica[0] for of_replica in values)
+        # What workers have summed is the same on every replica.
+        return StepOutput(*firsts, *((m if here == replicas else m[0]) for m in (mark, batch)))
 
     if eager:
         return step
@@ -86,21 +97,7 @@ def build_step(
 
 
 def _check_xla(recipe: Recipe, replicas: int) -> None:
-    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it.
-
-    On a GPU it takes no int32 variable, and the float16 step counts with one.
-    """
-    if (
-        recipe.numerics.xla
-        and recipe.precision.compute == "float16"
-        and tf.config.list_physical_devices("GPU")
-    ):
-        raise RecipeError(
-            "XLA cannot compile the float16 step on a GPU",
-            where=f"numerics.xla of recipe {recipe.name}",
-            expected="numerics.xla false, or another precision",
-            remedy="--set numerics.xla=false, or --set precision.compute=bfloat16",
-        )
+    """XLA has no deterministic gradient of max-pooling, and collectives do not compile in it."""
     if not recipe.numerics.xla or (replicas == 1 and not recipe.numerics.op_determinism):
         return
     raise RecipeError(
@@ -131,7 +128,7 @@ def build_detailed_step(state: TrainState, recipe: Recipe) -> DetailedStep:
         named |= {f"gradients/{p}": g for p, g in zip(state.paths, parts.gradients, strict=True)}
         paths = (v.path for v in state.model.weights)
         named |= {f"weights/{p}": w for p, w in zip(paths, parts.weights, strict=True)}
-        return _output(parts, 1), {name: tensor_fingerprint(t) for name, t in named.items()}
+        return _output(parts), {name: tensor_fingerprint(t) for name, t in named.items()}
 
     compiled: DetailedStep = tf.function(step)
     return compiled
@@ -148,11 +145,12 @@ class _StepParts(NamedTuple):
     weights: list[tf.Tensor]
 
 
-def _output(parts: _StepParts, replicas: int, *, marks: bool = True) -> StepOutput:
+def _output(parts: _StepParts, *, marks: bool = True) -> StepOutput:
     batch = whole = tf.constant(0, tf.uint64)
     if marks:
-        own = step_marks(parts.image, parts.label, parts.loss, parts.gradients, parts.weights)
-        batch, whole = own if replicas == 1 else _joint_marks(own)
+        batch, whole = step_marks(
+            parts.image, parts.label, parts.loss, parts.gradients, parts.weights
+        )
     return StepOutput(
         loss=parts.loss,
         gradient_norm=tf.linalg.global_norm(parts.gradients),
@@ -208,13 +206,29 @@ def _across_replicas(
     return summed[0], summed[1], summed[2:first_moving]
 
 
-def _joint_marks(marks: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
-    """Fingerprints over all replicas; each is mixed with its replica's number, the sum wraps."""
+def _replicas_here(strategy: tf.distribute.Strategy) -> int:
+    """Replicas of this process; the default strategy does not tell its one device."""
+    if strategy.num_replicas_in_sync == 1:
+        return 1
+    return len(strategy.extended.worker_devices)
+
+
+def _with_replica_marks(output: StepOutput, *, summed: bool) -> StepOutput:
+    """Each replica's fingerprints, ready to be added: here where other processes have some.
+
+    Workers add them in every step, so that one whose images fail can still record what it
+    computed; the replicas of one process leave it to the end of a window.
+    """
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.uint64)
-    mixed = tf.stack([combined_fingerprint([mark, number]) for mark in marks])
-    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.bitcast(mixed, tf.int64))
-    return list(tf.unstack(tf.bitcast(summed, tf.uint64), num=len(marks)))
+    batch, whole = replica_marks(
+        StepMarks(batch=output.batch_fingerprint, whole=output.fingerprint), number
+    )
+    if summed:
+        both = tf.bitcast(tf.stack([batch, whole]), tf.int64)
+        both = context.all_reduce(tf.distribute.ReduceOp.SUM, both)
+        batch, whole = tf.unstack(tf.bitcast(both, tf.uint64), num=2)
+    return output._replace(fingerprint=whole, batch_fingerprint=batch)
 
 
 LossAndGradients = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]
@@ -243,20 +257,20 @@ def _gradients(state: TrainState, recipe: Recipe) -> LossAndGradients:
 def _update(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
     """Move weights and slots by the momentum's form.
 
-    With float16 a step whose gradients are not finite is left out and the loss
-    scale halved. The handle of a mirrored variable within a replica is the
-    replica's own copy, so every replica makes the same update by itself.
+    With float16 a step whose gradients are not finite is taken back and the loss
+    scale halved: a branch instead would wait for the gradients on the host. The handle of a
+    mirrored variable within a replica is the replica's own copy, so every replica makes the
+    same update by itself.
     """
     if recipe.precision.compute != "float16":
         _apply(state, recipe, gradients, rate)
         return
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-
-    def apply() -> tf.Tensor:
-        _apply(state, recipe, gradients, rate)
-        return finite
-
-    tf.cond(finite, apply, lambda: finite)
+    before = [(v, tf.identity(v)) for v in (*state.trainable, *state.slots)]
+    _apply(state, recipe, gradients, rate)
+    for variable, value in before:
+        kept = tf.where(finite, tf.identity(variable), value)
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=kept)
     _adjust_scale(state, finite)
 
 
@@ -282,10 +296,10 @@ def _apply(state: TrainState, recipe: Recipe, gradients: list[tf.Tensor], rate: 
 
 
 def _adjust_scale(state: TrainState, finite: tf.Tensor) -> None:
-    age = tf.where(finite, state.scale_age + 1, 0)
+    age = tf.where(finite, state.scale_age + 1, tf.zeros_like(state.scale_age))
     grow = age >= SCALE_GROWTH_STEPS
     scale = tf.where(finite, state.loss_scale, tf.maximum(state.loss_scale / 2.0, 1.0))
     scale = tf.where(grow, scale * 2.0, scale)
     tf.raw_ops.AssignVariableOp(resource=state.loss_scale.handle, value=scale)
-    age = tf.where(grow, 0, age)
+    age = tf.where(grow, tf.zeros_like(age), age)
     tf.raw_ops.AssignVariableOp(resource=state.scale_age.handle, value=age)

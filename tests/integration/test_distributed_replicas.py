@@ -110,6 +110,23 @@ def test_the_same_number_of_replicas_twice_is_bit_identical(logical: Any) -> Non
     assert logical["again"]["arrays"] == logical["per_replica 2"]["arrays"]
 
 
+def test_replicas_of_one_process_leave_their_fingerprints_to_the_end_of_a_window(
+    logical: Any,
+) -> None:
+    assert logical["integer sums"] == []
+
+
+def test_batches_lie_on_the_device_before_they_are_asked_for(logical: Any) -> None:
+    """By two logical CPU devices; on a GPU it was not measured. An error keeps its place."""
+    assert logical["ahead"] == {
+        "batches": 2,
+        "ended": "InvalidArgumentError",
+        "devices": ["CPU:1"],
+        "labels": ["int64"],
+        "equal": True,
+    }
+
+
 def test_images_do_not_depend_on_the_number_of_replicas(logical: Any) -> None:
     order = logical["order"]
     assert order["1"] == order["2"] == order["4"]

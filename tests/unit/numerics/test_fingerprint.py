@@ -9,12 +9,15 @@ from hypothesis.extra import numpy as hnp
 
 from harness.numerics.fingerprint import (
     SMALL_ELEMENTS,
+    StepMarks,
     array_fingerprint,
     arrays_fingerprint,
     combined_fingerprint,
     hex_of,
     joined_step_marks,
     joint_fingerprint,
+    marks_as_hex,
+    replica_marks,
     step_marks,
     tensor_fingerprint,
 )
@@ -154,6 +157,30 @@ def test_the_batch_has_a_mark_of_its_own() -> None:
         value = other[name]
         other[name] = value[::-1] if isinstance(value, list) else value + 1
         assert bool(joined_step_marks(**other).batch.numpy() == before) is same, name
+
+
+def test_marks_of_replicas_are_added_on_the_host() -> None:
+    """Each with its replica's number, modulo 2^64; the oracle is in Python's integers."""
+    own = [[MASK, 5], [7, MASK - 3], [0, 9]]
+    made = [
+        replica_marks(
+            StepMarks(*(tf.constant(mark, tf.uint64) for mark in pair)), tf.constant(n, tf.uint64)
+        )
+        for n, pair in enumerate(own)
+    ]
+    wanted = [
+        sum(int(expected(np.array([pair[i], n], np.uint64)), 16) for n, pair in enumerate(own))
+        for i in range(2)
+    ]
+    steps = [tuple(m.batch for m in made), tuple(m.whole for m in made)]
+    assert marks_as_hex(steps) == tuple(hex_of(mark) for mark in wanted)
+    assert marks_as_hex([tf.constant(MASK, tf.uint64)]) == ("f" * 16,)
+
+
+def test_a_label_has_the_same_mark_in_either_width() -> None:
+    parts = step_parts()
+    wide = {**parts, "label": tf.cast(parts["label"], tf.int64)}
+    assert step_marks(**wide).whole.numpy() == step_marks(**parts).whole.numpy()
 
 
 def test_gradients_and_weights_are_not_interchangeable() -> None:

@@ -7,9 +7,9 @@ import tensorflow as tf
 from harness.errors import RecipeError
 from harness.models.build import build_model
 from harness.recipes.published.apm5 import APM5_RESNET50
-from harness.recipes.recipe import Model, Precision, Recipe
+from harness.recipes.recipe import Model, Recipe
 from harness.training.state import create_state
-from harness.training.step import _check_xla, build_step
+from harness.training.step import build_step
 
 SPEC = Model(name="apm5-resnet18-v2", image_size=32)
 BATCH = 4
@@ -33,18 +33,6 @@ def one_step(chosen: Recipe) -> tuple[float, list[np.ndarray]]:
 def test_xla_under_op_determinism_is_refused_before_anything_runs() -> None:
     with pytest.raises(RecipeError, match="under op determinism"):
         one_step(recipe(xla=True, op_determinism=True))
-
-
-@pytest.mark.slow
-def test_xla_in_float16_is_refused_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    half = Precision(compute="float16")
-    asked = recipe(xla=True, op_determinism=False).model_copy(update={"precision": half})
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["GPU"])
-    with pytest.raises(RecipeError, match="float16 step on a GPU") as caught:
-        _check_xla(asked, 1)
-    assert "bfloat16" in str(caught.value.remedy)
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: [])
-    _check_xla(asked, 1)
 
 
 def test_a_step_compiled_by_xla_learns_the_same() -> None:
