@@ -2,8 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,32 +24,20 @@ class Row:
     exit_code: int
 
 
-PROPERTY = "fault"
+ROWS: list[Row] = []
 
 
 @pytest.fixture
-def table(record_property: Callable[[str, object], None]) -> Iterator[list[Row]]:
-    """Rows go with the test's report, which crosses processes."""
-    rows: list[Row] = []
-    yield rows
-    for row in rows:
-        record_property(PROPERTY, list(astuple(row)))
+def table() -> list[Row]:
+    return ROWS
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = [
-        Row(*value)
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "teardown"
-        for name, value in report.user_properties
-        if name == PROPERTY
-    ]
-    if not rows:
+    if not ROWS:
         return
     lines = [("fault", "moment", "outcome", "bits equal", "exit code")]
     words = {True: "yes", False: "NO", None: "-"}
-    lines += [(r.fault, r.moment, r.outcome, words[r.bits_equal], str(r.exit_code)) for r in rows]
+    lines += [(r.fault, r.moment, r.outcome, words[r.bits_equal], str(r.exit_code)) for r in ROWS]
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     terminalreporter.section("faults")
     for line in lines:
