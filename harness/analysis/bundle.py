@@ -13,6 +13,7 @@ from harness.errors import RecordError
 from harness.record.bundle import Source, write_bundle
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.run_folder import find_runs
+from harness.record.summary import read_summary
 from harness.report.rendering.content import Report
 from harness.system.secrets import without_credentials
 
@@ -85,11 +86,17 @@ def reported_numbers(folders: Sequence[Path], baselines: Path) -> dict[str, Any]
         baselines: Folder of baseline files.
     """
     judgements, why_not = judge_with(folders, baselines)
+    heads = {folder: read_summary(folder).head for folder in folders}
+    chained = {
+        "/".join(folder.parts[-2:]): head.text for folder, head in heads.items() if head.linked_from
+    }
     content = report(ReportRequest(tuple(folders), baselines=baselines))
     return {
         "judgement": judgements.document() if judgements else None,
         "not_judged": why_not,
         "report": _tables(content),
+        # Left out where there is none, as in the bundles that are older than the chain.
+        **({"journal_heads": chained} if chained else {}),
     }
 
 

@@ -41,9 +41,10 @@ def check_stored(run: RunSummary) -> tuple[str, ...]:
             recount(file, event, where)
         elif event.final or run.started.recipe.selection != "last":
             missing.append(file.name)
-    if not missing:
-        return ()
-    return (f"{where}: not counted again, the file is missing: {', '.join(missing)}",)
+    words = [] if run.head.linked_from == 1 else [run.head.told.removesuffix(".")]
+    if missing:
+        words.append(f"not counted again, the file is missing: {', '.join(missing)}")
+    return tuple(f"{where}: {one}" for one in words)
 
 
 def _refuse_doubled(run: RunSummary, where: str) -> None:

@@ -31,6 +31,7 @@ class Verified:
         cells: Table cells of the report that were computed again.
         word: The judgement's, one for each target, or None.
         made_by: Version of the harness that made the bundle.
+        heads: Of the chained journals, as the bundle states them.
         notes: Certificates that do not count, with the reason.
     """
 
@@ -43,6 +44,7 @@ class Verified:
     cells: int
     word: str | None
     made_by: str
+    heads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class Verified:
                 f"evaluations recounted  {self.recounted} of {self.evaluations}{rest}",
                 f"numbers recomputed     {self.cells} table cells, all equal",
                 f"judgement recomputed   {self.word or 'none: the runs were not judged together'}",
+                *(f"head of a journal      {head}" for head in self.heads),
                 *(f"certificate            {note}" for note in self.notes),
             ]
         )
@@ -107,6 +110,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         cells=cells,
         word=", ".join(one["word"] for one in judged) or None,
         made_by=index.harness_version,
+        heads=tuple(f"{k}: {v}" for k, v in index.reported.get("journal_heads", {}).items()),
         notes=notes,
     )
 

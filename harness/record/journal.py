@@ -2,12 +2,12 @@
 
 Appending is one `write` of whole lines; `sync` makes them durable. A torn last
 line, which a killed process can leave, is dropped on reading and cut off
-before anything is appended.
+before anything is appended. The lines are a chain (`harness/record/chain.py`).
 """
 
 import json
 import os
-from collections.abc import Iterator
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from harness.errors import RecordError
+from harness.record.chain import NO_LINES, Chain, Head, without_link
 from harness.record.schema import (
     EVENT,
     SCHEMA_VERSION,
@@ -36,11 +37,12 @@ FILE_NAME = "journal.jsonl"
 
 @dataclass(frozen=True)
 class Journal:
-    """A journal as read: its events in order and what was dropped at a torn end."""
+    """A journal as read: its events in order, what was dropped at a torn end, its chain's head."""
 
     path: Path
     events: tuple[AnyEvent, ...]
     torn_bytes: int
+    head: Head = NO_LINES
 
     @property
     def started(self) -> RunStarted:
@@ -125,7 +127,7 @@ def read_journal(path: Path) -> Journal:
 
     Raises:
         RecordError: no such file, a line in the middle that is no event, an
-            event of a newer schema, or steps that are missing or doubled.
+            event of a newer schema, a broken chain, or steps that are missing or doubled.
     """
     path = path / FILE_NAME if path.is_dir() else path
     try:
@@ -138,8 +140,13 @@ def read_journal(path: Path) -> Journal:
             remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
         ) from error
     whole, torn = _split_torn_end(raw)
-    events = tuple(parse_event(line, path, number) for number, line in _lines(whole))
-    journal = Journal(path=path, events=events, torn_bytes=len(torn))
+    chain = Chain()
+    events = []
+    for number, line in enumerate(whole.splitlines(keepends=True), start=1):
+        chain.check(line, path)
+        if line.strip():
+            events.append(parse_event(line, path, number))
+    journal = Journal(path, tuple(events), torn_bytes=len(torn), head=chain.head)
     _check_consecutive(journal)
     return journal
 
@@ -149,18 +156,13 @@ def _split_torn_end(raw: bytes) -> tuple[bytes, bytes]:
     return raw[:end], raw[end:]
 
 
-def _lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(raw.splitlines(), start=1):
-        if line.strip():
-            yield number, line
-
-
 def parse_event(line: bytes, path: Path, number: int) -> AnyEvent:
-    """The event on line `number` of a journal.
+    """The event on line `number` of a journal, without its link.
 
     Raises:
         RecordError: no JSON object, no event, or one of a newer schema.
     """
+    line = without_link(line)
     where = f"{path}, line {number}"
     try:
         event = EVENT.validate_json(line)
@@ -216,12 +218,17 @@ def _check_consecutive(journal: Journal) -> None:
 
 
 class JournalWriter:
-    """Appends events to a journal file; use as a context manager."""
+    """Appends events to a journal file from any thread; use as a context manager.
+
+    Raises:
+        RecordError: the journal that is there has a broken chain.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        _cut_torn_end(path)
+        self._chain = _chain_so_far(path)
+        self._appending = threading.Lock()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def append(self, event: AnyEvent) -> None:
@@ -231,14 +238,18 @@ class JournalWriter:
             OSError: it could not be written; nothing of it stays in the file.
             KeyboardInterrupt: it was interrupted; the same holds.
         """
-        line = event.model_dump_json().encode() + b"\n"
-        before = os.fstat(self._fd).st_size
-        try:
-            while line:
-                line = line[os.write(self._fd, line) :]
-        except BaseException:
-            os.ftruncate(self._fd, before)
-            raise
+        with self._appending:
+            line = self._chain.linked(event.model_dump_json().encode())
+            before, chain = os.fstat(self._fd).st_size, self._chain
+            try:
+                rest = line
+                while rest:
+                    rest = rest[os.write(self._fd, rest) :]
+                self._chain = chain.after(line)
+            except BaseException:
+                os.ftruncate(self._fd, before)
+                self._chain = chain
+                raise
 
     def sync(self) -> None:
         """Make everything appended so far survive a power cut."""
@@ -265,11 +276,15 @@ class JournalWriter:
         self.close()
 
 
-def _cut_torn_end(path: Path) -> None:
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        whole, torn = _split_torn_end(file.read())
-        if torn:
-            file.truncate(len(whole))
-            os.fsync(file.fileno())
+def _chain_so_far(path: Path) -> Chain:
+    """The chain of the lines that are there; a torn end is cut off."""
+    chain = Chain()
+    if path.exists():
+        with path.open("rb+") as file:
+            whole, torn = _split_torn_end(file.read())
+            if torn:
+                file.truncate(len(whole))
+                os.fsync(file.fileno())
+        for line in whole.splitlines(keepends=True):
+            chain.check(line, path)
+    return chain

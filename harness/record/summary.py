@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import RecordError
+from harness.record.chain import Chain, Head
 from harness.record.journal import FILE_NAME, Journal, parse_event
 from harness.record.schema import (
     SCHEMA_VERSION,
@@ -51,6 +52,7 @@ class RunSummary:
         mark_steps: int64 [m], the first and the last step of each window.
         marks: uint64 [m], the fingerprints of those steps.
         torn_bytes: Bytes dropped at a torn end.
+        head: Of the chain of its lines.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class RunSummary:
     mark_steps: np.ndarray
     marks: np.ndarray
     torn_bytes: int
+    head: Head
 
     @property
     def completed(self) -> bool:
@@ -139,8 +142,10 @@ def read_summary(path: Path) -> RunSummary:
 def _read(content: mmap.mmap, path: Path) -> RunSummary:
     marks = _Marks()
     events: list[AnyEvent] = []
+    chain = Chain()
     begin, number = 0, 1
     while (end := content.find(b"\n", begin)) >= 0:
+        chain.check(content[begin : end + 1], path)
         if not _taken(content, begin, end, marks, path, number):
             line = content[begin:end]
             if line.strip():
@@ -149,7 +154,7 @@ def _read(content: mmap.mmap, path: Path) -> RunSummary:
                     marks.add(event.step[0], _joined(event), path, number)
                 events.append(event)
         begin, number = end + 1, number + 1
-    return _summary(Journal(path, tuple(events), len(content) - begin), marks)
+    return _summary(Journal(path, tuple(events), len(content) - begin, chain.head), marks)
 
 
 def _taken(
@@ -193,4 +198,5 @@ def _summary(journal: Journal, marks: _Marks) -> RunSummary:
         mark_steps=steps,
         marks=values,
         torn_bytes=journal.torn_bytes,
+        head=journal.head,
     )

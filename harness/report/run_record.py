@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.record.chain import Head
 from harness.record.journal import Journal
 from harness.record.schema import (
     CheckpointWritten,
@@ -59,6 +60,7 @@ class RunRecord:
         folder: Where the run lies, as given.
         journal_sha256: Of the journal's bytes.
         torn_bytes: Of a torn last line that was left out.
+        head: Of the chain of the journal's lines.
         started: The run's identity.
         series: Its steps.
         evaluations: In order.
@@ -74,6 +76,7 @@ class RunRecord:
     folder: str
     journal_sha256: str
     torn_bytes: int
+    head: Head
     started: RunStarted
     series: StepSeries
     evaluations: tuple[Evaluation, ...]
@@ -116,6 +119,7 @@ def record_of(journal: Journal, *, name: str, folder: str, sha256: str) -> RunRe
         folder=folder,
         journal_sha256=sha256,
         torn_bytes=journal.torn_bytes,
+        head=journal.head,
         started=journal.started,
         series=_series(journal),
         evaluations=journal.evaluations,

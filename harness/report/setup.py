@@ -65,6 +65,14 @@ def _turns(runs: Sequence[RunRecord]) -> tuple[Table, ...]:
     return (Table("Stops and continuations", columns, rows, frozenset({2})),)
 
 
+WHAT_A_CHAIN_STOPS = (
+    "In a chained journal each line carries the digest of the lines before it. That stops "
+    "mistakes, and edits after a head was published: in MLflow, in a bundle, on a page. Whoever "
+    "rewrites a whole journal before anybody has its head is found only by a replay that somebody "
+    "else makes (`harness certify`)."
+)
+
+
 def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str) -> Section:
     """The data set: counts, root digest, classes, and a look at augmented training images.
 
@@ -175,5 +183,7 @@ def files(runs: Sequence[RunRecord]) -> Section:
     columns = ("run", "folder", "sha256 of the journal", "torn last line", "written", "in all")
     words = (
         "Every number of this page is computed from the journals and prediction files beside it.",
+        *(f"{run.name}: {run.head.told}" for run in runs),
+        *((WHAT_A_CHAIN_STOPS,) if any(run.head.linked_from for run in runs) else ()),
     )
     return Section("files", "Sources", words, tables=(Table("Journals", columns, rows),))

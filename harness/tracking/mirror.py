@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import TrackerError
+from harness.errors import DifferenceFoundError, TrackerError
 from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import AnyEvent, Interrupted, Resumed, RunFinished, RunStarted
 from harness.tracking.address import shown_uri
@@ -272,6 +272,7 @@ def sync_run(
 
     Raises:
         TrackerError: the tracker does not answer, refuses the password or fails.
+        DifferenceFoundError: the journal contradicts the head that the tracker has of it.
     """
     try:
         tracker = Tracker(tracking_uri, experiment)
@@ -280,6 +281,8 @@ def sync_run(
         if not (still_running or _has_end(journal)):
             words = "the journal has no end: the process was killed"
             sender.end_without_event("KILLED", words, journal.events[-1].time_s)
+    except DifferenceFoundError:
+        raise
     except Exception as error:
         raise TrackerError(
             reason_of(error, tracking_uri),

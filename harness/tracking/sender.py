@@ -8,6 +8,8 @@ the same child. Sending an event twice changes nothing.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from harness.errors import DifferenceFoundError
+from harness.record.chain import contradicts, durable_head
 from harness.record.journal import FILE_NAME, Journal
 from harness.record.schema import (
     AnyEvent,
@@ -38,6 +40,8 @@ STUDY_TAG = "harness.study"
 DATA_TAG = "harness.data_root_digest"
 RUN_TAG = "harness.run_id"
 PARENT_TAG = "mlflow.parentRunId"
+HEAD_TAG = "harness.journal_head"
+"""The head of the journal's chain at the latest checkpoint, stop or `harness sync`."""
 START_FILES = ("recipe.json", "environment.json")
 LEFT_EMPTY_S = 600.0
 """After so long nobody is about to put a first run below a study's parent."""
@@ -141,6 +145,7 @@ class Sender:
             self._facts.add(event)
             self._copy_predictions(event)
         self._show_facts()
+        self._publish_head()
         turns = [e for e in journal.events if isinstance(e, Interrupted | Resumed | RunFinished)]
         if turns:
             self._turn(turns[-1])
@@ -157,6 +162,8 @@ class Sender:
         self._facts.add(event)
         self._copy_predictions(event)
         self._show_facts()
+        if isinstance(event, CheckpointWritten | Interrupted | RunFinished):
+            self._publish_head()
         if isinstance(event, Interrupted | Resumed | RunFinished):
             self._turn(event)
 
@@ -187,7 +194,9 @@ class Sender:
         self.run_id = self._find_or_create(run, f"seed {started.seed}", about, start_ms)
         # A run that was sent under another study is moved to this one.
         self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
-        self._sent_steps = int(self._tracker.tags(self.run_id).get(self._mark, "0"))
+        tags = self._tracker.tags(self.run_id)
+        self._refuse_another_past(tags.get(HEAD_TAG, ""))
+        self._sent_steps = int(tags.get(self._mark, "0"))
         self._tracker.write_params(self.run_id, params(started))
         self._tracker.write_data(self.run_id, started.data)
         self._copy(START_FILES)
@@ -254,6 +263,21 @@ class Sender:
         if changed:
             self._tracker.write_tags(self.run_id, changed)
             self._shown = tags
+
+    def _publish_head(self) -> None:
+        head = durable_head(self._run_dir / FILE_NAME)
+        self._tracker.write_tags(self.run_id, {HEAD_TAG: head.text})
+
+    def _refuse_another_past(self, published: str) -> None:
+        """The published head stays: a journal that contradicts it is not sent over it."""
+        found = contradicts(published, self._run_dir / FILE_NAME)
+        if found:
+            raise DifferenceFoundError(
+                f"the journal is not the one whose head was published: {found}",
+                where=str(self._run_dir / FILE_NAME),
+                expected=f"{published}, the tag {HEAD_TAG} of MLflow's run {self.run_id}",
+                remedy="restore the journal from a copy: it was changed after it had been sent",
+            )
 
     def _turn(self, event: Interrupted | Resumed | RunFinished) -> None:
         if isinstance(event, Resumed):

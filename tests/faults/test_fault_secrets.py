@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.chained_journals import events_of
 from tests.faults.command import Command
 
 PASSWORD = 'planted "p@ss/w0rd"'
@@ -87,7 +88,7 @@ def test_a_journal_with_a_password_is_not_bundled(tmp_path: Path) -> None:
     source = Path(__file__).parents[1] / "data/journals/reproduced/seed-1/journal.jsonl"
     folder = tmp_path / "study" / "seed-1"
     folder.mkdir(parents=True)
-    first, *rest = source.read_text().splitlines()
+    first, *rest = events_of(source)
     event = json.loads(first)
     event["command"] = ["harness", "run", "--tracking-uri", "http://me:secret-word@host:5000"]
     (folder / "journal.jsonl").write_text("\n".join([json.dumps(event), *rest]) + "\n")

@@ -25,6 +25,7 @@ from harness.record.journal import FILE_NAME
 from harness.record.predictions import predictions_table, read_predictions
 from harness.runner.context import registered_targets
 from harness.verdict.text import judgement_text
+from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, study
 from tests.rendered_reports import REPORTS
 
@@ -54,12 +55,12 @@ def real_runs(folder: Path) -> Path:
 
 def edit(journal: Path, event: str, change: Callable[[dict[str, object]], None]) -> None:
     """Change the last event of a kind in a journal."""
-    lines = journal.read_text().splitlines()
+    lines = events_of(journal)
     at = max(i for i, line in enumerate(lines) if f'"event":"{event}"' in line[:96])
     document = json.loads(lines[at])
     change(document)
     lines[at] = json.dumps(document, separators=(",", ":"))
-    journal.write_text("\n".join(lines) + "\n")
+    rewrite(journal, lines)
 
 
 def edited_target(folder: Path, old: str, new: str) -> Path:
@@ -148,11 +149,11 @@ def second_evaluation(folder: Path) -> Made:
     runs = study(folder, registered(76.70, 76.80, 76.90))
     for seed in (1, 2, 3):
         journal = runs / f"seed-{seed}" / FILE_NAME
-        lines = journal.read_text().splitlines(keepends=True)
+        lines = events_of(journal)
         marks = ('"event":"evaluation"', '"name":"ten_crop"')
         better = json.loads(next(line for line in lines if all(mark in line for mark in marks)))
-        lines.insert(-1, json.dumps({**better, "top1_correct": 38_850 + seed}) + "\n")
-        journal.write_text("".join(lines))
+        lines.insert(-1, json.dumps({**better, "top1_correct": 38_850 + seed}))
+        rewrite(journal, lines)
     return [runs], None
 
 

@@ -13,6 +13,7 @@ from harness.cli.judge.verify import command as verify_command
 from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.record.bundle import Source, extract_bundle, write_bundle
 from harness.record.journal import read_journal
+from tests.chained_journals import events_of, rewrite
 from tests.record_samples import SampleRun, certificate_of, write_run
 
 
@@ -84,6 +85,10 @@ def forged(packed: Path, tmp_path: Path, member: str, old: bytes, new: bytes) ->
         if one.name.endswith(member):
             assert old in data
             data = data.replace(old, new)
+            if member.endswith("journal.jsonl"):
+                (tmp_path / "journal.jsonl").write_bytes(data)
+                rewrite(tmp_path / "journal.jsonl", events_of(tmp_path / "journal.jsonl"))
+                data = (tmp_path / "journal.jsonl").read_bytes()
         members[one.name] = Source(data=data)
     path = tmp_path / "forged.tar"
     write_bundle(path, members, reported=index.reported, harness_version=index.harness_version)

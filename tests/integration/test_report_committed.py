@@ -10,6 +10,7 @@ from PIL import Image
 
 from harness.report.accuracy import MISTAKES_SHOWN
 from tests import rendered_reports
+from tests.chained_journals import change
 from tests.record_samples import SampleRun, write_run
 from tests.rendered_reports import REPORTS, drawn_with, render, studies, without_drawings
 
@@ -66,7 +67,7 @@ def test_a_study_is_added_and_an_edited_number_does_not_pass(
     assert again["report.html"].count("data:image/jpeg") == 2
     assert str(tmp_path) not in "".join(again.values())
     journal = study / "runs" / "smoke-00000000" / "seed-1" / "journal.jsonl"
-    journal.write_text(journal.read_text().replace('"top1_correct":196', '"top1_correct":197'))
+    change(journal, '"top1_correct":196', '"top1_correct":197')
     assert render(study).text != (study / "report.md").read_text()
 
 

@@ -15,6 +15,7 @@ from harness.data.prepare import prepare
 from harness.errors import DataError, RecordError
 from harness.record.journal import read_journal
 from harness.system.folders import not_for_everybody
+from tests.chained_journals import events_of, rewrite
 from tests.generated_sources import write_folder
 from tests.record_samples import SampleRun, write_run
 
@@ -29,10 +30,10 @@ def test_a_journal_names_files_of_its_run_alone(
     tmp_path: Path, name: str, kind: str, field: str
 ) -> None:
     folder = write_run(tmp_path / "seed-1", SampleRun())
-    lines = (folder / "journal.jsonl").read_text().splitlines()
+    lines = events_of(folder / "journal.jsonl")
     place = next(i for i, line in enumerate(lines) if f'"event":"{kind}"' in line)
     lines[place] = json.dumps({**json.loads(lines[place]), field: name})
-    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    rewrite(folder / "journal.jsonl", lines)
     with pytest.raises(RecordError, match="malformed") as told:
         read_journal(folder)
     assert field in str(told.value)

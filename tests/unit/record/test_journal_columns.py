@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import RecordError
 from harness.record.journal import FILE_NAME, Journal, read_journal
+from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import imagenet_runs, plant
 
 RUN = imagenet_runs(77.7)[0]
@@ -40,7 +41,7 @@ def test_a_journal_without_steps_has_empty_columns() -> None:
 )
 def test_malformed_windows_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
     path = plant(tmp_path, RUN) / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([lines[0], lines[1].replace(old, new, 1), *lines[2:]]))
+    lines = events_of(path)
+    rewrite(path, [lines[0], lines[1].replace(old, new, 1), *lines[2:]])
     with pytest.raises(RecordError, match=said):
         read_journal(path)

@@ -23,6 +23,7 @@ from harness.verdict.early import (
     window_ends,
     windows_of,
 )
+from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import Planted, events, plant, smoke_runs, study
 from tests.record_samples import SampleRun, write_run
 
@@ -213,9 +214,9 @@ def earlier_runs() -> list[Planted]:
 def warned(folder: Path, seed: int, text: str) -> None:
     """A warning of the gate before the last line of a run's journal."""
     journal = folder / f"seed-{seed}" / "journal.jsonl"
-    *lines, last = journal.read_text().splitlines(keepends=True)
+    *lines, last = events_of(journal)
     event = Warned(time_s=0.0, step=20, topic=TOPIC, text=text)
-    journal.write_text("".join([*lines, event.model_dump_json() + "\n", last]))
+    rewrite(journal, [*lines, event.model_dump_json(), last])
 
 
 def test_the_reference_is_the_studys_other_completed_runs(tmp_path: Path) -> None:

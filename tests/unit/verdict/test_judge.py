@@ -23,6 +23,7 @@ from harness.record.summary import read_summary, summarise
 from harness.verdict.judge import judge
 from harness.verdict.judgement import EXIT_CODES, Judgement, Judgements
 from harness.verdict.text import judgement_text
+from tests.chained_journals import change, events_of, rewrite
 from tests.planted_journals import (
     DIGITS,
     IMAGENET,
@@ -134,7 +135,7 @@ def test_what_cannot_decide_says_so(tmp_path: Path, runs: list[Planted], said: s
 def test_a_stop_by_the_early_gate_is_a_stop_until_the_run_goes_on(tmp_path: Path) -> None:
     folder = study(tmp_path, with_change(imagenet_runs(*GOOD), 1, status=None, steps=200))
     journal = folder / "seed-2" / FILE_NAME
-    journal.write_text(journal.read_text().replace('"reason":"signal"', '"reason":"gate"'))
+    change(journal, '"reason":"signal"', '"reason":"gate"')
     judgement = only(verdict([folder]))
     assert judgement.word == "inconclusive"
     assert "seed 2: stopped at step 200 of 300" in judgement.reasons
@@ -143,12 +144,12 @@ def test_a_stop_by_the_early_gate_is_a_stop_until_the_run_goes_on(tmp_path: Path
 def test_the_last_step_counts_not_the_best_epoch(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(76.7, 76.8, 76.9))
     path = folder / "seed-1" / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
+    lines = events_of(path)
     better = next(line for line in lines if '"ten_crop"' in line and '"evaluation"' in line)
     earlier = better.replace('"step":300', '"step":200').replace('"final":true', '"final":false')
     earlier = earlier.replace('"top1_correct":38350', '"top1_correct":39999')
     assert earlier != better
-    path.write_text("".join([*lines[:-3], earlier, *lines[-3:]]))
+    rewrite(path, [*lines[:-3], earlier, *lines[-3:]])
     assert only(verdict([folder])).word == "not_reproduced"
 
 
@@ -292,7 +293,7 @@ def _fewer_marks(lines: list[str]) -> list[str]:
 def test_an_edited_journal_is_refused(tmp_path: Path, edit: object) -> None:
     path = plant(tmp_path, imagenet_runs(77.7)[0]) / FILE_NAME
     assert callable(edit)
-    path.write_text("".join(edit(path.read_text().splitlines(keepends=True))))
+    rewrite(path, edit(events_of(path)))
     with pytest.raises(RecordError):
         read_summary(path)
 
@@ -307,13 +308,13 @@ def test_a_torn_end_is_said(tmp_path: Path) -> None:
 def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
     folder = study(tmp_path, imagenet_runs(*GOOD))
     path = folder / "seed-2" / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
+    lines = events_of(path)
     other = NUMERICS.model_copy(update={"intra_op_threads": 8})
     resumed = Resumed(
         time_s=1.0, step=100, file=None, numerics=other, numerics_digest=other.digest,
         accepted_numerics=True,
     )  # fmt: skip
-    path.write_text("".join([*lines[:2], resumed.model_dump_json() + "\n", *lines[2:]]))
+    rewrite(path, [*lines[:2], resumed.model_dump_json(), *lines[2:]])
     judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     assert any("other numerics from step 100" in warning for warning in judgement.warnings)

@@ -32,6 +32,7 @@ from harness.verdict.judgement import Judgement, Judgements
 from harness.verdict.planning import design_of
 from harness.verdict.selection import counted, evaluated_steps, gaps
 from harness.verdict.text import judgement_text
+from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import (
     FASHION_COUNTS,
     Planted,
@@ -161,10 +162,10 @@ def test_what_cannot_decide_says_so(tmp_path: Path, runs: list[Planted], said: s
 def test_an_epoch_seen_in_part_cannot_decide(tmp_path: Path) -> None:
     folder = study(tmp_path, fashion_runs(*FASHION_COUNTS))
     path = folder / "seed-2" / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
+    lines = events_of(path)
     place = next(i for i, line in enumerate(lines) if '"top1_correct":9490' in line)
     lines[place] = lines[place].replace('"images":10000', '"images":9900')
-    path.write_text("".join(lines))
+    rewrite(path, lines)
     (judgement,) = verdict([folder], target=PAPER).each
     assert judgement.word == "inconclusive"
     assert "seed 2: 1 of 4 per-epoch evaluations saw a part" in " | ".join(judgement.reasons)
@@ -186,12 +187,12 @@ def test_an_evaluation_that_the_recipe_does_not_ask_for_is_not_chosen(tmp_path: 
     (run,) = fashion_runs(FASHION_COUNTS[0])
     folder = plant(tmp_path / "seed-1", run)
     path = folder / FILE_NAME
-    lines = path.read_text().splitlines(keepends=True)
+    lines = events_of(path)
     place = next(i for i, line in enumerate(lines) if '"top1_correct":9515' in line)
     stray = lines[place].replace('"step":20,', '"step":25,').replace("9515", "9999")
     assert stray != lines[place]
     lines.insert(place + 1, stray)
-    path.write_text("".join(lines))
+    rewrite(path, lines)
     found = counted(read_summary(folder), run.recipe.epoch_protocol, "best_epoch")
     assert found
     assert (found.evaluation.top1_correct, found.chosen_from) == (9515, 4)
