@@ -52,7 +52,7 @@ def test_the_head_is_the_files_digest_and_links_are_no_part_of_events(
 
 
 CHANGES: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
-    "a digit": (lambda x: [x[0], x[1].replace("0.1", "0.2", 1), *x[2:]], "line 3 states"),
+    "a digit": (lambda x: [x[0], x[1].replace('"loss":[', '"loss":[1', 1), *x[2:]], "line 3 states"),
     "a line taken out": (lambda x: [*x[:2], *x[3:]], "line 3 states"),
     "a line doubled": (lambda x: [x[0], x[1], x[1], *x[2:]], "line 3 states"),
     "the first line taken out": (lambda x: x[1:], "line 1 states"),
@@ -87,7 +87,7 @@ def test_a_journal_rewritten_as_a_whole_fits_itself_but_no_published_head(tmp_pa
         writer.append(warned("later"))
     assert contradicts(published, path) == ""
     events = events_of(path)
-    rewrite(path, [events[0], events[1].replace("0.1", "0.2", 1), *events[2:]])
+    rewrite(path, [events[0], events[1].replace('"loss":[', '"loss":[1', 1), *events[2:]])
     assert read_journal(path).head.linked_from == 1
     assert contradicts(published, path).startswith(f"{len(events) - 1} lines, sha256 ")
     assert contradicts("", path) == ""
@@ -103,7 +103,7 @@ def test_an_old_journal_goes_on_and_its_lines_are_covered_from_then_on(tmp_path:
     assert path.read_bytes().startswith(before)
     old = before.count(b"\n")
     assert read_journal(path).head.linked_from == read_summary(path).head.linked_from == old + 1
-    path.write_bytes(path.read_bytes().replace(b"0.1", b"0.2", 1))
+    path.write_bytes(path.read_bytes().replace(b'"loss":[', b'"loss":[1', 1))
     with pytest.raises(RecordError, match=f"line {old + 1} states"):
         read_journal(path)
 
