@@ -51,8 +51,9 @@ def test_the_head_is_the_files_digest_and_links_are_no_part_of_events(
     assert read_journal(old).events == read_journal(path).events
 
 
+LOSS, OTHER_LOSS = '"loss":[', '"loss":[1'
 CHANGES: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
-    "a digit": (lambda x: [x[0], x[1].replace('"loss":[', '"loss":[1', 1), *x[2:]], "line 3 states"),
+    "a digit": (lambda x: [x[0], x[1].replace(LOSS, OTHER_LOSS, 1), *x[2:]], "line 3 states"),
     "a line taken out": (lambda x: [*x[:2], *x[3:]], "line 3 states"),
     "a line doubled": (lambda x: [x[0], x[1], x[1], *x[2:]], "line 3 states"),
     "the first line taken out": (lambda x: x[1:], "line 1 states"),
