@@ -195,7 +195,7 @@ class Sender:
         # A run that was sent under another study is moved to this one.
         self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
         tags = self._tracker.tags(self.run_id)
-        self._refuse_another_past(tags.get(HEAD_TAG, ""))
+        _refuse_another_past(self._run_dir / FILE_NAME, tags.get(HEAD_TAG, ""), self.run_id)
         self._sent_steps = int(tags.get(self._mark, "0"))
         self._tracker.write_params(self.run_id, params(started))
         self._tracker.write_data(self.run_id, started.data)
@@ -268,17 +268,6 @@ class Sender:
         head = durable_head(self._run_dir / FILE_NAME)
         self._tracker.write_tags(self.run_id, {HEAD_TAG: head.text})
 
-    def _refuse_another_past(self, published: str) -> None:
-        """The published head stays: a journal that contradicts it is not sent over it."""
-        found = contradicts(published, self._run_dir / FILE_NAME)
-        if found:
-            raise DifferenceFoundError(
-                f"the journal is not the one whose head was published: {found}",
-                where=str(self._run_dir / FILE_NAME),
-                expected=f"{published}, the tag {HEAD_TAG} of MLflow's run {self.run_id}",
-                remedy="restore the journal from a copy: it was changed after it had been sent",
-            )
-
     def _turn(self, event: Interrupted | Resumed | RunFinished) -> None:
         if isinstance(event, Resumed):
             self._tracker.set_running(self.run_id)
@@ -306,3 +295,15 @@ class Sender:
             file = self._run_dir / name
             if file.is_file():
                 self._tracker.write_file(self.run_id, file, folder)
+
+
+def _refuse_another_past(journal: Path, published: str, run_id: str) -> None:
+    """The published head stays: a journal that contradicts it is not sent over it."""
+    found = contradicts(published, journal)
+    if found:
+        raise DifferenceFoundError(
+            f"the journal is not the one whose head was published: {found}",
+            where=str(journal),
+            expected=f"{published}, the tag {HEAD_TAG} of MLflow's run {run_id}",
+            remedy="restore the journal from a copy: it was changed after it had been sent",
+        )
