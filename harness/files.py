@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_room(folder: Path, size_bytes: int) -> None:
-    """Refuse to write so many bytes of images where the disk has no room for them.
+    """Refuse to write this many bytes of images where the disk has no room for them.
 
     Args:
         folder: exists.
@@ -161,6 +161,6 @@ def disk_error(error: OSError, folder: Path) -> MachineError:
         where=str(error.filename or folder),
         expected="room and permission for journal, checkpoints, predictions and certificate",
         remedy=f"{'make room' if full else 'let this user write there'}, then give the same "
-        "command again; nothing half-written is used, and a training goes on from its last whole "
+        "command again; nothing half-written is used, and a training resumes from its last whole "
         "checkpoint",
     )

@@ -9,7 +9,7 @@ Synopsis:
 
 Whatever takes longer than two seconds says what it does, even where nothing
 calls `update` meanwhile: a thread of the display looks after it. Time left is
-told from what was done lately, so that what was passed over or came out of a
+computed from what was done lately, so that what was passed over or came out of a
 cache does not flatter it.
 """
 
@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import TextIO, cast
 
 from rich.console import Console, RenderableType
@@ -30,7 +29,7 @@ from rich.text import Text
 from harness.system.streams import ShownError
 
 SILENCE_S = 2.0
-"""Longest time that work goes on without a word."""
+"""Longest time that work is not shown."""
 
 PLAIN_EVERY_S = 10.0
 TICK_S = 0.5
@@ -115,7 +114,7 @@ class Work:
         done: how many are done, those included that there was nothing to do for.
         weight: what the time depends on, where that is not the count, such as bytes.
         weight_total: of all.
-        always: whether its end is told however short it was.
+        always: whether its end is shown however short it was.
     """
 
     title: str
@@ -174,16 +173,13 @@ class Work:
         else:
             yield f"for {duration(self.now() - self.begun_s)} now"
             return
-        rate = self.rate.per_s()
-        if rate and not self.text:
-            yield f"{rate / 1e6:,.1f} MB/s" if self.weight is not None else self._per_s(rate)
+        if (rate := self.rate.per_s()) and not self.text:
+            per_s = f"{rate:,.{int(rate < 100)}f} {self.unit}/s"
+            yield f"{rate / 1e6:,.1f} MB/s" if self.weight is not None else per_s
         total = self.total if self.weight is None else self.weight_total
         left_s = self.rate.left_s(self.now(), total) if total else None
         if left_s is not None:
             yield f"{duration(max(left_s, 1))} left"
-
-    def _per_s(self, rate: float) -> str:
-        return f"{rate:,.1f} {self.unit}/s" if rate < 100 else f"{rate:,.0f} {self.unit}/s"
 
     def ending(self) -> str:
         """What was done in which time, as one line."""
@@ -244,10 +240,9 @@ class Progress:
             total: how many there are, if known.
             lately: share of the time so far that the rate is taken from.
             every_s: seconds between plain lines.
-            always: whether its end is told however short it was.
+            always: whether its end is shown however short it was.
         """
-        now = self._now
-        work = Work(title, unit, total, now(), Rate(lately), now, every_s, always)
+        work = Work(title, unit, total, self._now(), Rate(lately), self._now, every_s, always)
         with self._lock:
             self._going.append(work)
             if self._bar is not None:
@@ -275,16 +270,13 @@ class Progress:
                         work.task, completed=work.done, total=work.total, figures=work.line()
                     )
                 elif self._is_due(work):
-                    self._print(work, work.line())
+                    work.shown_s, work.shown = self._now(), work.updates
+                    self.note(work.line())
 
     def _is_due(self, work: Work) -> bool:
         since_s = self._now() - (work.begun_s if work.shown_s is None else work.shown_s)
         first = work.shown == 0 and (work.shown_s is None or work.updates > 0)
         return since_s >= (SILENCE_S if first else work.every_s)
-
-    def _print(self, work: Work, line: str) -> None:
-        work.shown_s, work.shown = self._now(), work.updates
-        self.note(line)
 
     def _begin(self) -> None:
         if self._bar is not None:
@@ -313,12 +305,7 @@ class Progress:
         """Return the display itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop the thread."""
         self._ended.set()
         if self._thread is not None:
@@ -326,7 +313,7 @@ class Progress:
 
 
 class Silent(Progress):
-    """Shows nothing, for callers that have nobody to show it to."""
+    """Shows nothing."""
 
     def __init__(self) -> None:
         super().__init__(terminal=False, ticking=False)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.bundle import member_name
-from harness.analysis.report import ReportRequest, judge_with, report, shown_pictures
-from harness.analysis.thumbnails import keep_pictures
+from harness.analysis.judged_study import judged_study, load_runs
+from harness.analysis.report import mistakes_of, page_of
+from harness.analysis.thumbnails import PictureSources
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.run_folder import find_runs
+from harness.report.accuracy import most_confident
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
 
@@ -41,9 +43,9 @@ def studies() -> list[Path]:
 
 def render(study: Path) -> Rendered:
     runs = find_runs(sorted((study / "runs").glob("*")))
-    judgements, why_not = judge_with(runs)
-    text = judgements.json() if judgements else why_not
-    content = report(ReportRequest(runs, thumbnails=study / THUMBNAILS))
+    judged = judged_study(load_runs(runs))
+    text = judged.portable.json() if judged.portable else judged.why_not
+    content = page_of(judged, PictureSources(thumbnails=study / THUMBNAILS))
     return Rendered(html(content), markdown(content), text + "\n")
 
 
@@ -63,8 +65,13 @@ def add(name: str, data: Path, paths: list[Path]) -> Path:
     Of the data only the pictures that the page shows are kept, small.
     """
     study = REPORTS / name
-    pictures = shown_pictures(ReportRequest(find_runs(paths), data=data))
-    keep_pictures(pictures, study / THUMBNAILS)
+    found = mistakes_of(load_runs(find_runs(paths)))
+    ids = [one.image_id for some in found.by_run.values() for one in some]
+    pictures, _ = PictureSources(data=data).of_images(ids)
+    for _, one in most_confident(found, pictures):
+        path = study / THUMBNAILS / f"{one.image_id}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pictures[one.image_id][1])
     for run in find_runs(paths):
         journal = read_journal(run)
         finals = [e.predictions_file for e in journal.evaluations if e.final and e.predictions_file]

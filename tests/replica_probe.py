@@ -72,7 +72,7 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     import tensorflow as tf
 
     from harness.distributed.devices import replica_batches
-    from harness.numerics.fingerprint import marks_as_hex
+    from harness.numerics.fingerprint import fingerprints_as_hex
     from harness.training.state import create_state, take_from_chief, to_arrays
     from harness.training.step import build_step
 
@@ -85,7 +85,7 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     batches = replica_batches(devices, lambda shard: images(shard, steps))
     for batch, rate in zip(batches, RATES, strict=False):
         output = step(batch["image"], batch["label"], tf.constant(rate))
-        marks += marks_as_hex([output.fingerprint])
+        marks += fingerprints_as_hex([output.fingerprint])
         losses.append(float(output.loss))
         first = first or weights_of(to_arrays(state))
     equal = True

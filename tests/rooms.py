@@ -1,6 +1,7 @@
 """The rooms of `harness/` as they are: files, lines, lengths, imports, and the picture of them.
 
-`python -m tests.rooms` writes the picture of the architecture page anew.
+`python -m tests.rooms` writes the picture of the architecture page anew and prints the lines of
+each room beside those of version 0.2.0.
 """
 
 import ast
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = "harness"
 PAGE = ROOT / "harness/README.md"
+DECISIONS = ROOT / "docs/decisions.md"
 PICTURE = re.compile(r"(?<=```text rooms\n).*?(?=```\n)", re.DOTALL)
 """The picture within the page."""
 WIDTH = 118
@@ -59,6 +61,17 @@ def files_by_room() -> dict[str, dict[str, int]]:
     for path, text in sources().items():
         found.setdefault(room_of(path), {})[path] = len(text.splitlines())
     return found
+
+
+def lines_by_room() -> dict[str, int]:
+    """Lines of each room."""
+    return {room: sum(files.values()) for room, files in files_by_room().items()}
+
+
+def rooms_of_version_020() -> dict[str, tuple[int, str]]:
+    """Lines in version 0.2.0 and the reason to have grown, by room; from the decisions page."""
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| (.*?) ?\|$", DECISIONS.read_text(), re.MULTILINE)
+    return {room: (int(lines.replace(",", "")), reason) for room, lines, reason in rows}
 
 
 def lengths(*kinds: type[ast.AST]) -> Iterator[Length]:
@@ -138,3 +151,7 @@ def _side(i: int, n: int) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(PICTURE.sub(lambda _: picture(), PAGE.read_text()))
+    before = rooms_of_version_020()
+    for room, lines in lines_by_room().items():
+        print(f"{room:12} {lines:7,} {before.get(room, (0, ''))[0]:7,}")
+    print(f"{'in all':12} {sum(lines_by_room().values()):7,}")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from harness.training.loop import Window, _WindowRunner
+from harness.record.schema import Steps
+from harness.training.loop import _WindowRunner
 from harness.training.step import StepFunction, StepOutput
 
 OUTPUT = StepOutput(
@@ -31,7 +32,7 @@ def windows_of(
     *,
     asynchronous: bool = False,
     now: Callable[[], float] = time.perf_counter,
-) -> Callable[[], Window]:
+) -> Callable[[], Steps]:
     """A function that runs the next window of so many steps."""
     batch: dict[str, Any] = {"image": tf.zeros([1]), "label": tf.zeros([1], tf.int32)}
     runner = _WindowRunner(

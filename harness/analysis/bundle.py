@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.analysis.report import ReportRequest, judge_with, report
+from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
+from harness.analysis.report import page_of
 from harness.baselines.loading import baselines_folder
 from harness.baselines.own import PATTERN
 from harness.errors import RecordError
-from harness.record.bundle import Source, write_bundle
-from harness.record.journal import FILE_NAME, Journal, read_journal
+from harness.record.bundle import BundleMember, write_bundle
+from harness.record.journal import FILE_NAME
 from harness.record.run_folder import find_runs
-from harness.record.summary import read_summary
 from harness.report.rendering.content import Report
 from harness.system.secrets import without_credentials
 
@@ -53,22 +53,22 @@ def bundle(paths: Sequence[Path], out: Path, *, weights: bool = False) -> Bundle
         RecordError: two runs have one place, or a file is damaged.
         BaselineError: a baseline file is wrong.
     """
-    folders = find_runs(paths)
-    members: dict[str, Source] = {}
-    for folder in folders:
-        for file in _files_of(folder, weights=weights):
-            name = member_name(folder, file)
+    runs = load_runs(find_runs(paths))
+    members: dict[str, BundleMember] = {}
+    for run in runs:
+        for file in _files_of(run, weights=weights):
+            name = member_name(run.folder, file)
             if name in members:
                 raise RecordError(
                     "two runs have the same study and seed folder",
-                    where=str(folder),
+                    where=str(run.folder),
                     expected="runs that can lie beside each other",
                     remedy="bundle them one by one",
                 )
-            members[name] = Source(file)
+            members[name] = BundleMember(file)
     for file in sorted(baselines_folder().glob("*.toml")):
-        members[f"{BASELINES}/{file.name}"] = Source(file)
-    reported = reported_numbers(folders, baselines_folder())
+        members[f"{BASELINES}/{file.name}"] = BundleMember(file)
+    reported = reported_numbers(judged_study(runs, baselines=baselines_folder()))
     digest = write_bundle(out, members, reported=reported, harness_version=harness.__version__)
     return Bundled(out, digest, len(members), out.stat().st_size)
 
@@ -78,23 +78,17 @@ def member_name(folder: Path, file: Path) -> str:
     return "/".join((RUNS, *folder.parts[-2:], file.relative_to(folder).as_posix()))
 
 
-def reported_numbers(folders: Sequence[Path], baselines: Path) -> dict[str, Any]:
-    """Everything that is computed from runs: the judgements and each table of the report.
-
-    Args:
-        folders: Run folders.
-        baselines: Folder of baseline files.
-    """
-    judgements, why_not = judge_with(folders, baselines)
-    heads = {folder: read_summary(folder).head for folder in folders}
+def reported_numbers(study: JudgedStudy) -> dict[str, Any]:
+    """Everything that is computed from runs: the judgements and each table of the report."""
     chained = {
-        "/".join(folder.parts[-2:]): head.text for folder, head in heads.items() if head.linked_from
+        "/".join(run.folder.parts[-2:]): run.record.head.text
+        for run in study.runs
+        if run.record.head.linked_from
     }
-    content = report(ReportRequest(tuple(folders), baselines=baselines))
     return {
-        "judgement": judgements.document() if judgements else None,
-        "not_judged": why_not,
-        "report": _tables(content),
+        "judgement": study.portable.document() if study.portable else None,
+        "not_judged": study.why_not,
+        "report": _tables(page_of(study)),
         # Left out where there is none, as in the bundles that are older than the chain.
         **({"journal_heads": chained} if chained else {}),
     }
@@ -122,18 +116,18 @@ def _tables(content: Report) -> dict[str, Any]:
     }
 
 
-def _files_of(folder: Path, *, weights: bool) -> Iterable[Path]:
-    journal = read_journal(folder)
+def _files_of(run: LoadedRun, *, weights: bool) -> Iterable[Path]:
+    folder = run.folder
     named = [folder / name for name in (FILE_NAME, *BESIDE_THE_JOURNAL)]
     named += sorted(folder.glob(PATTERN))
     for file in named:
         if file.is_file():
             _refuse_credentials(file)
             yield file
-    yield from prediction_files(folder, journal).values()
+    yield from prediction_files(run).values()
     yield from sorted(folder.glob("checkpoints/*/checkpoint.json"))
-    if weights and journal.checkpoints:
-        yield from sorted((folder / journal.checkpoints[-1].file).glob("*.npz"))
+    if weights and run.record.checkpoints:
+        yield from sorted((folder / run.record.checkpoints[-1].file).glob("*.npz"))
 
 
 def _refuse_credentials(file: Path) -> None:
@@ -150,9 +144,9 @@ def _refuse_credentials(file: Path) -> None:
                 )
 
 
-def prediction_files(folder: Path, journal: Journal) -> dict[str, Path]:
+def prediction_files(run: LoadedRun) -> dict[str, Path]:
     """The prediction files that a journal names and that exist, by name."""
     names = dict.fromkeys(
-        Path(e.predictions_file).name for e in journal.evaluations if e.predictions_file
+        Path(e.predictions_file).name for e in run.record.evaluations if e.predictions_file
     )
-    return {name: folder / name for name in names if (folder / name).is_file()}
+    return {name: run.folder / name for name in names if (run.folder / name).is_file()}

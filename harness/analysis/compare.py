@@ -1,20 +1,19 @@
 """`harness compare`: two runs or two prediction files, image by image."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.judged_study import LoadedRun, load_runs
 from harness.analysis.relative_paths import portable_text
-from harness.analysis.report import run_records
+from harness.analysis.stored import sha256_of
 from harness.errors import RecordError, UsageError
 from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary, read_summary
 from harness.report.comparison import Comparable, build_comparison
 from harness.report.rendering.content import Report
-from harness.report.run_record import RunRecord
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
 
 
@@ -37,9 +36,16 @@ def compare(first: Path, second: Path, *, protocol: str | None = None) -> Paired
         files = (first, second)
     else:
         _refuse_file_beside_run(first, second)
-        runs = tuple(read_summary(path) for path in (first, second))
-        name = protocol or _common_protocol(runs[0], runs[1])
-        files = (_predictions_of(runs[0], name), _predictions_of(runs[1], name))
+        files = _common_files(read_summary(first), read_summary(second), protocol)
+    return _compared(files)
+
+
+def _common_files(first: RunSummary, second: RunSummary, protocol: str | None) -> tuple[Path, Path]:
+    name = protocol or _common_protocol(first, second)
+    return _predictions_of(first, name), _predictions_of(second, name)
+
+
+def _compared(files: tuple[Path, Path]) -> PairedComparison:
     tables = [read_predictions(file) for file in files]
     return compare_predictions(tables[0], tables[1], names=(str(files[0]), str(files[1])))
 
@@ -81,23 +87,24 @@ def differences(first: Path, second: Path, *, protocol: str | None = None) -> Di
         paired = compare(first, second)
         return Differences(build_comparison(Comparable(paired)), paired)
     _refuse_file_beside_run(first, second)
-    folders = [read_summary(path).folder for path in (first, second)]
-    runs = tuple(run_records(folders))
-    found, why_not = _compared(first, second, protocol, runs)
-    why_not = portable_text(why_not, folders)
-    return Differences(build_comparison(Comparable(found, why_not, runs)), found)
+    runs = load_runs((first, second))
+    found, why_not = _compared_or_not(runs, protocol)
+    why_not = portable_text(why_not, [run.folder for run in runs])
+    records = tuple(run.record for run in runs)
+    return Differences(build_comparison(Comparable(found, why_not, records)), found)
 
 
-def _compared(
-    first: Path, second: Path, protocol: str | None, runs: Sequence[RunRecord]
+def _compared_or_not(
+    runs: Sequence[LoadedRun], protocol: str | None
 ) -> tuple[PairedComparison | None, str]:
     """The comparison, or why there is none."""
     try:
-        return compare(first, second, protocol=protocol), ""
+        return _compared(_common_files(runs[0].summary, runs[1].summary, protocol)), ""
     except UsageError as error:
         return None, f"Not compared: {error.found}."
     except RecordError as error:
-        names = {one.started.data.root_digest: one.started.data.name for one in runs}
+        data_sets = [run.summary.started.data for run in runs]
+        names = {one.root_digest: one.name for one in data_sets}
         if len(names) == 1:
             raise
         data = " and ".join(f"{name} ({root[:12]})" for root, name in names.items())
@@ -145,7 +152,7 @@ def _predictions_of(run: RunSummary, protocol: str) -> Path:
         )
     path = run.folder / found[-1].predictions_file
     digest = found[-1].predictions_digest
-    if digest is not None and path.exists() and _sha256(path) != digest:
+    if digest is not None and path.exists() and sha256_of(path) != digest:
         raise RecordError(
             "the predictions are not those that the run wrote",
             where=str(path),
@@ -153,8 +160,3 @@ def _predictions_of(run: RunSummary, protocol: str) -> Path:
             remedy="restore the file from a copy, or name it itself to compare it as it is",
         )
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.report import ReportRequest, report, write_report
-from harness.analysis.verdict import verdict
+from harness.analysis.judged_study import (
+    JudgedStudy,
+    LoadedRun,
+    judged_study,
+    load_runs,
+    named_apart,
+)
+from harness.analysis.report import page_of, write_pages
+from harness.analysis.thumbnails import PictureSources
 from harness.errors import HarnessError
-from harness.record.journal import read_journal
 from harness.record.run_folder import data_of, find_runs
-from harness.record.summary import read_summary
 from harness.system.own_command import own_command
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers
@@ -51,34 +56,35 @@ def judge_study(
 ) -> Judged:
     """Judge a study, write its page and put both in the tracker.
 
-    A tracker that refuses is told and changes nothing about the answer.
+    A tracker that refuses is reported and changes nothing about the answer.
 
     Args:
         study: The folder that holds all seeds.
         runs: Where pages go, and the default tracker is.
         data: The runs' data folder, for pictures.
         tracking_uri: MLflow's; None is SQLite within `runs`.
-        say: Told what the tracker refuses.
+        say: Called with what the tracker refuses.
         tracking: Whether there is a tracker at all.
         target: One target, as `load_target` takes it; None takes all registered ones.
     """
     page = runs / "reports" / f"{study.name}.html"
-    judgements = _judge(find_runs([study]), data, page, target)
+    judged, judgements = _judged(load_runs(find_runs([study])), data, page, target)
     try:
         if tracking:
-            _record(judgements, page, tracking_uri or default_tracking_uri(runs), study.name)
+            uri = tracking_uri or default_tracking_uri(runs)
+            _record(judged.runs, judgements, page, uri, study.name)
     except HarnessError as error:
         say(f"MLflow: the verdict was not recorded\n{error}")
     return Judged(judgements, page)
 
 
 def record_judgement(
-    folders: Sequence[Path], *, tracking_uri: str, study: str, experiment: str
+    runs: Sequence[LoadedRun], *, tracking_uri: str, study: str, experiment: str
 ) -> Judgements:
     """Judge runs that are in the tracker and put verdict and page beside them.
 
     Args:
-        folders: All runs of one study.
+        runs: All runs of one study.
         tracking_uri: MLflow's.
         study: Name of the parent run.
         experiment: MLflow experiment.
@@ -87,9 +93,9 @@ def record_judgement(
         HarnessError: the runs cannot be judged together, or the tracker refuses.
     """
     with tempfile.TemporaryDirectory() as place:
-        page = Path(place) / f"{folders[0].parent.name}.html"
-        judgements = _judge(folders, _data_of(folders[0]), page)
-        _record(judgements, page, tracking_uri, study, experiment)
+        page = Path(place) / f"{runs[0].folder.parent.name}.html"
+        judged, judgements = _judged(named_apart(runs), _data_of(runs[0]), page)
+        _record(judged.runs, judgements, page, tracking_uri, study, experiment)
     return judgements
 
 
@@ -100,46 +106,53 @@ def verdict_words(judgements: Judgements) -> str:
     return "; ".join(f"{one.target}: {WORDS[one.word]}" for one in judgements.each)
 
 
-def _judge(
-    folders: Sequence[Path], data: Path | None, page: Path, target: str | Path | None = None
-) -> Judgements:
-    judgements = verdict(folders, target=target)
-    write_report(report(ReportRequest(tuple(folders), target, data)), page, None)
-    return judgements
+def _judged(
+    runs: Sequence[LoadedRun], data: Path | None, page: Path, target: str | Path | None = None
+) -> tuple[JudgedStudy, Judgements]:
+    """Judge once, and write the page from the same judgements."""
+    study = judged_study(runs, target=target)
+    if study.judgements is None:
+        raise study.refusal or AssertionError("a study is judged or refused")
+    write_pages(page_of(study, PictureSources(data)), page, None)
+    return study, study.judgements
 
 
-def _data_of(folder: Path) -> Path | None:
+def _data_of(run: LoadedRun) -> Path | None:
     """The data folder that a run names, where it is still there."""
-    place = data_of(folder, read_summary(folder).started.data_path)
+    place = data_of(run.folder, run.record.started.data_path)
     return place if place is not None and place.is_dir() else None
 
 
 def _record(
+    runs: Sequence[LoadedRun],
     judgements: Judgements,
     page: Path,
     tracking_uri: str,
     study: str,
     experiment: str = EXPERIMENT,
 ) -> None:
-    for result in _study_results(judgements, page):
+    for result in _study_results(runs, judgements, page):
         record_study(result, tracking_uri=tracking_uri, study=study, experiment=experiment)
 
 
-def _study_results(judgements: Judgements, page: Path) -> list[StudyResult]:
+def _study_results(
+    runs: Sequence[LoadedRun], judgements: Judgements, page: Path
+) -> list[StudyResult]:
     """One for each data set of the runs: each has a parent run of its own."""
-    journals = [read_journal(Path(seed.run)) for seed in judgements.each[0].seeds]
-    roots = dict.fromkeys(one.started.data.root_digest for one in journals)
+    judged = {seed.run for seed in judgements.each[0].seeds}
+    records = [run.record for run in runs if str(run.folder) in judged]
+    roots = dict.fromkeys(one.started.data.root_digest for one in records)
     return [
         StudyResult(
             data_root_digest=root,
             run_ids=tuple(
-                one.started.run_id for one in journals if one.started.data.root_digest == root
+                one.started.run_id for one in records if one.started.data.root_digest == root
             ),
             verdict=verdict_words(judgements),
             reasons=tuple(_reasons(judgements)),
             metrics=_metrics(judgements),
             files=(page,),
-            time_s=max(one.events[-1].time_s for one in journals),
+            time_s=max(one.last_time_s for one in records),
         )
         for root in roots
     ]

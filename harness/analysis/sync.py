@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.judged_study import LoadedRun, loaded_run
 from harness.analysis.publish import record_judgement, verdict_words
 from harness.errors import HarnessError, TrackerError
 from harness.record.journal import read_journal
@@ -15,12 +16,25 @@ from harness.tracking.mirror import EXPERIMENT, MirrorOutcome, default_tracking_
 
 @dataclass(frozen=True)
 class Synced:
-    """One run as it is now in the tracker; `ended` where its journal has an end."""
+    """One run as it is now in the tracker."""
 
-    run: Path
-    steps: int
+    loaded: LoadedRun
     outcome: MirrorOutcome
-    ended: bool
+
+    @property
+    def run(self) -> Path:
+        """Its folder."""
+        return self.loaded.folder
+
+    @property
+    def steps(self) -> int:
+        """Steps recorded."""
+        return self.loaded.summary.last_step
+
+    @property
+    def ended(self) -> bool:
+        """Whether its journal has an end."""
+        return self.loaded.summary.finished is not None
 
     def document(self) -> dict[str, object]:
         """The same as plain JSON values."""
@@ -73,7 +87,7 @@ def sync(
         )
         torn = f"; {journal.torn_bytes} bytes of a torn last line left out"
         say(f"{run}: {journal.last_step:,} steps{torn if journal.torn_bytes else ''}")
-        synced.append(Synced(run, journal.last_step, outcome, ended=journal.finished is not None))
+        synced.append(Synced(loaded_run(journal), outcome))
     for folder in dict.fromkeys(one.run.parent for one in synced):
         of_study = [one for one in synced if one.run.parent == folder]
         uri = tracking_uri or default_tracking_uri(folder.parent)
@@ -90,7 +104,7 @@ def _judged(synced: list[Synced], tracking_uri: str, study: str, experiment: str
         return f"no verdict yet: {', '.join(waiting)} not ended or not named"
     try:
         judgements = record_judgement(
-            [one.run for one in synced],
+            [one.loaded for one in synced],
             tracking_uri=tracking_uri,
             study=study,
             experiment=experiment,

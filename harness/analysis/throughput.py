@@ -35,7 +35,7 @@ class ThroughputAnswer(Frozen):
 
     @property
     def exit_code(self) -> int:
-        """1 when slower than an earlier run, 3 when one cannot be told, else 0."""
+        """1 when slower than an earlier run, 3 when that is undecided, else 0."""
         codes = {SPEED_EXIT_CODES[comparison.word] for comparison in self.earlier}
         return next((code for code in (1, 3) if code in codes), 0)
 

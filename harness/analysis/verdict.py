@@ -23,7 +23,7 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
         paths: Run folders, journals, or study folders, which stand for every
             run in them.
         target: One target, as `load_target` takes it; without it every one in
-            `baselines/`, and in the runs' folders, that speaks about them.
+            `baselines/`, and in the runs' folders, that applies to them.
 
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
@@ -33,15 +33,18 @@ def verdict(paths: Sequence[Path], *, target: str | Path | None = None) -> Judge
         DifferenceFoundError: a digest or a count does not follow from what lies beside it.
         BaselineError: a target file that is wrong.
     """
-    folders = find_runs(paths)
+    return judged([read_summary(folder) for folder in find_runs(paths)], target=target)
+
+
+def judged(runs: Sequence[RunSummary], *, target: str | Path | None = None) -> Judgements:
+    """`verdict` of runs that were read already."""
     baselines = load_baselines()
     named = load_target(target) if target else None
-    runs = [read_summary(folder) for folder in folders]
     not_counted = [words for run in runs for words in check_stored(run)]
     beside = _left_out(runs)
     judgements = judge(
         runs,
-        (named,) if named else (*baselines.targets, *own_targets(folders)),
+        (named,) if named else (*baselines.targets, *own_targets([run.folder for run in runs])),
         rows=baselines.accuracy,
         left_out=tuple(map(str, beside)),
         again=_again(runs, beside),
@@ -60,7 +63,7 @@ def _does_not_fit(target: Target, run: RunSummary, where: str) -> UsageError:
         else "; ".join(binding_differences(target.data, run.started.data))
     )
     return UsageError(
-        f"the target {target.name} does not speak about these runs: {why}",
+        f"the target {target.name} does not apply to these runs: {why}",
         where=where,
         expected="a target of the runs' recipe and data",
         remedy="name a fitting one, or leave --target out to take all registered ones",

@@ -8,12 +8,13 @@ from typing import Any
 
 import harness
 from harness.analysis.bundle import BASELINES, RUNS, prediction_files, reported_numbers
+from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
 from harness.analysis.stored import check_digests, equal, recount, sha256_of
 from harness.errors import DifferenceFoundError, RecordError
 from harness.record.bundle import Index, extract_bundle
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import contradictions, read_certificate
-from harness.record.journal import Journal, read_journal
+from harness.record.journal import FILE_NAME as JOURNAL
 from harness.record.run_folder import find_runs
 
 
@@ -93,11 +94,11 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as place:
         folder = Path(place).resolve()
         index = extract_bundle(path, folder)
-        runs = find_runs(sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/journal.jsonl")))
-        journals = [read_journal(run) for run in runs]
-        recounted = sum(_check_run(journal) for journal in journals)
-        notes = tuple(filter(None, (_check_certificate(journal) for journal in journals)))
-        cells = _check_reported(index, runs, folder / BASELINES)
+        places = sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/{JOURNAL}"))
+        runs = load_runs(find_runs(places))
+        recounted = sum(_check_run(run) for run in runs)
+        notes = tuple(filter(None, (_check_certificate(run) for run in runs)))
+        cells = _check_reported(index, judged_study(runs, baselines=folder / BASELINES))
     reported = index.reported.get("judgement")
     judged = reported if isinstance(reported, list) else [reported] if reported else []
     return Verified(
@@ -105,7 +106,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         sha256=digest,
         members=len(index.members),
         runs=len(runs),
-        evaluations=sum(len(journal.evaluations) for journal in journals),
+        evaluations=sum(len(run.record.evaluations) for run in runs),
         recounted=recounted,
         cells=cells,
         word=", ".join(one["word"] for one in judged) or None,
@@ -115,45 +116,46 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
     )
 
 
-def _check_run(journal: Journal) -> int:
+def _check_run(run: LoadedRun) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
-    where = str(Path(*journal.path.parts[-3:]))
-    check_digests(journal.path, journal.started, journal.evaluations, where)
-    files = prediction_files(journal.path.parent, journal)
+    where, path = _place(run), run.folder / JOURNAL
+    check_digests(path, run.record.started, run.record.evaluations, where)
+    files = prediction_files(run)
     recounted = 0
-    for event in journal.evaluations:
+    for event in run.record.evaluations:
         name = Path(event.predictions_file).name if event.predictions_file else ""
         if name in files:
             recount(files[name], event, where)
             recounted += 1
-    _check_weights(journal, where)
+    for checkpoint in run.record.checkpoints:
+        state = run.folder / checkpoint.file / "state.npz"
+        if state.is_file():
+            about = f"{where}, {checkpoint.file}"
+            equal(sha256_of(state), checkpoint.digest, "a checkpoint's digest", about)
     return recounted
 
 
-def _check_weights(journal: Journal, where: str) -> None:
-    for event in journal.checkpoints:
-        state = journal.path.parent / event.file / "state.npz"
-        if state.is_file():
-            equal(sha256_of(state), event.digest, "a checkpoint's digest", f"{where}, {event.file}")
+def _place(run: LoadedRun) -> str:
+    return str(Path(*run.folder.parts[-2:], JOURNAL))
 
 
-def _check_certificate(journal: Journal) -> str | None:
+def _check_certificate(run: LoadedRun) -> str | None:
     """Compare a certificate with its journal; returns why one does not count.
 
     A journal that was torn after it was certified is another file than the
     certificate names: the report does not show that certificate, and so
     nothing reported rests on it.
     """
-    path = journal.path.parent / CERTIFICATE
+    path, started = run.folder / CERTIFICATE, run.record.started
     if not path.is_file():
         return None
     where = str(Path(*path.parts[-3:]))
-    certificate, digest = read_certificate(path), sha256_of(journal.path)
-    found = contradictions(certificate, journal.started, digest)
+    certificate, digest = read_certificate(path), run.record.journal_sha256
+    found = contradictions(certificate, started, digest)
     if not found:
         return None
     renamed = certificate.model_copy(update={"journal_digest": digest})
-    if journal.torn_bytes and not contradictions(renamed, journal.started, digest):
+    if run.record.torn_bytes and not contradictions(renamed, started, digest):
         return f"{where}: not counted, it names another state of this torn journal"
     raise DifferenceFoundError(
         f"the certificate states another journal: {', '.join(found)}",
@@ -163,9 +165,9 @@ def _check_certificate(journal: Journal) -> str | None:
     )
 
 
-def _check_reported(index: Index, runs: tuple[Path, ...], baselines: Path) -> int:
+def _check_reported(index: Index, study: JudgedStudy) -> int:
     """Compute everything reported again; returns the number of table cells compared."""
-    again = reported_numbers(runs, baselines)
+    again = reported_numbers(study)
     cells = 0
     for place, found, reported in _pairs("", again, index.reported):
         if found != reported:

@@ -5,6 +5,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,24 @@ def baselines_folder() -> Path:
 
 
 def load_baselines(folder: Path | None = None) -> Baselines:
-    """Read every file of a folder (default `baselines_folder()`), in order of name.
+    """Read every file of a folder, in order of name.
+
+    Args:
+        folder: None takes `baselines_folder()`, which is read once a process.
 
     Raises:
         BaselineError: no files, a file that cannot be read or is wrong, or a
             name that occurs twice.
     """
-    folder = baselines_folder() if folder is None else folder
+    return _own(baselines_folder()) if folder is None else _loaded(folder)
+
+
+@cache
+def _own(folder: Path) -> Baselines:
+    return _loaded(folder)
+
+
+def _loaded(folder: Path) -> Baselines:
     files = sorted(folder.glob("*.toml"))
     if not files:
         raise BaselineError(

@@ -196,7 +196,7 @@ class BaselineFile(Frozen):
 
 
 class DataBinding(Frozen):
-    """Which data a target speaks about; a None binds nothing."""
+    """Which data a target applies to; a None binds nothing."""
 
     kind: Words
     root_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -232,7 +232,7 @@ class PublishedReasons(Frozen):
 
 
 class TargetBase(Identified):
-    """What every target has: whom it speaks about, and what it is called by a journal."""
+    """What every target has: which runs it applies to, and what it is called by a journal."""
 
     name: Words
     recipe: Words

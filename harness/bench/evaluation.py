@@ -148,7 +148,7 @@ def bench_evaluate(
     flops = forward_flops(multiply_adds(network, protocol.crop_size), 1)
     with tempfile.TemporaryDirectory() as scratch:
         split = _split(data, Path(scratch), images_needed(protocol, crops_per_batch))
-        measure = Measurement(network, split, protocol, crops_per_batch, now)
+        measure = EvaluationMeasurement(network, split, protocol, crops_per_batch, now)
         measured = tuple(measure.round() for _ in range(rounds))
     return EvaluationBenchmark(model, protocol.name, measure.crops_at_once, float(flops), measured)
 
@@ -164,7 +164,7 @@ def _images_at_once(protocol: Protocol, crops_per_batch: int) -> int:
     return max(1, crops_per_batch // crops_an_image(protocol))
 
 
-class Measurement:
+class EvaluationMeasurement:
     """Measures one network on one split, round by round.
 
     Args:
@@ -255,7 +255,7 @@ def _compiled(network: Any) -> Any:
 
 
 def _split(data: Path | None, scratch: Path, images: int) -> Any:
-    """The validation split of a data set with at least so many images, or of generated ones."""
+    """The validation split of a data set with at least this many images, or of generated ones."""
     from harness.data.opening import open_dataset
 
     folder = data

@@ -15,7 +15,7 @@ import tensorflow as tf
 from harness.bench.input_stages import (
     ONE_RESIZE,
     TEN_CROPS,
-    Workload,
+    InputLoad,
     batch_size,
     images_of,
     own_ways,
@@ -114,7 +114,7 @@ def bench_input(
             without OpenCV.
     """
     split = load(data).train if (data / DESCRIPTION).exists() else loose_split(data)
-    work = Workload(split, augmentation, normalisation, protocol or ten_crop(), image_size, batch)
+    work = InputLoad(split, augmentation, normalisation, protocol or ten_crop(), image_size, batch)
     datasets = own_ways(work)
     if against_reference:
         datasets |= reference_ways(work)
@@ -181,7 +181,7 @@ def render(bench: InputBench) -> str:
     return "\n".join(lines)
 
 
-def _result(measured: dict[str, list[float]], work: Workload, rounds: int) -> InputBench:
+def _result(measured: dict[str, list[float]], work: InputLoad, rounds: int) -> InputBench:
     def ratio(way: str, of: str) -> Ratio | None:
         if way not in measured or of not in measured:
             return None

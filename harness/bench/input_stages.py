@@ -30,7 +30,7 @@ ONE_RESIZE, FROM_FILES = "one_resize", "from files, not from memory"
 
 
 @dataclass(frozen=True)
-class Workload:
+class InputLoad:
     """What is measured: files, augmentation, normalisation, protocol and sizes."""
 
     split: Split
@@ -41,7 +41,7 @@ class Workload:
     batch: int
 
 
-def own_ways(work: Workload) -> dict[str, tf.data.Dataset]:
+def own_ways(work: InputLoad) -> dict[str, tf.data.Dataset]:
     """The pipeline and its stages, each as an endless data set of batches."""
     positions = Positions(len(work.split), work.batch, 0, ENDLESS_STEPS)
     example = partial(training_example, work.split, positions)
@@ -81,7 +81,7 @@ def own_ways(work: Workload) -> dict[str, tf.data.Dataset]:
     return ways
 
 
-def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
+def reference_ways(work: InputLoad) -> dict[str, tf.data.Dataset]:
     """The same work done the reference's way: OpenCV on one image at a time, in Python."""
     if work.augmentation.padding is not None:
         raise UsageError(
@@ -110,7 +110,7 @@ def reference_ways(work: Workload) -> dict[str, tf.data.Dataset]:
     }
 
 
-def _files(work: Workload, use: Callable[..., tf.Tensor]) -> tf.data.Dataset:
+def _files(work: InputLoad, use: Callable[..., tf.Tensor]) -> tf.data.Dataset:
     """One scalar per file from a function of its path and fingerprint."""
     columns = (list(work.split.paths), work.split.farmhash64)
     files = tf.data.Dataset.from_tensor_slices(columns).repeat()
@@ -127,7 +127,7 @@ def _decode_only(path: tf.Tensor, _farmhash64: tf.Tensor) -> tf.Tensor:
     return image[0, 0, 0]
 
 
-def _batched(dataset: tf.data.Dataset, work: Workload) -> tf.data.Dataset:
+def _batched(dataset: tf.data.Dataset, work: InputLoad) -> tf.data.Dataset:
     return dataset.batch(work.batch, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
 
 
@@ -143,7 +143,7 @@ def _evaluation(protocol: Protocol) -> str:
     return TEN_CROPS if protocol.crops == "ten" else "evaluation, center crop"
 
 
-def _evaluated(work: Workload) -> int:
+def _evaluated(work: InputLoad) -> int:
     return batch_size(_evaluation(work.protocol), work.batch)
 
 
@@ -152,7 +152,7 @@ def batch_size(name: str, batch: int) -> int:
     return max(batch // 8, 1) if TEN_CROPS in name else batch
 
 
-def images_of(name: str, work: Workload) -> ImagesOf:
+def images_of(name: str, work: InputLoad) -> ImagesOf:
     """Which images a batch of a way holds."""
     if name in {"up to the crop", "pipeline", ONE_RESIZE, FROM_FILES}:
         return training_images(work.split, 0, work.batch, 0)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.bench.summary import Ratio, Spread
 from harness.recipes.recipe import Constant, Phase, Recipe
+from harness.record.schema import Steps
 
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
@@ -153,7 +154,7 @@ def bench_loop(
         rounds: Repetitions, the parts in alternation.
         steps: Steps of each part in each round.
         now: The clock, in seconds.
-        say: Told after each round.
+        say: Called after each round.
 
     Raises:
         DataError: the folder is no data set, or an image is missing or damaged.
@@ -180,7 +181,7 @@ def bench_loop(
 
 
 @dataclass
-class Measurement:
+class LoopMeasurement:
     """The parts, each ready to be timed; everything is compiled."""
 
     recipe: Recipe
@@ -216,23 +217,21 @@ class Measurement:
 @contextmanager
 def measurement(
     recipe: Recipe, data: "DataSet", scratch: Path, steps: int, now: Now
-) -> Iterator[Measurement]:
+) -> Iterator[LoopMeasurement]:
     """Build network, steps, pipelines and journal, and take each part once for compilation."""
     from harness.distributed.devices import ONE_DEVICE, open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
     from harness.runner.initial_model import initial_network
     from harness.runner.recorder import Recorder
-    from harness.runner.request import RunRequest
     from harness.training.batches import recipe_batches
     from harness.training.state import create_state
     from harness.training.step import build_step
 
-    request = RunRequest(recipe=recipe, settings=(), data=data.root, seeds=(0,), runs=scratch)
     devices = open_devices(ONE_DEVICE, None)
-    model, _ = initial_network(request, data, 0)
+    model = initial_network(recipe, recipe.model.classes or len(data.classes), seed=0)
     state = create_state(model, float16=recipe.precision.compute == "float16")
-    bare = build_step(state, recipe, devices.strategy, marks=False)
+    bare = build_step(state, recipe, devices.strategy, fingerprints=False)
     whole = build_step(state, recipe, devices.strategy)
     stream, alone = (
         recipe_batches(recipe, data.train, devices, seed=0, first=0, end=ENDLESS_STEPS)
@@ -240,7 +239,7 @@ def measurement(
     )
     with closing(stream), closing(alone), JournalWriter(scratch / "journal.jsonl") as journal:
         recorder = Recorder(journal, lambda _event: None)
-        made = Measurement(
+        made = LoopMeasurement(
             recipe=recipe,
             steps=steps,
             now=now,
@@ -279,14 +278,14 @@ def _loop(
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
     from harness.progress import Progress, Work
     from harness.runner.recorder import show
-    from harness.training.loop import Hooks, Plan, Window, train
+    from harness.training.loop import Hooks, Plan, train
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)
     progress = Progress(stream=io.StringIO(), terminal=False)
     starts = itertools.count(0, steps)
 
-    def window(one: Window, work: Work) -> None:
-        recorder.steps(one)
+    def window(one: Steps, work: Work) -> None:
+        recorder.record(one)
         show(one, work, ENDLESS_STEPS, ENDLESS_STEPS)
 
     def hooks(work: Work) -> Hooks:
@@ -333,7 +332,7 @@ def _evaluation(
         steps_per_epoch=recipe.steps_in_epoch(len(data.train)),
         total_steps=ENDLESS_STEPS,
         limit=None,
-        done=set(),
+        recorded=[],
         stop_if_asked=lambda _step: None,
     )
     numbers = itertools.count()

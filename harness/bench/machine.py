@@ -13,7 +13,7 @@ from harness.measure import machine
 from harness.measure.environment import git_state
 
 IDLE_CORES = 0.1
-"""Other work that used up to so many cores is no reason to measure again."""
+"""Other work on up to this many cores is no reason to measure again."""
 
 BUSY_KINDS = ("user", "nice", "system", "irq", "softirq", "steal")
 """What a core did for somebody; `steal` is another guest of the same host."""
@@ -88,7 +88,7 @@ def usage() -> Usage:
     )
 
 
-class Watch:
+class MachineWatch:
     """Begins to watch the machine when it is made.
 
     Args:

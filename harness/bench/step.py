@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.bench.step_job import Job, Measured
+from harness.bench.step_job import MeasuredStep, StepJob
 from harness.bench.step_process import measure_in_own_process
 from harness.bench.summary import Ratio, Spread
 from harness.errors import UsageError
@@ -43,7 +43,7 @@ DEFAULTS = {"compute": "float32", "xla": False, "steps_per_call": 1, "threads": 
 KERAS_FIT_MODEL = "keras-resnet50v2"
 """The catalogue's name of the network that `keras-fit` trains, so that both train the same."""
 
-Measure = Callable[[Job], Measured]
+Measure = Callable[[StepJob], MeasuredStep]
 Say = Callable[[str], None]
 
 
@@ -57,8 +57,8 @@ class StepBenchmark:
         ratios: Ours over another variant, images a second, by variant.
     """
 
-    job: Job
-    rounds: tuple[dict[str, Measured], ...]
+    job: StepJob
+    rounds: tuple[dict[str, MeasuredStep], ...]
     ratios: dict[str, Ratio]
 
     @property
@@ -152,16 +152,15 @@ def bench_step(
         steps_per_call: Steps of ours in one call of the compiled function.
         threads: Threads within and between operations; None is one a core.
         measure: Runs a job in a process of its own.
-        say: Told after each measurement.
+        say: Called after each measurement.
 
     Raises:
         UsageError: unknown `against`, fewer than two rounds of a comparison,
             another arithmetic than `keras-fit` has, or nothing that differs from the defaults.
     """
-    name = KERAS_FIT_MODEL if against == "keras-fit" else model
-    job = Job(
+    job = StepJob(
         variant="ours",
-        model=name,
+        model=KERAS_FIT_MODEL if against == "keras-fit" else model,
         image_size=image_size,
         batch=batch,
         channels=channels,
@@ -175,7 +174,7 @@ def bench_step(
     variants = AGAINST[against]
     measured = []
     for number in range(rounds):
-        found: dict[str, Measured] = {}
+        found: dict[str, MeasuredStep] = {}
         for variant in rotated(variants, number):
             found[variant] = measure(_job_of(job, variant))
             rate = found[variant].images_per_s
@@ -190,13 +189,13 @@ def rotated(variants: tuple[str, ...], number: int) -> tuple[str, ...]:
     return variants[shift:] + variants[:shift]
 
 
-def _job_of(job: Job, variant: str) -> Job:
+def _job_of(job: StepJob, variant: str) -> StepJob:
     if variant == "defaults":
         return job.model_copy(update={"variant": "ours", **DEFAULTS})
     return job.model_copy(update={"variant": variant})
 
 
-def _options(job: Job) -> str:
+def _options(job: StepJob) -> str:
     parts = [job.compute]
     parts += ["XLA"] if job.xla else []
     parts += [f"{job.steps_per_call} steps a call"] if job.steps_per_call > 1 else []
@@ -204,7 +203,7 @@ def _options(job: Job) -> str:
     return ", ".join(parts)
 
 
-def _check(against: str, rounds: int, job: Job) -> None:
+def _check(against: str, rounds: int, job: StepJob) -> None:
     if against not in AGAINST:
         raise UsageError(f"--against {against} is unknown", expected=", ".join(AGAINST))
     if len(AGAINST[against]) > 1 and rounds < 2:
@@ -225,7 +224,7 @@ def _check(against: str, rounds: int, job: Job) -> None:
         )
 
 
-def _ratios(rounds: list[dict[str, Measured]], variants: tuple[str, ...]) -> dict[str, Ratio]:
+def _ratios(rounds: list[dict[str, MeasuredStep]], variants: tuple[str, ...]) -> dict[str, Ratio]:
     ours = [r["ours"].images_per_s for r in rounds]
     return {
         name: Ratio.of([r[name].images_per_s for r in rounds], ours)
@@ -234,7 +233,7 @@ def _ratios(rounds: list[dict[str, Measured]], variants: tuple[str, ...]) -> dic
     }
 
 
-def _share(found: dict[str, Measured], variant: str) -> float:
+def _share(found: dict[str, MeasuredStep], variant: str) -> float:
     compute = found[variant].compute
     peak = max(m.gemm_flops_per_s for m in found.values() if m.compute == compute)
     return found[variant].images_per_s * found[variant].flops_per_image / peak

@@ -7,7 +7,7 @@ from pydantic import Field
 from harness.frozen import Frozen
 
 
-class Job(Frozen):
+class StepJob(Frozen):
     """What a worker measures.
 
     Attributes:
@@ -39,7 +39,7 @@ class Job(Frozen):
     threads: int | None = None
 
 
-class Measured(Frozen):
+class MeasuredStep(Frozen):
     """What a worker found.
 
     Attributes:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from harness.bench.step_job import Job, Measured
+from harness.bench.step_job import MeasuredStep, StepJob
 from harness.errors import HarnessError, MachineError
 from harness.models.catalogue import check_name
 from harness.system.children import run_python
@@ -19,11 +19,11 @@ LONGEST_S = 600
 GEMM_S = 1.0
 
 
-def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
+def measure_in_own_process(job: StepJob, timeout_s: float = LONGEST_S) -> MeasuredStep:
     """Run a job in a fresh interpreter.
 
     Raises:
-        MachineError: the process failed or took too long; its last words are told.
+        MachineError: the process failed or took too long; its last line is quoted.
     """
     environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": onednn_flag(job)}
     try:
@@ -46,7 +46,7 @@ def measure_in_own_process(job: Job, timeout_s: float = LONGEST_S) -> Measured:
             expected=f"{job.warmup + job.steps} steps of {job.batch} images",
             remedy=_remedy(done.returncode),
         )
-    return Measured.model_validate_json(done.stdout.strip().splitlines()[-1])
+    return MeasuredStep.model_validate_json(done.stdout.strip().splitlines()[-1])
 
 
 def _remedy(exit_code: int) -> str:
@@ -54,7 +54,7 @@ def _remedy(exit_code: int) -> str:
     return "choose a smaller --batch" if exit_code < 0 else "correct what the message names"
 
 
-def onednn_flag(job: Job) -> str:
+def onednn_flag(job: StepJob) -> str:
     """`0` for the reference as shipped: TensorFlow 2.0's wheels held no oneDNN kernels.
 
     Newer ones switch it on by themselves on some processors, so it is set in words.
@@ -62,7 +62,7 @@ def onednn_flag(job: Job) -> str:
     return "0" if job.variant == "reference" else "1"
 
 
-def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
+def measure(job: StepJob, now: Callable[[], float] = time.perf_counter) -> MeasuredStep:
     """Measure a job in this process, whose import flags are set already."""
     import tensorflow as tf
 
@@ -80,7 +80,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
     counted = variant.run(job.steps, now)
     gemm.append(peaks.measure_gemm(seconds=GEMM_S, dtype=dtype, now=now))
     images = job.batch * len(counted)
-    return Measured(
+    return MeasuredStep(
         variant=job.variant,
         step_time_s=counted,
         images_per_s=images / sum(counted),
@@ -95,7 +95,7 @@ def measure(job: Job, now: Callable[[], float] = time.perf_counter) -> Measured:
 
 def main() -> None:
     """Entry point of the worker process."""
-    job = Job.model_validate_json(sys.stdin.read())
+    job = StepJob.model_validate_json(sys.stdin.read())
     try:
         check_name(job.model)
         measured = measure(job)

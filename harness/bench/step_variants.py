@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from harness.bench.reference.step import build_reference_step
-from harness.bench.step_job import Job
+from harness.bench.step_job import StepJob
 from harness.errors import UsageError
 from harness.measure.operations import multiply_adds
 from harness.models.build import build_model
@@ -39,7 +39,7 @@ class Variant:
     multiply_adds: int
 
 
-def recipe_of(job: Job) -> Recipe:
+def recipe_of(job: StepJob) -> Recipe:
     """The reference's recipe with the job's network, batch and arithmetic."""
     base = APM5_RESNET50
     threads = job.threads if job.threads is not None else "auto"
@@ -61,7 +61,7 @@ def recipe_of(job: Job) -> Recipe:
     )
 
 
-def pin(job: Job, recipe: Recipe) -> Numerics:
+def pin(job: StepJob, recipe: Recipe) -> Numerics:
     """Pin this process as a run of the recipe would; the reference pins no determinism."""
     ours = job.variant.startswith(("ours", "plain"))
     numerics = resolved(recipe.numerics).model_copy(
@@ -71,7 +71,7 @@ def pin(job: Job, recipe: Recipe) -> Numerics:
     return numerics
 
 
-def build_variant(job: Job, recipe: Recipe) -> Variant:
+def build_variant(job: StepJob, recipe: Recipe) -> Variant:
     """The job's step.
 
     Raises:
@@ -165,7 +165,7 @@ class StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is unt
         return tuple(b - a for a, b in itertools.pairwise(self.marks))
 
 
-def _keras_fit(job: Job, image: tf.Tensor, label: tf.Tensor) -> Variant:
+def _keras_fit(job: StepJob, image: tf.Tensor, label: tf.Tensor) -> Variant:
     """`keras.applications.ResNet50V2` under `Model.fit`, as a user would write it."""
     shape = (job.image_size, job.image_size, job.channels)
     model = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=job.classes)

@@ -29,7 +29,7 @@ class Commands(LazyGroup):
     lazy: ClassVar[dict[str, str]] = {name: entry.target for name, entry in ENTRIES.items()}
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command with its examples; None when there is none of this name."""
+        """Import and return a command with its examples; None for an unknown name."""
         command = super().get_command(ctx, cmd_name)
         if command is not None and cmd_name in ENTRIES:
             lines = [f"  harness {example}" for example in ENTRIES[cmd_name].examples]

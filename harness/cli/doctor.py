@@ -15,7 +15,7 @@ from harness.recipes.catalogue import find_recipe
     "--recipe",
     default="apm5-resnet50",
     show_default=True,
-    help="The main job, whose step is timed and whose hours are told.",
+    help="The main job, whose step is timed and whose hours are estimated.",
 )
 @click.option("--data", type=LocalPath(), help="A data folder to look at as well.")
 @click.option(

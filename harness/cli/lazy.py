@@ -17,7 +17,7 @@ class LazyGroup(click.Group):
         return list(self.lazy) + super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; None when there is none of this name."""
+        """Import and return a command; None for an unknown name."""
         target = self.lazy.get(cmd_name)
         if target is None:
             return super().get_command(ctx, cmd_name)
@@ -30,7 +30,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the words begin with; a wrong one is told with the nearest."""
+        """The command that the words begin with; for a wrong one the nearest is named."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.5)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""

@@ -145,7 +145,7 @@ def _places() -> tuple[Callable[[], str | Path], ...]:
 
 
 def tell_of_threads() -> None:
-    """What a thread or a destructor raises is told in a line, with its trace in a file."""
+    """What a thread or a destructor raises is printed as a line, with its trace in a file."""
 
     def of_thread(args: threading.ExceptHookArgs) -> None:
         _beside(args.exc_value, f"the thread {args.thread.name if args.thread else '?'}")

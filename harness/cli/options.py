@@ -136,7 +136,7 @@ target_option = click.option(
     "--target",
     metavar="NAME|FILE",
     help="One target, by name (`harness list targets`) or as a TOML file. Default: every one in "
-    "baselines/ that speaks about these runs.",
+    "baselines/ that applies to these runs.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
@@ -152,7 +152,7 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
     help="Processes that share each batch. Where TF_CONFIG or Slurm describes the job it must "
-    "agree; elsewhere so many are started on this machine.",
+    "agree; elsewhere N are started on this machine.",
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandEntry:
     """One command.
 
     Attributes:
@@ -21,14 +21,14 @@ class Entry:
     examples: tuple[str, str]
 
 
-SECTIONS: dict[str, dict[str, Entry]] = {
+SECTIONS: dict[str, dict[str, CommandEntry]] = {
     "The whole job": {
-        "smoke": Entry(
+        "smoke": CommandEntry(
             "harness.cli.train.smoke:command",
             "In minutes: train, repeat, evaluate, judge, report.",
             ("smoke", "smoke --seed 1 --seed 2 --runs /tmp/runs"),
         ),
-        "reproduce": Entry(
+        "reproduce": CommandEntry(
             "harness.cli.train.reproduce:command",
             "Reproduce a published result and judge it.",
             (
@@ -36,14 +36,14 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "reproduce apm5-resnet50-ten-crop --data /data/imagenet --steps 500",
             ),
         ),
-        "doctor": Entry(
+        "doctor": CommandEntry(
             "harness.cli.doctor:command",
             "What this machine is good for, and what is wrong with it.",
             ("doctor", "doctor --json"),
         ),
     },
     "Data, recipes, training": {
-        "prepare": Entry(
+        "prepare": CommandEntry(
             "harness.cli.train.prepare:command",
             "Check every image of a data set and write its manifest.",
             (
@@ -51,7 +51,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "prepare --source ILSVRC2012 --out data/imagenet",
             ),
         ),
-        "recipe": Entry(
+        "recipe": CommandEntry(
             "harness.cli.own.recipe:command",
             "Print a recipe as a file that can be changed and run.",
             (
@@ -59,7 +59,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "recipe show mine.toml",
             ),
         ),
-        "target": Entry(
+        "target": CommandEntry(
             "harness.cli.own.target:command",
             "Write the file of a target of one's own.",
             (
@@ -67,7 +67,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "target new --recipe smoke --name my-bar --kind threshold --data DIR > bar.toml",
             ),
         ),
-        "run": Entry(
+        "run": CommandEntry(
             "harness.cli.train.run:command",
             "Train and evaluate a recipe for each seed.",
             (
@@ -75,7 +75,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "run mine.toml --data DIR --seed 1 --target target.toml --set batch=64",
             ),
         ),
-        "study": Entry(
+        "study": CommandEntry(
             "harness.cli.train.study:command",
             "Train one job for each seed, here or under Slurm, and judge all.",
             (
@@ -83,12 +83,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "study apm5-resnet50 --seeds 1-3 --data DIR --executor slurm --gpus 1",
             ),
         ),
-        "status": Entry(
+        "status": CommandEntry(
             "harness.cli.train.status:command",
             "State, progress, rate and time left of each seed of a study.",
             ("status runs/smoke-95a37860", "status runs/smoke-95a37860 --json"),
         ),
-        "plan": Entry(
+        "plan": CommandEntry(
             "harness.cli.judge.plan:command",
             "What a study could answer, and its hours, before it is run.",
             (
@@ -98,12 +98,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Answers": {
-        "verdict": Entry(
+        "verdict": CommandEntry(
             "harness.cli.judge.verdict:command",
-            "Did these runs reproduce each target that speaks about them?",
+            "Did these runs reproduce each target that applies to them?",
             ("verdict runs/smoke-95a37860", "verdict runs/mine-* --target target.toml --json"),
         ),
-        "report": Entry(
+        "report": CommandEntry(
             "harness.cli.judge.report:command",
             "Write one self-contained page about runs.",
             (
@@ -111,7 +111,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "report runs/mine-* --out page.html --markdown page.md --data DIR",
             ),
         ),
-        "compare": Entry(
+        "compare": CommandEntry(
             "harness.cli.judge.compare:command",
             "Compare two trained networks image by image.",
             (
@@ -119,19 +119,19 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "compare runs/mine-1a2b3c4d/seed-1 runs/smoke-95a37860/seed-1 --out page.html",
             ),
         ),
-        "ui": Entry(
+        "ui": CommandEntry(
             "harness.cli.ui:command",
             "Open MLflow's interface over the runs.",
             ("ui", "ui --runs runs"),
         ),
-        "list": Entry(
+        "list": CommandEntry(
             "harness.cli.listing:command",
             "Recipes, models, targets, baselines, protocols or runs.",
             ("list recipes", "list baselines --protocol ten_crop"),
         ),
     },
     "Proof": {
-        "certify": Entry(
+        "certify": CommandEntry(
             "harness.cli.replay.certify:command",
             "Replay steps of a run and compare every bit with its journal.",
             (
@@ -139,7 +139,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "certify runs/smoke-95a37860/seed-1 --whole",
             ),
         ),
-        "diff": Entry(
+        "diff": CommandEntry(
             "harness.cli.replay.diff:command",
             "Find the first step at which two runs part, and why.",
             (
@@ -147,7 +147,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "diff here/smoke-95a37860/seed-1 there/smoke-95a37860/seed-1 --no-replay",
             ),
         ),
-        "bundle": Entry(
+        "bundle": CommandEntry(
             "harness.cli.judge.bundle:command",
             "Pack runs into one file that can be verified anywhere.",
             (
@@ -155,12 +155,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "bundle runs/smoke-95a37860 --out smoke.tar --weights",
             ),
         ),
-        "verify": Entry(
+        "verify": CommandEntry(
             "harness.cli.judge.verify:command",
             "Check every byte of a bundle and compute every number again.",
             ("verify smoke.tar", "verify smoke.tar --json"),
         ),
-        "sync": Entry(
+        "sync": CommandEntry(
             "harness.cli.judge.sync:command",
             "Send journals to MLflow that it has missed.",
             (
@@ -170,7 +170,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Trained weights": {
-        "evaluate": Entry(
+        "evaluate": CommandEntry(
             "harness.cli.weights.evaluate:command",
             "Evaluate weights of any supported format on a data set.",
             (
@@ -178,7 +178,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "evaluate --weights runs/smoke-95a37860/seed-1 --data DIR",
             ),
         ),
-        "classify": Entry(
+        "classify": CommandEntry(
             "harness.cli.weights.classify:command",
             "The five most probable classes of single pictures.",
             (
@@ -186,7 +186,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "classify *.jpg --weights mine.weights.h5 --json",
             ),
         ),
-        "export": Entry(
+        "export": CommandEntry(
             "harness.cli.weights.export:command",
             "Write weights as a file that other programs read.",
             (
@@ -196,7 +196,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Speed": {
-        "bench": Entry(
+        "bench": CommandEntry(
             "harness.cli.speed.bench:command",
             "Measure throughput beside its ceiling.",
             (
@@ -204,13 +204,13 @@ SECTIONS: dict[str, dict[str, Entry]] = {
                 "bench loop --recipe smoke --data DIR",
             ),
         ),
-        "gate": Entry(
+        "gate": CommandEntry(
             "harness.cli.speed.gate:command",
             "Was speed lost between two revisions?",
             ("gate main HEAD", "gate v0.2.0 HEAD --smallest-effect 0.02"),
         ),
     },
 }
-ENTRIES: dict[str, Entry] = {
+ENTRIES: dict[str, CommandEntry] = {
     name: entry for section in SECTIONS.values() for name, entry in section.items()
 }

@@ -34,11 +34,12 @@ class Channel:
     A peer that dies closes its connection at once, because the system does it;
     one that hangs, or whose machine is gone, is silent. Both end the channel.
     Silence is counted in waits of this process: where it gets no processor
-    itself, it blames nobody.
+    itself, it blames no worker.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        # A sign of life is a few bytes and must not wait for a full packet.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lock = threading.Lock()
         self._closed = threading.Event()

@@ -51,9 +51,9 @@ class Cluster:
 
 
 def job_token(cluster: Cluster, environ: Mapping[str, str]) -> bytes:
-    """What tells the workers of this job from everyone else who finds its port.
+    """What distinguishes the workers of this job from others that find its port.
 
-    `HARNESS_JOB_TOKEN` where it is set, which nobody can guess; else what all of them
+    `HARNESS_JOB_TOKEN` where it is set, which cannot be guessed; else what all of them
     know, which keeps other jobs away: the addresses, and Slurm's numbers of job and step.
     """
     known = [environ.get(TOKEN) or "", *cluster.addresses]

@@ -217,7 +217,7 @@ class FollowerCrew(Crew):
         self._wait_value(name)
 
     def _tell_loss(self, worker: int, text: str) -> None:
-        """The chief tells the others."""
+        """No-op: the chief informs the others."""
 
     def close(self, code: int, text: str) -> None:
         """Say goodbye to the chief and close."""

@@ -65,4 +65,4 @@ class Alone:
         """Nothing can be lost."""
 
     def explain(self) -> None:
-        """There is nobody to blame."""
+        """No-op: no peers."""

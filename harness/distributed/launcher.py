@@ -69,7 +69,7 @@ def launch(arguments: Command, workers: int, environ: Mapping[str, str], say: Sa
     """Run a `harness` command as a job of workers here; returns its exit code.
 
     Signals are passed on. The chief's exit code counts; where it was killed and
-    the others gave up, theirs. Where one failed, `say` is told how each ended, which
+    the others gave up, theirs. Where one failed, `say` gets how each ended, which
     a worker that was killed cannot tell itself.
     """
     processes = start_workers(arguments, workers, environ)

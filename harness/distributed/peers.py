@@ -77,7 +77,7 @@ class Crew(ABC):
         return self._gate.stops(done)
 
     def asked_by(self) -> str | None:
-        """Which signal came to which worker; one that came here is told to all."""
+        """Which signal came to which worker; one that came here is passed on to all."""
         if self._stop.requested() and self._stop_text is None:
             self._ask_for_stop(f"{self._stop.signal_name} at worker {self.cluster.worker}")
         return self._stop_text
@@ -195,7 +195,7 @@ class Crew(ABC):
             f"harness: {text}\n"
             f"  where:      worker {self.cluster.worker} of {self.cluster.workers}\n"
             "  expected:   every worker to reach the end\n"
-            "  what to do: give the same command again; it goes on from the last checkpoint"
+            "  what to do: give the same command again; it resumes from the last checkpoint"
         )
         self._die(PREEMPTED)
 

@@ -10,7 +10,7 @@ import threading
 
 
 class StepGate:
-    """Asked by the training's thread before each step, told by the channel's thread."""
+    """Asked by the training's thread before each step, set by the channel's thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -61,7 +61,7 @@ class Reception:
             return None
 
     def close(self, farewell: Message | None = None) -> None:
-        """Stop listening; whoever was not handed over is told why, also who is late.
+        """Stop listening; whoever was not handed over gets the reason, also who is late.
 
         Args:
             farewell: What they hear; None says that the job has all its workers.

@@ -1,4 +1,4 @@
-"""The GPUs as the driver tells them, before TensorFlow is asked."""
+"""The GPUs as the driver reports them, before TensorFlow is asked."""
 
 import os
 import re

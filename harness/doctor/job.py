@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.doctor.lines import Line
-from harness.preflight.estimate import duration
 from harness.preflight.workload import Workload, workload
+from harness.progress import duration
 from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.recipe import Recipe
 
@@ -57,17 +57,19 @@ def job_line(recipe: Recipe, lines: list[Line], seeds: int) -> Line:
     hours = (load.images * image_s + load.crops * image_s / 3) / 3600
     gpus = max(1, int(figures.get("tensorflow", {}).get("gpus", 0)))
     told: dict[str, Any] = {"hours_a_seed": hours, "gpus": gpus, "seeds": seeds}
-    words = f"{recipe.name}: about {duration(hours)} a seed on one device, {seeds} are declared"
+    words = (
+        f"{recipe.name}: about {duration(3600 * hours)} a seed on one device, {seeds} are declared"
+    )
     if gpus > 1:
         words += f"; {gpus} GPUs can train {gpus} seeds at once, or share one (--devices all)"
     for name, bound in _bounds(load, figures.get("matrix product", {})).items():
         told[f"least_hours_{name}"] = bound
-        words += f"; {name} {duration(bound)} of arithmetic alone"
+        words += f"; {name} {duration(3600 * bound)} of arithmetic alone"
     rate = figures.get("input", {})
     if gpus and rate.get("images_per_s", float("inf")) < rate.get("needed_images_per_s", 0.0):
         slower = rate["needed_images_per_s"] / rate["images_per_s"]
         told["hours_a_seed_with_input"] = hours * slower
-        words += f"; with this host's input about {duration(hours * slower)}"
+        words += f"; with this host's input about {duration(3600 * hours * slower)}"
     if hours > MAX_HOURS:
         return Line("main job", "slow", words, LIMIT_REMEDY, told)
     return Line("main job", "ok", words, figures=told)

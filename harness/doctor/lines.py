@@ -1,4 +1,4 @@
-"""What the doctor tells: a line for each thing that was looked at."""
+"""What the doctor reports: a line for each thing that was looked at."""
 
 import traceback
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Diagnosis:
 def guarded(name: str, probe: Callable[[], Line]) -> Line:
     """The probe's line; an exception of any kind becomes a line that is wrong.
 
-    A new machine fails in ways that nobody has seen, and all other lines still count.
+    A new machine fails in unknown ways, and all other lines still count.
     """
     try:
         return probe()

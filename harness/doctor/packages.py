@@ -29,7 +29,7 @@ def code_line() -> Line:
     code = git_state()
     where = f"{harness.__version__} in {Path(harness.__file__).parent}"
     if code.problem:
-        return Line("harness", "note", f"{where}; git does not tell its commit: {code.problem}")
+        return Line("harness", "note", f"{where}; git does not report its commit: {code.problem}")
     commit = f"commit {code.commit[:12]}" if code.commit else "not from a checkout of its own"
     return Line("harness", "ok", f"{where}, {commit}{', changed' if code.dirty else ''}")
 

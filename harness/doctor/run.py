@@ -108,7 +108,7 @@ def _runs_line(runs: Path) -> Line:
 
 
 def _device_lines(request: Request, add: Told) -> dict[str, Any]:
-    """What the device's process tells; what it did not come to is told as well."""
+    """What the device's process reports, and what it did not come to."""
     seen: set[str] = set()
     environment: dict[str, Any] = {}
 

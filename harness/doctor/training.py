@@ -17,7 +17,7 @@ from harness.doctor.scene import Scene, repeated
 from harness.errors import MachineError
 from harness.measure.operations import multiply_adds, training_flops
 from harness.models.build import build_model
-from harness.numerics.fingerprint import marks_as_hex
+from harness.numerics.fingerprint import fingerprints_as_hex
 from harness.recipes.imagenet import CLASSES
 from harness.recipes.recipe import Recipe
 from harness.training.device_errors import MEMORY, explained, kind_of
@@ -81,7 +81,7 @@ def step_line(scene: Scene) -> Line:
     return _told(scene, step, built_s, short)
 
 
-def _made(recipe: Recipe, batch: int, *, marks: bool = True) -> RealStep:
+def _made(recipe: Recipe, batch: int, *, fingerprints: bool = True) -> RealStep:
     sized = recipe.model_copy(update={"batch": batch})
     classes = recipe.model.classes or CLASSES
     channels = recipe.normalisation.channel_count
@@ -91,7 +91,7 @@ def _made(recipe: Recipe, batch: int, *, marks: bool = True) -> RealStep:
     step = RealStep(
         batch,
         state,
-        build_step(state, sized, tf.distribute.get_strategy(), marks=marks),
+        build_step(state, sized, tf.distribute.get_strategy(), fingerprints=fingerprints),
         tf.random.stateless_normal((batch, size, size, channels), (0, 0)),
         tf.random.stateless_uniform((batch,), (0, 0), 0, classes, tf.int64),
         tf.constant(1e-4),
@@ -156,7 +156,7 @@ def bits_line(scene: Scene) -> Line:
 
     def two_steps() -> tuple[str, ...]:
         from_arrays(step.state, start, "the doctor's state")
-        return marks_as_hex([step.run().fingerprint for _ in range(2)])
+        return fingerprints_as_hex([step.run().fingerprint for _ in range(2)])
 
     first, second = two_steps(), two_steps()
     figures = {"first": first, "second": second}
@@ -180,7 +180,7 @@ def host_line(scene: Scene) -> Line:
     if not scene.gpus:
         return Line("host share", "note", "the processor is the device, the host has no other part")
     # Without fingerprints, whose compilation takes longest: they are a few operations of many.
-    started_s = _seconds(_made(scene.recipe, SMALL_BATCH, marks=False), on_gpu=True)
+    started_s = _seconds(_made(scene.recipe, SMALL_BATCH, fingerprints=False), on_gpu=True)
     share = min(1.0, started_s / step.step_s)
     found = (
         f"{share:.0%} of a step ({started_s * 1e3:.1f} ms) to start its operations, timed with "

@@ -52,7 +52,7 @@ def evaluate(
         protocol: What the network is shown and how its answers are averaged.
         crops_per_batch: Crops that go through the network at once, over as many
             images as fit whole.
-        limit: Only the first so many images.
+        limit: Evaluate only this many images, from the first.
         weights_source: Where the model's weights come from, for error messages.
         progress: Called with images done and images in all, first with none done,
             then after each batch.

@@ -33,7 +33,7 @@ MOST_RESIZED_PIXELS = 20_000_000
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageToClassify:
     """A readable image file.
 
     Attributes:
@@ -62,7 +62,7 @@ class Guess:
     probability: float
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> ImageToClassify:
     """Read and check an image file: JPEG of every colour model, PNG, WebP and others.
 
     Raises:
@@ -78,7 +78,7 @@ def read_picture(path: Path) -> Picture:
     if facts.decision == "refused":
         raise _refused(path, facts.reason)
     turned = facts.orientation >= 5
-    return Picture(
+    return ImageToClassify(
         path=path,
         raw=raw if facts.converted is None else facts.converted,
         orientation=facts.orientation,
@@ -103,7 +103,7 @@ def _check_size(path: Path, raw: bytes) -> None:
         raise _refused(path, f"the image has {width:,} x {height:,} pixels")
 
 
-def check_resized(picture: Picture, protocol: Protocol) -> None:
+def check_resized(picture: ImageToClassify, protocol: Protocol) -> None:
     """Refuse a picture so narrow that a protocol's resizing would make it huge.
 
     Args:
@@ -164,7 +164,7 @@ class Classifier:
             else forward_function(model, (View(None, protocol.average),))
         )
 
-    def classify(self, picture: Picture) -> tuple[Guess, ...]:
+    def classify(self, picture: ImageToClassify) -> tuple[Guess, ...]:
         """The five most probable classes, or all where there are fewer.
 
         Raises:

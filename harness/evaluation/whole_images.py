@@ -27,7 +27,7 @@ def batches_by_size(split: Split, images_per_batch: int, limit: int) -> list[lis
     Args:
         split: The images.
         images_per_batch: Most images a batch holds.
-        limit: Only the first so many images.
+        limit: Evaluate only this many images, from the first.
     """
 
     def size(i: int) -> tuple[int, int]:
@@ -84,5 +84,5 @@ def _scaled(image: tf.Tensor, short_side: int, protocol: Protocol) -> tf.Tensor:
 
 
 def images_at_once(crops_per_batch: int, protocol: Protocol) -> int:
-    """How many images have so many views at all scales; the largest decides over memory."""
+    """Images in a batch that has this many views at all scales; the largest decides over memory."""
     return max(1, crops_per_batch // (len(protocol.short_sides) * (2 if protocol.mirror else 1)))

@@ -12,7 +12,7 @@ from harness.weights.description import Order
 from harness.weights.source import Imported, import_weights
 
 if TYPE_CHECKING:
-    from harness.evaluation.single_image import Guess, Picture
+    from harness.evaluation.single_image import Guess, ImageToClassify
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ClassifyRequest:
 class Named:
     """One picture and what the network calls it, most probable first."""
 
-    picture: "Picture"
+    picture: "ImageToClassify"
     guesses: "tuple[Guess, ...]"
 
 

@@ -46,7 +46,7 @@ class EvaluationRequest:
             for the network, the weights, the data, and whatever else decides the
             answer: protocols, description and limit.
         crops_per_batch: Crops that go through the network at once.
-        limit: Only the first so many images.
+        limit: Evaluate only this many images, from the first.
         numerics: Threads, oneDNN, op determinism.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 UNLIMITED_BYTES = 1 << 60
-"""Version 1 tells no limit as a number near 2^63."""
+"""Version 1 writes no limit as a number near 2^63."""
 
 
 def cgroup_cores(root: Path = ROOT, own: Path = OWN) -> float | None:

@@ -208,12 +208,12 @@ def without_home(text: str) -> str:
 
 
 class GitState(NamedTuple):
-    """What git tells about a checkout.
+    """What git reports about a checkout.
 
     Attributes:
-        commit: None outside a checkout, or where git does not tell.
+        commit: None outside a checkout, or where git does not report it.
         dirty: Whether code or baselines differ from it; None as before.
-        problem: Why git does not tell; empty otherwise.
+        problem: Why git does not report it; empty otherwise.
     """
 
     commit: str | None

@@ -36,7 +36,7 @@ def gpu_libraries(
     package: Package = metadata.version,
     driver_file: Path = DRIVER_FILE,
 ) -> dict[str, str]:
-    """Version by name; what cannot be told is left out.
+    """Version by name; unknown ones are left out.
 
     Args:
         replicas: With one, NCCL computes nothing and is left out.

@@ -1,4 +1,4 @@
-"""The GPUs that a process may use, as the driver tells them, or why it does not.
+"""The GPUs that a process may use, as the driver reports them, or why it does not.
 
 Nothing here imports TensorFlow.
 """

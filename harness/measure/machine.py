@@ -28,7 +28,7 @@ GPU_FIELDS = (
 )  # fmt: skip
 QUERY_TIMEOUT_S = 20
 CORES_VARIABLE = "HARNESS_CORES"
-"""Cores that a process may use at most, where neither affinity nor control group tells it."""
+"""Cores that a process may use at most, where neither affinity nor control group limits it."""
 
 
 def read_text(path: str | Path) -> str | None:
@@ -173,7 +173,7 @@ def gpus() -> tuple[dict[str, str], ...]:
 
 
 def gpu_uuids() -> tuple[str, ...]:
-    """Identifiers of the same GPUs, which are not recorded; empty where nothing tells them."""
+    """Identifiers of the same GPUs, which are not recorded; empty where they are unknown."""
     text = query("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
     return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
 

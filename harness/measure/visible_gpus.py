@@ -72,7 +72,7 @@ def listed_gpus(
     Args:
         listed: `CUDA_VISIBLE_DEVICES`; None where it is not set.
         gpus: As the driver reports them.
-        uuids: Their identifiers; none where nothing tells them, and the list is believed.
+        uuids: Their identifiers; none where they are unknown, and the list is believed.
 
     Raises:
         MachineError: the list means a GPU and names none that is here.

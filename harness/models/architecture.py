@@ -1,4 +1,4 @@
-"""Residual networks as values: everything that tells one published variant from another.
+"""Residual networks as values: everything in which published variants differ.
 
 Sources:
     He et al. 2015, "Deep Residual Learning" (arXiv:1512.03385), section 3.3 and Table 1;

@@ -20,7 +20,7 @@ _PIXELS, _KERAS_V2_PIXELS, _SMALL_PIXELS = (224, 256), (299, 341), (32, 32)
 
 
 @dataclass(frozen=True)
-class Description:
+class ModelDescription:
     """A network and its size.
 
     Attributes:
@@ -54,7 +54,7 @@ def names() -> tuple[str, ...]:
     return (*_architectures(), *KERAS_NAMES)
 
 
-def describe(name: str, classes: int = 1_000, channels: int = 3) -> Description:
+def describe(name: str, classes: int = 1_000, channels: int = 3) -> ModelDescription:
     """Count a model's parameters.
 
     Args:
@@ -71,7 +71,7 @@ def describe(name: str, classes: int = 1_000, channels: int = 3) -> Description:
         source = f"keras.applications.{KERAS_NAMES[name]}"
     else:
         source = _architectures()[name].source
-    return Description(
+    return ModelDescription(
         name=name,
         source=source,
         classes=classes,
@@ -84,7 +84,7 @@ def describe(name: str, classes: int = 1_000, channels: int = 3) -> Description:
 
 
 def table_of(name: str, classes: int, channels: int = 3) -> tuple[VariableSpec, ...]:
-    """Every variable of a model for so many classes and images of so many channels.
+    """Every variable of a model, by its classes and the channels of its images.
 
     Raises:
         ModelError: no such model.

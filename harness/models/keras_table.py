@@ -19,7 +19,7 @@ _BLOCKS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
 
 
 def keras_table(name: str, classes: int, channels: int = 3) -> tuple[VariableSpec, ...]:
-    """Every variable of one of Keras Applications' ResNets for images of so many channels."""
+    """Every variable of one of Keras Applications' ResNets, by the channels of its images."""
     depth = name.removeprefix("keras-resnet").removesuffix("v2")
     variables = _v2 if name.endswith("v2") else _v1
     return tuple(variables(_BLOCKS[depth], classes, channels))

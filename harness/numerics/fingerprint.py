@@ -38,12 +38,13 @@ def _mix(z: tf.Tensor) -> tf.Tensor:
 
 def _bits(tensor: tf.Tensor) -> tf.Tensor:
     flat = tf.reshape(tensor, [-1])
-    if flat.dtype == tf.bool:
+    if flat.dtype == tf.bool:  # which bitcast does not know
         return tf.cast(flat, tf.uint64)
     return tf.cast(tf.bitcast(flat, _UNSIGNED[flat.dtype.size]), tf.uint64)
 
 
 def _mixed_sum(bits: tf.Tensor) -> tf.Tensor:
+    # From 1: the mixer maps 0 to 0, so that a zero at place 0 would leave no trace.
     place = tf.cast(tf.range(1, tf.size(bits, out_type=tf.int64) + 1), tf.uint64)
     return tf.reduce_sum(_mix(bits + place * _constant(GOLDEN)))
 
@@ -53,9 +54,9 @@ def tensor_fingerprint(tensor: tf.Tensor) -> tf.Tensor:
     return _mixed_sum(_bits(tensor))
 
 
-def combined_fingerprint(marks: list[tf.Tensor]) -> tf.Tensor:
+def combined_fingerprint(fingerprints: list[tf.Tensor]) -> tf.Tensor:
     """One fingerprint of several in their order. uint64 scalars in, uint64 scalar out."""
-    return _mixed_sum(tf.stack(marks))
+    return _mixed_sum(tf.stack(fingerprints))
 
 
 def joint_fingerprint(tensors: list[tf.Tensor]) -> tf.Tensor:
@@ -65,13 +66,13 @@ def joint_fingerprint(tensors: list[tf.Tensor]) -> tf.Tensor:
     """
     small = [t for t in tensors if t.shape.num_elements() < SMALL_ELEMENTS]
     large = [t for t in tensors if t.shape.num_elements() >= SMALL_ELEMENTS]
-    marks = [tensor_fingerprint(t) for t in large]
+    fingerprints = [tensor_fingerprint(t) for t in large]
     if small:
-        marks.append(_mixed_sum(tf.concat([_bits(t) for t in small], axis=0)))
-    return combined_fingerprint(marks)
+        fingerprints.append(_mixed_sum(tf.concat([_bits(t) for t in small], axis=0)))
+    return combined_fingerprint(fingerprints)
 
 
-class StepMarks(NamedTuple):
+class StepFingerprints(NamedTuple):
     """Fingerprints of one step, uint64 scalars.
 
     Attributes:
@@ -83,13 +84,13 @@ class StepMarks(NamedTuple):
     whole: tf.Tensor
 
 
-def joined_step_marks(
+def joined_step_fingerprints(
     image: tf.Tensor,
     label: tf.Tensor,
     loss: tf.Tensor,
     gradients: list[tf.Tensor],
     weights: list[tf.Tensor],
-) -> StepMarks:
+) -> StepFingerprints:
     """The fingerprints of one step: its batch, loss, gradients and the weights after it.
 
     Args:
@@ -101,39 +102,39 @@ def joined_step_marks(
     """
     batch = [tensor_fingerprint(image), tensor_fingerprint(label)]
     rest = [tensor_fingerprint(loss), joint_fingerprint(gradients), joint_fingerprint(weights)]
-    return StepMarks(combined_fingerprint(batch), combined_fingerprint([*batch, *rest]))
+    return StepFingerprints(combined_fingerprint(batch), combined_fingerprint([*batch, *rest]))
 
 
-step_marks = tf.function(joined_step_marks, jit_compile=True)
-"""`joined_step_marks` in one pass over memory: 19 ms for 23 million floats on two cores,
+step_fingerprints = tf.function(joined_step_fingerprints, jit_compile=True)
+"""`joined_step_fingerprints` in one pass over memory: 19 ms for 23 million floats on two cores,
 where the separate operations take 90."""
 
 
-def _of_replica(marks: StepMarks, number: tf.Tensor) -> StepMarks:
-    return StepMarks(*(combined_fingerprint([mark, number]) for mark in marks))
+def _of_replica(own: StepFingerprints, number: tf.Tensor) -> StepFingerprints:
+    return StepFingerprints(*(combined_fingerprint([one, number]) for one in own))
 
 
-replica_marks = tf.function(_of_replica, jit_compile=True)
+replica_fingerprints = tf.function(_of_replica, jit_compile=True)
 """Fingerprints mixed with their replica's number, uint64; the sum over all replicas wraps and is
 the step's. By XLA, because a GPU has no other kernel for sums of uint64."""
 
-Mark: TypeAlias = tf.Tensor | tuple[tf.Tensor, ...]
+DeviceFingerprint: TypeAlias = tf.Tensor | tuple[tf.Tensor, ...]
 """A step's fingerprint on the device, uint64; or that of each replica here, still to be added."""
 
 
-def marks_as_hex(marks: Sequence[Mark]) -> tuple[str, ...]:
+def fingerprints_as_hex(fingerprints: Sequence[DeviceFingerprint]) -> tuple[str, ...]:
     """Fingerprints of steps as 16 hex digits; those of replicas are added here, on the host."""
-    parts = [mark if isinstance(mark, tuple) else (mark,) for mark in marks]
+    parts = [one if isinstance(one, tuple) else (one,) for one in fingerprints]
     read = [tf.stack(of_replica).numpy() for of_replica in zip(*parts, strict=True)]
     total: np.ndarray = np.add.reduce(read, dtype=np.uint64)
-    return tuple(hex_of(int(mark)) for mark in total)
+    return tuple(hex_of(int(fingerprint)) for fingerprint in total)
 
 
 def array_fingerprint(array: np.ndarray) -> str:
     """The fingerprint of a NumPy array, equal to `tensor_fingerprint`'s. 16 hex digits."""
     flat = np.ascontiguousarray(array).reshape(-1)
     bits = flat.view(f"u{flat.dtype.itemsize}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
         place = np.arange(1, bits.size + 1, dtype=np.uint64)
         place *= np.uint64(GOLDEN)
         place += bits
@@ -152,8 +153,8 @@ def _mix_array(z: np.ndarray) -> np.ndarray:
 
 def arrays_fingerprint(arrays: dict[str, np.ndarray]) -> str:
     """One fingerprint of named arrays, in the order of their names. 16 hex digits."""
-    marks = [int(array_fingerprint(arrays[name]), 16) for name in sorted(arrays)]
-    return array_fingerprint(np.array(marks, np.uint64))
+    fingerprints = [int(array_fingerprint(arrays[name]), 16) for name in sorted(arrays)]
+    return array_fingerprint(np.array(fingerprints, np.uint64))
 
 
 def hex_of(value: int) -> str:

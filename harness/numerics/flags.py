@@ -18,7 +18,7 @@ def check_flags(environ: Mapping[str, str]) -> None:
     """Compile something in a child where a variable of `VARIABLES` is set.
 
     Raises:
-        MachineError: TensorFlow does not take the flags; its own words are told.
+        MachineError: TensorFlow does not take the flags; its own message is quoted.
     """
     named = [name for name in VARIABLES if environ.get(name, "").strip()]
     if not named:

@@ -87,7 +87,7 @@ def pin_runtime(numerics: Numerics, precision: Precision) -> None:
 
 
 def pin_cudnn() -> None:
-    """Set `CUDNN_PINS`; nobody's choice is replaced.
+    """Set `CUDNN_PINS`; what the user has set stays.
 
     Raises:
         MachineError: a variable of them is set to something else.

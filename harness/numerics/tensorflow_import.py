@@ -1,4 +1,4 @@
-"""TensorFlow imported without what nobody needs: early lines on stderr, Keras' optional parts."""
+"""TensorFlow imported without early lines on stderr and without Keras' optional parts."""
 
 import os
 import sys

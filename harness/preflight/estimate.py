@@ -13,7 +13,7 @@ from harness.errors import MachineError
 from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import Counts, Workload, workload
-from harness.progress import duration as seconds_for_a_person
+from harness.progress import duration
 from harness.recipes.catalogue import in_precisions
 from harness.recipes.recipe import Model, Recipe
 
@@ -23,7 +23,7 @@ SLOWEST_SHARE_OF_PEAK = 0.02
 SHORT_HOURS = 0.1
 """A job whose bound is below this is begun without timing a step."""
 FAR_BEYOND = 10
-"""A job whose bound is so many times the limit is refused by a step of few images."""
+"""A job whose bound is this many times the limit is refused by a step of few images."""
 FEW_IMAGES = 8
 PROCESSOR_FLOPS = 1e17
 """A seed of fewer operations needs no GPU: two days at 500 GFLOP/s."""
@@ -64,10 +64,10 @@ class Preflight:
         kind = "the arithmetic alone takes" if self.step_time_s is None else "about"
         count = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         needed, free = self.disk_needed_bytes / GIB, self.disk_free_bytes / GIB
-        each, whole = duration(max(self.hours)), duration(self.hours_in_all)
+        each, whole = duration(3600 * max(self.hours)), duration(3600 * self.hours_in_all)
         lines = [
             f"time        {kind} {each} a seed, {whole} in all for {count}",
-            "stop        at any time with Ctrl-C or SIGTERM: the same command goes on from there",
+            "stop        at any time with Ctrl-C or SIGTERM: the same command resumes from there",
             f"disk        {needed:.1f} GiB needed, {free:.1f} GiB free",
             f"machine     {self.gemm_flops_per_s / 1e9:,.0f} GFLOP/s in a matrix product",
         ]
@@ -103,7 +103,7 @@ def preflight(
         eval_images: An `--eval-images` limit, or None.
         probes: What to ask of the machine; None asks this one.
         replicas: Devices that share each batch, with a rate of their own each.
-        say: Told what is measured before it takes its time.
+        say: Called before each measurement, which takes time.
 
     Raises:
         MachineError: days of work beside a GPU that TensorFlow does not use, too
@@ -114,9 +114,7 @@ def preflight(
     asked = probes or machine_probes(recipe.model_copy(update={"batch": share}), classes)
     say("counting the network's operations")
     done = steps_done or {}
-    loads = [
-        _workload(recipe, data, classes, done.get(seed, 0), steps, eval_images) for seed in seeds
-    ]
+    loads = [_workload(recipe, data, done.get(seed, 0), steps, eval_images) for seed in seeds]
     findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
     findings += (_check_memory(recipe, classes, share, asked),)
@@ -143,13 +141,13 @@ def preflight(
 def _workload(
     recipe: Recipe,
     data: Counts,
-    classes: int,
     steps_done: int,
     steps: int | None,
     eval_images: int | None,
 ) -> Workload:
     from harness.models.catalogue import describe
 
+    classes = recipe.model.classes or len(data.classes)
     channels = recipe.normalisation.channel_count
     size = describe(recipe.model.name, classes, channels)
     return workload(
@@ -181,7 +179,7 @@ def _check_gpus(probes: Probes, flops: float) -> tuple[str, ...]:
         raise MachineError(
             f"{found}: {reason.words}",
             expected="CUDA libraries and a driver that fit, or no GPU in sight",
-            remedy=f"{reason.remedy}; to train on the processor all the same, set "
+            remedy=f"{reason.remedy}; to train on the processor anyway, set "
             'CUDA_VISIBLE_DEVICES=""',
         )
     return (
@@ -209,7 +207,7 @@ def _by_precision(recipe: Recipe, flops: float, probes: Probes) -> tuple[str, ..
     others = in_precisions(recipe)
     rates = probes.flops_per_s_by_precision() if len(others) > 1 else {}
     told = [
-        f"{name} {duration(flops / rate / 3600)} ({others[name].name})"
+        f"{name} {duration(flops / rate)} ({others[name].name})"
         for name, rate in rates.items()
         if name in others
     ]
@@ -285,8 +283,8 @@ def _check_hours(
         return
     how = "" if step_time_s is None else f" (a step of {images} images took {step_time_s:.3g} s)"
     raise MachineError(
-        f"one seed of {recipe.name} would take about {duration(hours)} on this machine{how}",
-        expected=f"at most {duration(max_hours)} a seed (--max-hours {max_hours:g})",
+        f"one seed of {recipe.name} would take about {duration(3600 * hours)} on this machine{how}",
+        expected=f"at most {duration(3600 * max_hours)} a seed (--max-hours {max_hours:g})",
         remedy="use a machine with a GPU, or raise --max-hours if you can wait",
     )
 
@@ -314,14 +312,3 @@ def _hours(loads: list[Workload], step_time_s: float, share: int) -> tuple[float
     # A crop forward is a third of an image forward and backward; one device evaluates.
     crop_s = step_time_s / share / 3
     return tuple((load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads)
-
-
-def duration(hours: float) -> str:
-    """Hours for a person: `40 s`, `12 min 5 s`, `3.5 hours`, `2,700 hours (112 days)`."""
-    if hours < 1 / 3600:
-        return "less than a second"
-    if hours < 1:
-        return seconds_for_a_person(3600 * hours)
-    if hours < 48:
-        return f"{hours:.1f} hours"
-    return f"{hours:,.0f} hours ({hours / 24:,.0f} days)"

@@ -35,7 +35,7 @@ class Probes:
         gpu_support: Of each visible GPU.
         flops_per_s_by_precision: Rates of a matrix product in float32 and what is faster here.
         gemm_flops_per_s: Measured rate of a matrix product in the recipe's arithmetic.
-        step_time_s: Measured time of one real training step of so many images.
+        step_time_s: Measured time of one real training step, by its number of images.
     """
 
     system_gpus: Callable[[], SystemGpus]
@@ -102,7 +102,7 @@ def time_real_step(
 ) -> float:
     """Seconds of one training step on random images, compilation and warm-up apart.
 
-    A slow step is timed once, so that a slow machine is told soon.
+    A slow step is timed once, so that a slow machine is reported soon.
 
     Raises:
         MachineError: the batch does not fit the device's memory, or the device failed.

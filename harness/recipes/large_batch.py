@@ -28,7 +28,7 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
 
     Raises:
         RecipeError: it is no batch, the recipe is too short for the warm-up, or
-            its steps cannot be told in epochs.
+            its steps cannot be expressed in epochs.
     """
     if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
         raise RecipeError(
@@ -57,25 +57,13 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
     lengths[0] = kept
     base = _first_rate(phases[0]["rate"])
     warm_up = {"kind": "linear", "start": base, "end": base * factor}
+    first = {unit: WARM_UP_EPOCHS * epoch, "rate": warm_up, "reset_momentum": False}
     scaled = [
-        {
-            **phase,
-            "epochs": None,
-            "steps": None,
-            unit: length,
-            "rate": _scaled(phase["rate"], factor),
-        }
-        for phase, length in zip(phases, lengths, strict=True)
+        {**phase, "epochs": None, "steps": None, unit: n, "rate": _scaled(phase["rate"], factor)}
+        for phase, n in zip(phases, lengths, strict=True)
     ]
-    return {
-        **document,
-        "batch": batch,
-        "steps_per_epoch": steps_per_epoch,
-        "phases": [
-            {unit: WARM_UP_EPOCHS * epoch, "rate": warm_up, "reset_momentum": False},
-            *scaled,
-        ],
-    }
+    changed = {"batch": batch, "steps_per_epoch": steps_per_epoch, "phases": [first, *scaled]}
+    return {**document, **changed}
 
 
 def _unit_of_length(phases: list[dict[str, Any]], steps_per_epoch: int | None) -> tuple[str, int]:

@@ -28,7 +28,7 @@ NORMALISATIONS: dict[str, Normalisation] = {
 
 
 def find_normalisation(name: str) -> Normalisation:
-    """The normalisation of this name. Raises `UsageError` when there is none."""
+    """The normalisation of this name. Raises `UsageError` for an unknown name."""
     if name not in NORMALISATIONS:
         raise UsageError(
             f"there is no normalisation named {name!r}",

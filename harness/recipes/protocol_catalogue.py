@@ -11,7 +11,7 @@ PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (center_crop(), ten_crop(),
 
 
 def find_protocol(name: str) -> Protocol:
-    """The reference's protocol of this name. Raises `UsageError` when there is none."""
+    """The reference's protocol of this name. Raises `UsageError` for an unknown name."""
     if name not in PROTOCOLS:
         raise UsageError(
             f"there is no protocol named {name!r}",

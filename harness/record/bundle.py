@@ -56,7 +56,7 @@ class Index(Frozen):
 
 
 @dataclass(frozen=True)
-class Source:
+class BundleMember:
     """A member's content: a file or bytes."""
 
     file: Path | None = None
@@ -69,7 +69,7 @@ class Source:
 
 def write_bundle(
     path: Path,
-    members: Mapping[str, Source],
+    members: Mapping[str, BundleMember],
     *,
     reported: dict[str, Any],
     harness_version: str,
@@ -257,7 +257,7 @@ class _Reader:
         )
 
 
-def _member(name: str, source: Source) -> Member:
+def _member(name: str, source: BundleMember) -> Member:
     try:
         with source.open() as content:
             size = content.seek(0, os.SEEK_END)

@@ -60,7 +60,7 @@ class Chance(Frozen):
     """With which chance an audit would have caught an alteration."""
 
     altered_share: float = Field(gt=0, le=1, description="of the run's steps, contiguous")
-    altered_segments: int = Field(ge=0, description="the fewest that so many steps can lie in")
+    altered_segments: int = Field(ge=0, description="the fewest that the altered steps can lie in")
     chance: float = Field(ge=0, le=1)
 
 

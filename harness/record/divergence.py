@@ -22,7 +22,7 @@ Origin = Literal[
 `image contents`: the same images with other pixels; `batch`: one of both, not known which."""
 
 
-class Differences(Frozen):
+class RecordedDifferences(Frozen):
     """What is recorded differently in two runs; `key: a | b` each."""
 
     seed: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Divergence(Frozen):
         default=(), description="final weights or predictions that differ after equal steps"
     )
     causes: tuple[str, ...] = Field(description="most likely first")
-    differences: Differences
+    differences: RecordedDifferences
 
     @property
     def equal(self) -> bool:

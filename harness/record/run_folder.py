@@ -5,14 +5,14 @@ import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import RecordError, RunLockedError, UsageError
 from harness.files import replace_text
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME, Journal, read_journal
-from harness.record.schema import EffectiveNumerics
+from harness.record.schema import EffectiveNumerics, Steps
 from harness.system.folders import LockHeldError, is_locked, take_lock
 from harness.system.secrets import without_credentials
 
@@ -81,12 +81,12 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process trains this run, as its lock tells; its folder need not be writable."""
+    """Whether a process trains this run, by its lock; its folder need not be writable."""
     return is_locked(folder / LOCK_FILE)
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    """A file system without locks is told before the run, see `try_folder`."""
+    """A file system without locks is reported before the run, see `try_folder`."""
     try:
         take_lock(descriptor)
     except LockHeldError as error:
@@ -106,6 +106,34 @@ def existing_journal(folder: RunFolder) -> Journal | None:
         return None
     journal = read_journal(folder.journal)
     return journal if journal.events else None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was begun.
+
+    Attributes:
+        journal: As it was when it was read; of a finished run without its steps, which
+            are most of it and are not needed any more.
+        size_bytes: Of the file at that time.
+    """
+
+    journal: Journal
+    size_bytes: int
+
+
+def begun_run(folder: RunFolder, known: Begun | None = None) -> Begun | None:
+    """A run that was begun, or None; `known` itself where its journal has not changed since."""
+    size_bytes = folder.journal.stat().st_size if folder.journal.exists() else 0
+    if known is not None and known.size_bytes == size_bytes:
+        return known
+    journal = existing_journal(folder)
+    if journal is None:
+        return None
+    if journal.finished is not None:
+        events = tuple(e for e in journal.events if not isinstance(e, Steps))
+        journal = replace(journal, events=events)
+    return Begun(journal, size_bytes)
 
 
 def check_same_run(journal: Journal, recipe: Recipe, data_root: str, seed: int) -> None:

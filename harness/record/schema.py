@@ -8,7 +8,8 @@ Schema history:
     1: first version.
 """
 
-from typing import Annotated, Any, Literal
+from math import isfinite
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter, model_validator
 
@@ -166,18 +167,46 @@ class Steps(Event):
     )
     compiled: tuple[int, ...] = ()
 
+    @property
+    def first_step(self) -> int:
+        """The first of the steps, from 0."""
+        return self.step[0]
+
+    @property
+    def end_step(self) -> int:
+        """Steps done after this window."""
+        return self.step[-1] + 1
+
+    def first_not_finite(self, *, gradients_may_overflow: bool) -> int | None:
+        """The first step whose loss or gradient norm is not finite, if any.
+
+        Under float16 gradients overflow now and then; the step is left out and
+        the loss scale lowered, so only the loss counts.
+        """
+        for step, loss, norm in zip(self.step, self.loss, self.gradient_norm, strict=True):
+            if not isfinite(loss) or not (gradients_may_overflow or isfinite(norm)):
+                return step
+        return None
+
     @model_validator(mode="after")
     def _equal_lengths(self) -> "Steps":
         n = len(self.step)
-        if self.batch_fingerprint is not None and len(self.batch_fingerprint) != n:
-            raise ValueError(f"batch_fingerprint has {len(self.batch_fingerprint)} entries")
-        for name in ("step_time_s", "data_wait_s", "loss", "learning_rate", "gradient_norm",
-                     "correct", "images", "fingerprint"):  # fmt: skip
-            if len(getattr(self, name)) != n:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries, step has {n}")
+        for name in (*STEP_COLUMNS, "fingerprint", "batch_fingerprint"):
+            column = getattr(self, name)
+            if column is not None and len(column) != n:
+                raise ValueError(f"{name} has {len(column)} entries, step has {n}")
         if self.step != tuple(range(self.step[0], self.step[0] + n)):
             raise ValueError("step must be consecutive integers")
         return self
+
+
+STEP_COLUMNS = tuple(
+    name
+    for name, declared in Steps.model_fields.items()
+    if {declared.annotation, *get_args(declared.annotation)} & {tuple[float, ...], tuple[int, ...]}
+    and name not in {"step", "compiled"}
+)
+"""Fields of `Steps` with one measured number a step; one that journals may lack is `None` there."""
 
 
 class Replayed(Event):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.record.certificate import Segment
 from harness.record.journal import Journal
+from harness.record.schema import Steps
 from harness.replay.comparison import (
     StepRecord,
     exact_level,
@@ -26,7 +27,6 @@ from harness.system.parent import end_with_parent
 
 if TYPE_CHECKING:
     from harness.replay.replayer import Replay
-    from harness.training.loop import Window
 
 Say = Callable[[str], None]
 
@@ -49,7 +49,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayedSegment:
     """What replays showed; several are joined in the run's order.
 
     Attributes:
@@ -70,9 +70,9 @@ class Replayed:
         """Whether equal bits are promised."""
         return not self.numerics_differences
 
-    def then(self, later: "Replayed") -> "Replayed":
+    def then(self, later: "ReplayedSegment") -> "ReplayedSegment":
         """This and a later one."""
-        return Replayed(
+        return ReplayedSegment(
             tuple(dict.fromkeys(self.numerics_differences + later.numerics_differences)),
             self.segments + later.segments,
             later.weights_equal,
@@ -80,7 +80,7 @@ class Replayed:
         )
 
 
-def replay_pieces(order: Order, pieces: Sequence[Piece], say: Say) -> Replayed:
+def replay_pieces(order: Order, pieces: Sequence[Piece], say: Say) -> ReplayedSegment:
     """Replay pieces in order, here where all have one numerics, else in a process for each.
 
     Raises:
@@ -107,14 +107,14 @@ def replay_pieces(order: Order, pieces: Sequence[Piece], say: Say) -> Replayed:
     return joined
 
 
-def _replay(order: Order, pieces: list[Piece], say: Say = lambda _text: None) -> Replayed:
+def _replay(order: Order, pieces: list[Piece], say: Say = lambda _text: None) -> ReplayedSegment:
     journal = trained(order.folder)
     numerics = pieces[0].stretch.numerics
     opened = open_replay(order.folder, journal, order.data, numerics)
     comparison = _Comparison(order, opened, say)
     segments = tuple(comparison.segment(piece) for piece in pieces)
     weights, predictions = comparison.end(pieces[-1], segments[-1])
-    return Replayed(opened.numerics_differences, segments, weights, predictions)
+    return ReplayedSegment(opened.numerics_differences, segments, weights, predictions)
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ class _Comparison:
         self.say(f"replaying steps {piece.first_step} to {piece.end_step - 1}")
         recorded: dict[int, StepRecord] = {}
         for window in piece.stretch.windows:
-            recorded |= records_of(window.step[0], window)
+            recorded |= records_of(window)
         self.replay.restart(piece.first_step)
         altered = self.replay.altered
         found: dict[int, StepRecord] = {}
 
-        def compared(window: "Window") -> bool:
-            found.update(records_of(window.first_step, window))
+        def compared(window: Steps) -> bool:
+            found.update(records_of(window))
             return not self.exact or first_difference(recorded, found) is None
 
         done = self.replay.run(piece.first_step, piece.end_step, compared)
@@ -168,7 +168,7 @@ class _Comparison:
         from harness.replay.replayer import differing
 
         expected = piece.stretch.recorded_state(step)
-        return differing(expected, self.replay.state_marks()) if expected else ()
+        return differing(expected, self.replay.state_fingerprints()) if expected else ()
 
     def end(self, piece: Piece, last: Segment) -> tuple[bool | None, bool | None]:
         """Whether final weights and predictions are equal, after a replay of the whole run."""

@@ -13,7 +13,7 @@ from harness.files import disk_errors
 from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
 from harness.record.run_folder import write_json
-from harness.replay.audit import Order, Replayed, replay_pieces
+from harness.replay.audit import Order, ReplayedSegment, replay_pieces
 from harness.replay.certificate_text import statement_of
 from harness.replay.comparison import audit_chances, drawn_segments, lowest
 from harness.replay.numerics_spans import (
@@ -219,7 +219,7 @@ def _certificate(
     stretches: tuple[Stretch, ...],
     digest: str,
     chosen: _Chosen,
-    replayed: Replayed,
+    replayed: ReplayedSegment,
 ) -> Certificate:
     segments, ends = replayed.segments, (replayed.weights_equal, replayed.predictions_equal)
     level = _level(request, chosen, replayed)
@@ -262,7 +262,7 @@ def _certificate(
     )
 
 
-def _level(request: CertifyRequest, chosen: _Chosen, replayed: Replayed) -> Level:
+def _level(request: CertifyRequest, chosen: _Chosen, replayed: ReplayedSegment) -> Level:
     level = lowest(s.level for s in replayed.segments)
     whole = request.whole and replayed.exact and chosen.unreachable_steps == 0
     ends = replayed.weights_equal and replayed.predictions_equal

@@ -11,7 +11,6 @@ from harness.statistics.audit import chance_of_catching, fewest_segments
 
 if TYPE_CHECKING:
     from harness.record.schema import Steps
-    from harness.training.loop import Window
 
 AUDITED_SHARES = (0.01, 0.1)
 
@@ -27,14 +26,12 @@ class StepRecord:
     fingerprint: str
 
 
-def records_of(first: int, arrays: "Steps | Window") -> dict[int, StepRecord]:
-    """One record a step of a window or event that begins at step `first`."""
-    batches = arrays.batch_fingerprint or (None,) * len(arrays.loss)
-    columns = (arrays.learning_rate, batches, arrays.loss, arrays.gradient_norm, arrays.fingerprint)
-    return {
-        first + offset: StepRecord(*values)
-        for offset, values in enumerate(zip(*columns, strict=True))
-    }
+def records_of(window: "Steps") -> dict[int, StepRecord]:
+    """One record for each step of a window."""
+    batches = window.batch_fingerprint or (None,) * len(window.loss)
+    columns = (window.learning_rate, batches, window.loss, window.gradient_norm, window.fingerprint)
+    values = zip(*columns, strict=True)
+    return {step: StepRecord(*of) for step, of in zip(window.step, values, strict=True)}
 
 
 def first_difference(

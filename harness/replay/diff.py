@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.record.certificate import StepDetail, StepDifference
-from harness.record.divergence import Differences, Divergence, Finding
+from harness.record.divergence import Divergence, Finding, RecordedDifferences
 from harness.record.journal import Journal, read_journal
 from harness.replay.comparison import StepRecord, first_difference, records_of
 from harness.replay.numerics_spans import stretch_at, stretches_of
@@ -94,7 +94,7 @@ def diff(request: DiffRequest, say: Say = lambda _text: None) -> Divergence:
 def _records(journal: Journal) -> dict[int, StepRecord]:
     records: dict[int, StepRecord] = {}
     for window in journal.steps:
-        records |= records_of(window.step[0], window)
+        records |= records_of(window)
     return records
 
 
@@ -145,7 +145,7 @@ def _ends(a: Journal, b: Journal) -> Iterator[str]:
             yield f"predictions of {event.protocol.name} after step {event.step}"
 
 
-def recorded_differences(a: Journal, b: Journal, step: int) -> Differences:
+def recorded_differences(a: Journal, b: Journal, step: int) -> RecordedDifferences:
     """What two journals say differently about the circumstances of their runs.
 
     Args:
@@ -157,7 +157,7 @@ def recorded_differences(a: Journal, b: Journal, step: int) -> Differences:
     numerics = [stretch_at(stretches_of(journal), step).numerics.model_dump() for journal in (a, b)]
     versions = [part.pop("versions") for part in numerics]
     data = (one.data.model_dump(), other.data.model_dump())
-    return Differences(
+    return RecordedDifferences(
         seed=_pair("seed", one.seed, other.seed),
         recipe=tuple(
             _differences(

@@ -13,14 +13,15 @@ from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
 from harness.errors import UsageError
 from harness.models.build import build_model
-from harness.numerics.fingerprint import array_fingerprint, hex_of, marks_as_hex
+from harness.numerics.fingerprint import array_fingerprint, fingerprints_as_hex, hex_of
 from harness.recipes.recipe import Recipe
 from harness.record.certificate import StepDetail
 from harness.record.journal import Journal
+from harness.record.schema import Steps
 from harness.training.batches import recipe_batches
 from harness.training.checkpoint import folder_name, read_checkpoint
 from harness.training.errors import device_errors
-from harness.training.loop import Hooks, Plan, Window, train
+from harness.training.loop import Hooks, Plan, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
@@ -95,11 +96,11 @@ class Replay:
         found = [e for e in self.journal.checkpoints if e.step == step]
         return dict(found[-1].tensor_fingerprints) if found else {}
 
-    def state_marks(self) -> dict[str, str]:
+    def state_fingerprints(self) -> dict[str, str]:
         """Tensor fingerprints of the present state, in the order of the network."""
         return {name: array_fingerprint(array) for name, array in to_arrays(self.state).items()}
 
-    def run(self, first: int, end: int, each: Callable[[Window], bool]) -> int:
+    def run(self, first: int, end: int, each: Callable[[Steps], bool]) -> int:
         """Compute steps [first, end) from the present state.
 
         Args:
@@ -112,7 +113,7 @@ class Replay:
         """
         ended = False
 
-        def window(one: Window) -> None:
+        def window(one: Steps) -> None:
             nonlocal ended
             ended = ended or not each(one)
 
@@ -162,34 +163,34 @@ class Replay:
         if not momentum_kept(self.recipe.phases, steps_per_epoch, step, 1)[0]:
             reset_momentum(self.state)
         (rate,) = learning_rates(self.recipe.phases, steps_per_epoch, step, 1)
-        before = self.state_marks()
+        before = self.state_fingerprints()
         with device_errors(self.folder):
             batch = next(self._batches(step, step + 1))
             apart = build_detailed_step(self.state, self.recipe)
             output, marks = apart(batch["image"], batch["label"], tf.constant(rate))
-        mark = marks_as_hex([output.fingerprint])[0]
+        mark = fingerprints_as_hex([output.fingerprint])[0]
         return StepDetail(
             step=step,
             start=start,
             altered_state=self.altered,
             reproduces=self.journal.fingerprints().get(step) == mark,
             fingerprint=mark,
-            batch_fingerprint=marks_as_hex([output.batch_fingerprint])[0],
+            batch_fingerprint=fingerprints_as_hex([output.batch_fingerprint])[0],
             learning_rate=float(rate),
             loss=float(output.loss),
             gradient_norm=float(output.gradient_norm),
-            images=self._image_marks(batch),
+            images=self._image_fingerprints(batch),
             before=before,
             marks={name: hex_of(int(value)) for name, value in self._ordered(marks)},
         )
 
     def _ordered(self, marks: dict[str, tf.Tensor]) -> list[tuple[str, tf.Tensor]]:
-        """Marks in the order of the network; a compiled function returns them in any order."""
+        """In the order of the network; a compiled function returns fingerprints in any order."""
         paths = [v.path for v in self.model.weights]
         names = ["loss", *(f"{kind}/{p}" for kind in ("gradients", "weights") for p in paths)]
         return [(name, marks[name]) for name in names if name in marks]
 
-    def _image_marks(self, batch: dict[str, tf.Tensor]) -> tuple[tuple[str, str], ...]:
+    def _image_fingerprints(self, batch: dict[str, tf.Tensor]) -> tuple[tuple[str, str], ...]:
         ids = self.data.train.ids
         numbers, images = batch["index"].numpy(), np.asarray(batch["image"])
         pairs = zip(numbers, images, strict=True)

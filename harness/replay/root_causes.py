@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.record.certificate import StepDetail, StepDifference
-from harness.record.divergence import Differences, Finding, Origin
+from harness.record.divergence import Finding, Origin, RecordedDifferences
 
 ARITHMETIC: frozenset[Origin] = frozenset({"loss", "gradients", "weights", "unknown"})
 INPUT: frozenset[Origin] = frozenset({"images", "image contents", "batch"})
@@ -85,7 +85,9 @@ class _Cause:
 
 
 def likely_causes(
-    first: StepDifference | None, finding: Finding | None, differences: Differences
+    first: StepDifference | None,
+    finding: Finding | None,
+    differences: RecordedDifferences,
 ) -> tuple[str, ...]:
     """Causes in words, most likely first.
 
@@ -117,7 +119,7 @@ def _altered(finding: Finding | None) -> list[_Cause]:
     ]
 
 
-def _recorded(origin: Origin, step: int, differences: Differences) -> list[_Cause]:
+def _recorded(origin: Origin, step: int, differences: RecordedDifferences) -> list[_Cause]:
     causes = [_Cause(100, f"another seed ({text})") for text in differences.seed]
     if differences.recipe:
         causes.append(_Cause(90, f"another recipe ({_some(differences.recipe)})"))
@@ -143,7 +145,9 @@ def _place(text: str, order: tuple[str, ...]) -> int:
     return order.index(key) if key in order else len(order)
 
 
-def _input(origin: Origin, finding: Finding | None, differences: Differences) -> list[_Cause]:
+def _input(
+    origin: Origin, finding: Finding | None, differences: RecordedDifferences
+) -> list[_Cause]:
     causes = []
     names = finding.names if finding else ()
     if differences.data:

@@ -52,7 +52,7 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
 
     Args:
         runs: At least one.
-        extras: What else is known; what is missing is said in the report.
+        extras: What else is known; what is missing is reported.
     """
     sections = [
         *_judged(extras),

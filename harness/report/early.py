@@ -96,4 +96,4 @@ def _accepted(runs: Sequence[RunRecord]) -> list[RunRecord]:
 
 def _curve(run: RunRecord) -> Curve:
     series = run.series
-    return Curve(series.loss, series.gradient_norm, series.correct, series.images)
+    return Curve(series["loss"], series["gradient_norm"], series["correct"], series["images"])

@@ -34,7 +34,7 @@ def learning(runs: Sequence[RunRecord], published: Sequence[PublishedCurve] = ()
 
 
 def _reading(runs: Sequence[RunRecord]) -> str:
-    bad = {run.name: int((~np.isfinite(run.series.loss)).sum()) for run in runs}
+    bad = {run.name: int((~np.isfinite(run.series["loss"])).sum()) for run in runs}
     text = (
         "The line is the mean of each column of steps, the shade reaches from its least to its "
         "greatest value: no spike is left out."
@@ -54,7 +54,7 @@ def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
                 label=band.label,
             )  # fmt: skip
         for index, run in enumerate(runs):
-            loss = run.series.loss
+            loss = run.series["loss"]
             curve = reduce_curve(np.arange(1, len(loss) + 1), loss, size.columns)
             style = series_style(index)
             if curve.is_reduced:
@@ -107,8 +107,8 @@ def _by_epoch(runs: Sequence[RunRecord]) -> Table:
         length = run.started.steps_per_epoch
         for epoch, first in enumerate(range(0, len(run.series), length), 1):
             part = slice(first, first + length)
-            images = int(run.series.images[part].sum())
-            loss = run.series.loss[part]
+            images = int(run.series["images"][part].sum())
+            loss = run.series["loss"][part]
             rows.append(
                 (
                     run.name,
@@ -117,8 +117,8 @@ def _by_epoch(runs: Sequence[RunRecord]) -> Table:
                     number(float(loss.mean()), 4),
                     number(float(loss.min()), 4),
                     number(float(loss.max()), 4),
-                    percent(run.series.correct[part].sum() / images) if images else MISSING,
-                    number(float(run.series.learning_rate[part][-1])),
+                    percent(run.series["correct"][part].sum() / images) if images else MISSING,
+                    number(float(run.series["learning_rate"][part][-1])),
                 )
             )
     columns = (

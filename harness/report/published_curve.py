@@ -67,8 +67,8 @@ def _rows(run: RunRecord, point: CurvePoint) -> list[tuple[str, ...]]:
 def _training(run: RunRecord, epoch: int) -> float | None:
     length = run.started.steps_per_epoch
     part = slice((epoch - 1) * length, epoch * length)
-    images = int(run.series.images[part].sum())
-    return float(run.series.correct[part].sum()) / images if images else None
+    images = int(run.series["images"][part].sum())
+    return float(run.series["correct"][part].sum()) / images if images else None
 
 
 def _beside(value: float | None, published: Sequence[float]) -> tuple[str, str, str, str]:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.record.chain import Head
 from harness.record.journal import Journal
+from harness.record.quantities import StepSeries
 from harness.record.schema import (
     CheckpointWritten,
     Evaluation,
@@ -15,40 +14,6 @@ from harness.record.schema import (
     RunStarted,
     Warned,
 )
-
-
-@dataclass(frozen=True)
-class StepSeries:
-    """Every recorded step as arrays of length n.
-
-    Attributes:
-        step_time_s: float64, seconds from a step's start to the next.
-        data_wait_s: float64.
-        loss: float64, may hold values that are not finite.
-        learning_rate: float64.
-        gradient_norm: float64.
-        correct: int64, images whose most probable class was the label.
-        images: int64.
-        compiled: bool, the step's time holds compilation.
-    """
-
-    step_time_s: np.ndarray
-    data_wait_s: np.ndarray
-    loss: np.ndarray
-    learning_rate: np.ndarray
-    gradient_norm: np.ndarray
-    correct: np.ndarray
-    images: np.ndarray
-    compiled: np.ndarray
-
-    def __len__(self) -> int:
-        """Return the number of steps."""
-        return len(self.loss)
-
-    @property
-    def timed(self) -> np.ndarray:
-        """Steps whose time holds no compilation: bool [n]."""
-        return ~self.compiled
 
 
 @dataclass(frozen=True)
@@ -108,20 +73,20 @@ class RunRecord:
         return found[-1] if found else None
 
 
-def record_of(journal: Journal, *, name: str, folder: str, sha256: str) -> RunRecord:
-    """Condense a journal.
+def record_of(journal: Journal, *, folder: str, sha256: str) -> RunRecord:
+    """Condense a journal; runs of one page get names of their own by `distinct_names`.
 
     Raises:
         RecordError: the journal does not begin with the run's identity.
     """
     return RunRecord(
-        name=name,
+        name=f"seed {journal.started.seed}",
         folder=folder,
         journal_sha256=sha256,
         torn_bytes=journal.torn_bytes,
         head=journal.head,
         started=journal.started,
-        series=_series(journal),
+        series=StepSeries.of(journal.steps),
         evaluations=journal.evaluations,
         checkpoints=tuple(_light(one) for one in journal.checkpoints),
         interruptions=journal.interruptions,
@@ -129,27 +94,6 @@ def record_of(journal: Journal, *, name: str, folder: str, sha256: str) -> RunRe
         replayed_steps=len({step for window in journal.replayed for step in window.step}),
         finished=journal.finished,
         last_time_s=journal.events[-1].time_s,
-    )
-
-
-def _series(journal: Journal) -> StepSeries:
-    windows = journal.steps
-
-    def column(field: str, kind: type) -> np.ndarray:
-        parts: list[np.ndarray] = [np.asarray(getattr(window, field), kind) for window in windows]
-        return np.concatenate(parts) if parts else np.empty(0, kind)
-
-    compiled = np.zeros(journal.last_step, bool)
-    compiled[[step for window in windows for step in window.compiled]] = True
-    return StepSeries(
-        step_time_s=column("step_time_s", float),
-        data_wait_s=column("data_wait_s", float),
-        loss=column("loss", float),
-        learning_rate=column("learning_rate", float),
-        gradient_norm=column("gradient_norm", float),
-        correct=column("correct", int),
-        images=column("images", int),
-        compiled=compiled,
     )
 
 

@@ -79,7 +79,7 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
     Args:
         runs: At least one.
         contact_sheet: Augmented training images.
-        missing: Why there is no contact sheet, when there is none.
+        missing: Why there is no contact sheet, if so.
     """
     decided = {run.started.data: run.started.data_decisions for run in runs}
     identities = list(decided)

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.record.step_times import summarise
 from harness.report.rendering.content import Drawing, Section, Table
 from harness.report.rendering.drawing import MUTED, Size, axes, draw, legend, series_style
 from harness.report.rendering.reduction import reduce_curve
@@ -43,7 +42,7 @@ def timing(runs: Sequence[RunRecord]) -> Section:
 def _distribution(runs: Sequence[RunRecord]) -> Drawing:
     def paint(figure: Figure, size: Size) -> None:
         (plot,) = axes(figure)
-        times = [1000 * run.series.step_time_s[run.series.timed] for run in runs]
+        times = [1000 * run.series["step_time_s"][run.series.timed] for run in runs]
         low = min(float(t.min()) for t in times)
         high = max(float(np.percentile(t, 99.5)) for t in times)
         bins = np.linspace(low, max(high, low * 1.001), 31 if size.narrow else 61)
@@ -65,7 +64,7 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
         plots = axes(figure, rows=len(runs))
         for index, (run, plot) in enumerate(zip(runs, plots, strict=True)):
             kept = np.flatnonzero(run.series.timed)
-            curve = reduce_curve(kept + 1, 1000 * run.series.step_time_s[kept], size.columns)
+            curve = reduce_curve(kept + 1, 1000 * run.series["step_time_s"][kept], size.columns)
             style = series_style(index)
             plot.fill_between(
                 curve.x, curve.low, curve.high, color=style["color"], alpha=0.3, linewidth=0
@@ -125,14 +124,9 @@ def _peak_flops_per_s(run: RunRecord, scale: float = 1.0) -> float | None:
 
 def _row(run: RunRecord) -> tuple[str, ...]:
     series = run.series
-    timed = series.timed
-    if not timed.any():
+    times = series.times
+    if times is None:
         return (run.name, "0", *("-",) * 11)
-    times = summarise(
-        series.step_time_s[timed],
-        images=series.images[timed],
-        data_wait_s=series.data_wait_s[timed],
-    )
     return (
         run.name,
         count(times.steps),

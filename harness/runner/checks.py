@@ -1,26 +1,37 @@
 """What is checked before a run begins: data folder, initial weights, machine, disk and time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from harness.data.opening import Found
 from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.preflight.estimate import preflight
-from harness.record.run_folder import existing_journal, run_folder
+from harness.record.run_folder import Begun, run_folder
 from harness.runner.initial_model import initial_weights
 from harness.runner.request import RunRequest
 from harness.training.checkpoint import list_checkpoints
+from harness.weights.files import WeightArrays
 
 Say = Callable[[str], None]
 
 
-def check_before_run(request: RunRequest, found: Found, say: Say, replicas: int = 1) -> None:
+def check_before_run(
+    request: RunRequest,
+    found: Found,
+    begun: Mapping[int, Begun],
+    say: Say,
+    replicas: int = 1,
+) -> WeightArrays | None:
     """Check folder, initial weights, machine, disk and time; in seconds, before data is hashed.
 
     Args:
         request: What to run.
         found: What lies in its data folder.
+        begun: Runs that were begun, by seed.
         say: Messages for a person.
         replicas: Devices that share each batch.
+
+    Returns:
+        The weights of `--init`, if they are asked for.
 
     Raises:
         DataError: the folder is no data set, or not ImageNet where that is asked for.
@@ -31,11 +42,10 @@ def check_before_run(request: RunRequest, found: Found, say: Say, replicas: int 
     shape = data_shape(found)
     if request.imagenet_only:
         refuse_other_than_imagenet(found, shape)
-    initial_weights(request)
-    done = {seed: _steps_done(request, seed) for seed in request.seeds}
-    left = tuple(seed for seed in request.seeds if done[seed] is not None)
+    weights = initial_weights(request, begun)
+    left = tuple(s for s in request.seeds if s not in begun or not begun[s].journal.finished)
     if not left:
-        return
+        return weights
     expected = preflight(
         request.recipe,
         shape,
@@ -43,19 +53,16 @@ def check_before_run(request: RunRequest, found: Found, say: Say, replicas: int 
         runs=request.runs,
         max_hours=request.max_hours,
         steps=request.steps,
-        steps_done={seed: steps for seed, steps in done.items() if steps},
+        steps_done={seed: _steps_saved(request, seed) for seed in left},
         eval_images=request.eval_images,
         replicas=replicas,
         say=say,
     )
     say(expected.text())
+    return weights
 
 
-def _steps_done(request: RunRequest, seed: int) -> int | None:
-    """Steps that a checkpoint holds; None when the run has ended."""
-    folder = run_folder(request.runs, request.recipe, seed)
-    journal = existing_journal(folder)
-    if journal is not None and journal.finished is not None:
-        return None
-    checkpoints = list_checkpoints(folder.checkpoints)
+def _steps_saved(request: RunRequest, seed: int) -> int:
+    """Steps that a seed's newest checkpoint holds."""
+    checkpoints = list_checkpoints(run_folder(request.runs, request.recipe, seed).checkpoints)
     return int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0

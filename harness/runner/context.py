@@ -1,19 +1,20 @@
-"""What a run is executed in, and the events that record its start and each resume."""
+"""What the run of a seed is given. Nothing in these values changes while it lasts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from harness import __version__
-from harness.baselines import load_baselines
-from harness.baselines.schema import Target
 from harness.data.dataset import DataSet
 from harness.distributed.devices import Devices
-from harness.record.run_folder import data_from
-from harness.record.schema import Ceiling, EffectiveNumerics, RegisteredTarget, Resumed, RunStarted
+from harness.distributed.job import Job
+from harness.progress import SILENT, Progress
+from harness.recipes.recipe import Recipe
+from harness.record.journal import Journal
+from harness.record.run_folder import RunFolder
+from harness.record.schema import EffectiveNumerics
 from harness.runner.request import RunRequest
-from harness.training.checkpoint import Loaded
+from harness.weights.files import WeightArrays
 
 
 @dataclass(frozen=True)
@@ -44,91 +45,55 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What stays the same over all resumes of a run."""
+class SeedSetup:
+    """What the run of one seed is given.
 
-    run_id: str
-    seed: int
-    steps_per_epoch: int
-    steps_total: int
-    training_flops_per_image: int
-    init_weights: str | None
-
-
-def started_event(
-    identity: Identity,
-    request: RunRequest,
-    data: DataSet,
-    around: Surroundings,
-    time_s: float,
-    folder: Path,
-) -> RunStarted:
-    """The first event of the journal in `folder`."""
-    return RunStarted(
-        time_s=time_s,
-        run_id=identity.run_id,
-        seed=identity.seed,
-        recipe=request.recipe,
-        recipe_digest=request.recipe.digest,
-        deviations=request.settings,
-        numerics=around.numerics,
-        numerics_digest=around.numerics.digest,
-        data=data.identity,
-        data_path=data_from(folder, request.data),
-        data_decisions=data.decisions,
-        ceiling=Ceiling(
-            gemm_flops_per_s=around.gemm_flops_per_s,
-            devices=around.peak_devices,
-            training_flops_per_image=identity.training_flops_per_image,
-        ),
-        steps_per_epoch=identity.steps_per_epoch,
-        steps_total=identity.steps_total,
-        harness_version=__version__,
-        git_commit=around.git_commit,
-        git_dirty=around.git_dirty,
-        environment=around.environment,
-        command=request.command,
-        init_weights=identity.init_weights,
-        targets=registered_targets(
-            request.recipe.name,
-            (
-                *(one.target for one in request.targets),
-                *([request.target] if request.target else []),
-            ),
-        ),
-    )
-
-
-def registered_targets(recipe: str, own: Sequence[Target] = ()) -> tuple[RegisteredTarget, ...]:
-    """What the targets of a recipe demand now, so that a later verdict can tell a change.
-
-    Args:
-        recipe: The recipe's name.
-        own: Targets that the runs are for and that need not be among the harness' own;
-            of one name it is the one that counts.
+    Attributes:
+        request: What the user asked for.
+        seed: The seed.
+        data: The data set.
+        folder: The run's folder; the chief holds its lock.
+        surroundings: What the run is executed in.
+        job: The other workers, if any.
+        weights: Those of `--init`; None where all are drawn from the seed.
+        say: Messages for a person.
+        progress: The display.
+        journal: As it was when this process began; None for a new run.
     """
-    known = (*load_baselines().targets, *own)
-    found = {one.name: one for one in known if one.recipe == recipe}
-    return tuple(
-        RegisteredTarget(name=target.name, digest=target.digest, demands=target.demands())
-        for target in found.values()
-    )
 
+    request: RunRequest
+    seed: int
+    data: DataSet
+    folder: RunFolder
+    surroundings: Surroundings
+    job: Job
+    weights: WeightArrays | None = None
+    say: Callable[[str], None] = lambda _text: None
+    progress: Progress = SILENT
+    journal: Journal | None = None
 
-def resumed_event(
-    loaded: Loaded | None,
-    passed_over: tuple[str, ...],
-    request: RunRequest,
-    around: Surroundings,
-    time_s: float,
-) -> Resumed:
-    """The event of a later process that goes on from a checkpoint, or from the beginning."""
-    return Resumed(
-        time_s=time_s,
-        step=loaded.step if loaded else 0,
-        file=f"checkpoints/{loaded.folder.name}" if loaded else None,
-        skipped=passed_over,
-        numerics=around.numerics,
-        numerics_digest=around.numerics.digest,
-        accepted_numerics=request.accept_numerics,
-    )
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with its settings."""
+        return self.request.recipe
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network."""
+        return self.recipe.model.classes or len(self.data.classes)
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch: the recipe's, or floor(images / batch)."""
+        return self.recipe.steps_in_epoch(len(self.data.train))
+
+    @cached_property
+    def total_steps(self) -> int:
+        """Steps of the whole recipe."""
+        return self.recipe.total_steps(self.steps_per_epoch)
+
+    @property
+    def last_step(self) -> int:
+        """Steps after which this process stops: `--steps`, at most the recipe's."""
+        limit = self.request.steps
+        return self.total_steps if limit is None else min(limit, self.total_steps)

@@ -24,7 +24,7 @@ class UnusualCurveError(InconclusiveError):
 
 
 @dataclass
-class Watch:
+class CurveWatch:
     """Tells the gate of each recorded window and records what is new in its answer.
 
     Attributes:
@@ -85,7 +85,7 @@ def open_watch(
     steps_total: int,
     stop: bool,
     warn: Warn,
-) -> Watch:
+) -> CurveWatch:
     """Watch a seed of a study; windows recorded before an interruption are seen already."""
     folder = study / f"seed-{seed}"
     try:
@@ -98,9 +98,9 @@ def open_watch(
             steps_total=steps_total,
         )
     except StatisticsError:
-        return Watch(None, stop, warn, folder)
+        return CurveWatch(None, stop, warn, folder)
     told = len(gate(recorded).findings) if recorded else 0
-    return Watch(gate, stop, warn, folder, told)
+    return CurveWatch(gate, stop, warn, folder, told)
 
 
 def open_gate(

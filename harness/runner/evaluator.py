@@ -10,7 +10,6 @@ from harness.evaluation.evaluate import Walk, prepared
 from harness.evaluation.predictions import result_table
 from harness.progress import SILENT, Progress
 from harness.recipes.protocol import Protocol
-from harness.record.journal import Journal
 from harness.record.predictions import write_predictions
 from harness.record.run_folder import RunFolder
 from harness.record.schema import Evaluation
@@ -28,8 +27,8 @@ class RunEvaluator:
         recorder: The journal.
         steps_per_epoch: To tell epochs.
         total_steps: The recipe's last step.
-        limit: Evaluate only the first so many images.
-        done: (step, protocol digest) that the journal has already.
+        limit: Evaluate only this many images, from the first.
+        recorded: Evaluations that the journal has, in order; one is not repeated.
         stop_if_asked: Called with the step between batches; raises to end an
             evaluation, which is then not recorded.
         progress: Where it is shown how far an evaluation is.
@@ -43,7 +42,7 @@ class RunEvaluator:
     steps_per_epoch: int
     total_steps: int
     limit: int | None
-    done: set[tuple[int, str]]
+    recorded: list[Evaluation]
     stop_if_asked: Callable[[int], None]
     progress: Progress = SILENT
     walks: dict[str, Walk] = field(init=False, default_factory=dict)
@@ -52,11 +51,12 @@ class RunEvaluator:
         """Evaluate those protocols that are not recorded for this step yet."""
         for protocol in protocols:
             key = (step, protocol.digest)
-            if key not in self.done:
-                self._evaluate_one(step, protocol)
-                self.done.add(key)
+            if key not in {(e.step, e.protocol_digest) for e in self.recorded}:
+                event = self._evaluate_one(step, protocol)
+                self.recorder.record(event)
+                self.recorded.append(event)
 
-    def _evaluate_one(self, step: int, protocol: Protocol) -> None:
+    def _evaluate_one(self, step: int, protocol: Protocol) -> Evaluation:
         title = f"evaluating {protocol.name} after step {step:,}"
         with self.progress.work(title, unit="images") as work:
 
@@ -69,23 +69,21 @@ class RunEvaluator:
             )
         path = self.folder.predictions(protocol.name, step)
         digest = write_predictions(result_table(result, self.data, protocol, step), path)
-        self.recorder.record(
-            Evaluation(
-                time_s=self.recorder.now(),
-                step=step,
-                epoch=step / self.steps_per_epoch,
-                final=step == self.total_steps,
-                protocol=protocol,
-                protocol_digest=protocol.digest,
-                images=result.images,
-                images_in_split=result.images_in_split,
-                top1_correct=result.top1_correct,
-                top5_correct=result.top5_correct,
-                duration_s=result.duration_s,
-                crops_per_s=result.crops / result.duration_s,
-                predictions_file=path.name,
-                predictions_digest=digest,
-            )
+        return Evaluation(
+            time_s=self.recorder.now(),
+            step=step,
+            epoch=step / self.steps_per_epoch,
+            final=step == self.total_steps,
+            protocol=protocol,
+            protocol_digest=protocol.digest,
+            images=result.images,
+            images_in_split=result.images_in_split,
+            top1_correct=result.top1_correct,
+            top5_correct=result.top5_correct,
+            duration_s=result.duration_s,
+            crops_per_s=result.crops / result.duration_s,
+            predictions_file=path.name,
+            predictions_digest=digest,
         )
 
     def _walk(self, protocol: Protocol) -> Walk:
@@ -95,10 +93,3 @@ class RunEvaluator:
                 self.model, self.data.val, (protocol,), limit=self.limit
             )
         return self.walks[protocol.digest]
-
-
-def recorded_evaluations(journal: Journal | None) -> set[tuple[int, str]]:
-    """(step, protocol digest) of the evaluations in a journal."""
-    if journal is None:
-        return set()
-    return {(event.step, event.protocol_digest) for event in journal.evaluations}

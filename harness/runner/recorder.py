@@ -2,15 +2,29 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Literal
 
 from harness.errors import DifferenceFoundError
+from harness.numerics.fingerprint import arrays_fingerprint
 from harness.progress import Work
 from harness.record.journal import JournalWriter
-from harness.record.schema import AnyEvent, CheckpointWritten, Replayed, Steps, Warned
+from harness.record.quantities import QUANTITIES, StepSeries
+from harness.record.schema import (
+    AnyEvent,
+    CheckpointWritten,
+    Interrupted,
+    Replayed,
+    RunFinished,
+    Steps,
+    Warned,
+)
+from harness.runner.roles import Nothing
 from harness.system.secrets import redacted_deep
 from harness.training.checkpoint import Written
-from harness.training.loop import Window
+from harness.training.state import TrainState, to_arrays
+
+Reason = Literal["signal", "steps_limit", "gate", "error", "worker_lost"]
 
 FREE_TEXT = ("command", "deviations", "detail", "text", "skipped", "environment")
 """Fields of events that hold words of a user, of the system or of a library."""
@@ -32,7 +46,7 @@ class Recorder:
         now: Time of day, seconds since 1970.
     """
 
-    writer: JournalWriter
+    writer: JournalWriter | Nothing
     publish: Callable[[AnyEvent], None]
     now: Callable[[], float] = time.time
 
@@ -42,20 +56,11 @@ class Recorder:
         self.writer.append(event)
         self.publish(event)
 
-    def steps(self, window: Window) -> Steps:
-        """Record new steps; returns the event."""
-        measured = asdict(window)
-        del measured["first_step"]
-        step = tuple(range(window.first_step, window.end_step))
-        event = Steps(time_s=self.now(), step=step, **measured)
-        self.record(event)
-        return event
-
     def warning(self, step: int, topic: str, text: str) -> None:
         """Record something that a reader of the result should know."""
         self.record(Warned(time_s=self.now(), step=step, topic=topic, text=text))
 
-    def replayed(self, window: Window, recorded: dict[int, str]) -> None:
+    def replayed(self, window: Steps, recorded: dict[int, str]) -> None:
         """Record steps that were computed again.
 
         Args:
@@ -65,12 +70,12 @@ class Recorder:
         Raises:
             DifferenceFoundError: a fingerprint differs from the recorded one.
         """
-        steps = tuple(range(window.first_step, window.end_step))
-        self.record(Replayed(time_s=self.now(), step=steps, fingerprint=window.fingerprint))
-        for step, mark in zip(steps, window.fingerprint, strict=True):
-            if recorded.get(step, mark) != mark:
+        replayed = Replayed(time_s=self.now(), step=window.step, fingerprint=window.fingerprint)
+        self.record(replayed)
+        for step, found in zip(window.step, window.fingerprint, strict=True):
+            if recorded.get(step, found) != found:
                 raise DifferenceFoundError(
-                    f"resume is not exact: step {step} has fingerprint {mark}",
+                    f"resume is not exact: step {step} has fingerprint {found}",
                     where=str(self.writer.path),
                     expected=f"{recorded[step]}, as recorded before the interruption",
                     remedy="run `harness certify` on this folder; memory or disk may be faulty",
@@ -90,18 +95,38 @@ class Recorder:
             )
         )
 
+    def interrupted(self, step: int, reason: Reason, detail: str) -> None:
+        """Record that the process stops before the last step."""
+        self.record(Interrupted(time_s=self.now(), step=step, reason=reason, detail=detail))
 
-def show(window: Window, work: Work, steps_per_epoch: int, total_steps: int) -> None:
+    def finished(
+        self,
+        status: Literal["completed", "diverged"],
+        step: int,
+        state: TrainState,
+        detail: str = "",
+    ) -> RunFinished:
+        """Record the end of the run with its weights' fingerprint; returns the event."""
+        weights = {n: a for n, a in to_arrays(state).items() if n.startswith("weights/")}
+        event = RunFinished(
+            time_s=self.now(),
+            step=step,
+            status=status,
+            detail=detail,
+            weights_fingerprint=arrays_fingerprint(weights),
+        )
+        self.record(event)
+        return event
+
+
+def show(window: Steps, work: Work, steps_per_epoch: int, total_steps: int) -> None:
     """Bring a display up to date with a window."""
-    time_s = sum(window.step_time_s)
+    steps = StepSeries.of((window,))
     epoch_end = (window.end_step // steps_per_epoch + 1) * steps_per_epoch
     figures = (
         f"step {window.end_step:,} of {work.total or total_steps:,.0f}",
         f"epoch {window.end_step / steps_per_epoch:.2f}",
-        f"loss {sum(window.loss) / len(window.loss):.4f}",
-        f"learning rate {window.learning_rate[-1]:.3g}",
-        f"{sum(window.images) / time_s:,.1f} images/s",
-        f"data wait {sum(window.data_wait_s) / time_s:.1%}",
+        *(quantity.text(steps) for quantity in QUANTITIES),
         f"next evaluation at step {min(epoch_end, total_steps):,}",
     )
-    work.update(window.end_step, text=", ".join(figures))
+    work.update(window.end_step, text=", ".join(filter(None, figures)))

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from harness.errors import HarnessError, UsageError
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
+from harness.record.run_folder import Begun, latest_numerics
 from harness.runner.request import RunRequest
 from harness.system.proxies import without_proxies
 from harness.system.reaction import PREEMPTED
@@ -25,11 +26,12 @@ from harness.system.watchdog import watched
 if TYPE_CHECKING:
     from harness.data.dataset import DataSet
     from harness.distributed.devices import Devices
+    from harness.weights.files import WeightArrays
 
 THREADS = ("intra_op_threads", "inter_op_threads")
 
 DEFECT = 70
-"""What is told to other workers when this one ends by a defect."""
+"""The exit code that other workers get when this one ends by a defect."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,22 @@ class Joint:
         numerics: Pinned in this process; the chief's on every worker.
         devices: Replicas, and which of them are here.
         data: The data set, the same on every worker.
+        weights: Those of `--init`, if there are any.
     """
 
     job: Job
     numerics: Numerics
     devices: "Devices"
     data: "DataSet"
+    weights: "WeightArrays | None"
 
 
 @contextmanager
 def joined(
     request: RunRequest,
+    begun: Mapping[int, Begun],
     stop: StopRequest,
     say: Say,
-    threads: Callable[[RunRequest], Numerics],
     progress: Progress = SILENT,
 ) -> Iterator[Joint]:
     """Pin this process, agree with the other workers, if any, and open devices and data.
@@ -65,9 +69,9 @@ def joined(
 
     Args:
         request: What to run; its cluster says whether there are others.
+        begun: Runs that were begun, by seed; their thread counts are taken.
         stop: Signals of this process.
         say: Messages for a person.
-        threads: The recipe's numerics with resolved thread counts.
         progress: Where it is shown what takes time.
 
     Raises:
@@ -75,21 +79,24 @@ def joined(
         HarnessError: data cannot be opened, devices or a port are missing.
     """
     if request.cluster is None:
-        numerics = threads(request)
+        numerics = _numerics(request, begun)
         with progress.work("starting TensorFlow"):
-            devices = _pinned_devices(request, numerics)
-        yield Joint(Alone(stop), numerics, devices, _checked_data(request, devices, say, progress))
+            _pin(request, numerics)
+            devices = _open_devices(request)
+        data, weights = _checked(request, begun, devices, say, progress)
+        yield Joint(Alone(stop), numerics, devices, data, weights)
         return
     hosts = (request.cluster.host_and_port(w)[0] for w in range(request.cluster.workers))
     os.environ.update(without_proxies(os.environ, hosts))
     kind = FollowerCrew if request.cluster.worker else ChiefCrew
     crew: ChiefCrew | FollowerCrew = kind(request.cluster, stop, say)
     try:
-        numerics = _agreed(crew, request, threads, say)
+        numerics = _agreed(crew, request, begun, say)
         devices = _devices_together(crew, request, numerics)
         # TensorFlow's coordination service takes SIGTERM for itself when it starts.
         stop.listen()
-        yield Joint(crew, numerics, devices, _same_data(crew, request, devices, say, progress))
+        data, weights = _checked_together(crew, request, begun, devices, say, progress)
+        yield Joint(crew, numerics, devices, data, weights)
         crew.meet("end")
     except HarnessError as error:
         crew.close(error.exit_code, error.found)
@@ -106,12 +113,12 @@ def joined(
 def _agreed(
     crew: ChiefCrew | FollowerCrew,
     request: RunRequest,
-    threads: Callable[[RunRequest], Numerics],
+    begun: Mapping[int, Begun],
     say: Say,
 ) -> Numerics:
     place = f"worker {crew.cluster.worker} of {crew.cluster.workers}"
     if isinstance(crew, ChiefCrew):
-        numerics = threads(request)
+        numerics = _numerics(request, begun)
         say(f"{place}: waiting for the others")
         counts = {key: getattr(numerics, key) for key in THREADS}
         crew.assemble(counts, identity(request))
@@ -123,9 +130,13 @@ def _agreed(
     return resolved(request.recipe.numerics).model_copy(update=counts)
 
 
-def _pinned_devices(request: RunRequest, numerics: Numerics) -> "Devices":
-    _pin(request, numerics)
-    return _open_devices(request)
+def _numerics(request: RunRequest, begun: Mapping[int, Begun]) -> Numerics:
+    """The recipe's numerics with thread counts as frozen by runs that were begun."""
+    numerics = resolved(request.recipe.numerics)
+    if request.accept_numerics or not begun:
+        return numerics
+    first = latest_numerics(next(iter(begun.values())).journal)
+    return numerics.model_copy(update={key: getattr(first, key) for key in THREADS})
 
 
 def _devices_together(
@@ -158,9 +169,13 @@ def _open_devices(request: RunRequest) -> "Devices":
     return devices
 
 
-def _checked_data(
-    request: RunRequest, devices: "Devices", say: Say, progress: Progress
-) -> "DataSet":
+def _checked(
+    request: RunRequest,
+    begun: Mapping[int, Begun],
+    devices: "Devices",
+    say: Say,
+    progress: Progress,
+) -> "tuple[DataSet, WeightArrays | None]":
     """Look at the folder once, at the machine, open the data, and see whether the recipe fits."""
     from harness.data.compatibility import check_input
     from harness.data.opening import find_dataset, open_found
@@ -171,24 +186,26 @@ def _checked_data(
         say(f"not used: {note}")
     # Logical devices share one processor; GPUs, and the cores of each worker, add up.
     replicas = devices.replicas if devices.asynchronous else devices.workers
-    check_before_run(request, found, say, replicas)
+    weights = check_before_run(request, found, begun, say, replicas)
     data = open_found(found, manifests=request.runs / "datasets", progress=progress)
     check_input(request.recipe, data.train, data.val)
-    return data
+    return data, weights
 
 
-def _same_data(
+def _checked_together(
     crew: ChiefCrew | FollowerCrew,
     request: RunRequest,
+    begun: Mapping[int, Begun],
     devices: "Devices",
     say: Say,
     progress: Progress,
-) -> "DataSet":
-    """The data on every worker, after the chief has opened its own."""
+) -> "tuple[DataSet, WeightArrays | None]":
+    """Data and initial weights on every worker, after the chief has checked its own."""
     from harness.data.opening import open_dataset
+    from harness.runner.initial_model import initial_weights
 
     if crew.chief:
-        data = _checked_data(request, devices, say, progress)
+        data, weights = _checked(request, begun, devices, say, progress)
         crew.share("data root", data.identity.root_digest)
     else:
         root = crew.share("data root")
@@ -200,8 +217,9 @@ def _same_data(
                 expected=f"{root}, as worker 0 has",
                 remedy="give every worker the same data",
             )
+        weights = initial_weights(request, begun)
     crew.meet("same data")
-    return data
+    return data, weights
 
 
 def identity(request: RunRequest) -> dict[str, str]:

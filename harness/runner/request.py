@@ -23,9 +23,9 @@ class RunRequest:
         data: A prepared folder, or one in ImageNet's layout.
         seeds: Each once.
         runs: Where runs, tracker and manifests go.
-        steps: Stop after so many steps; None runs to the end.
+        steps: Stop after this many steps; None runs to the end.
         checkpoint_every: Steps between checkpoints.
-        eval_images: Evaluate only the first so many images; None takes all.
+        eval_images: Evaluate only this many images, from the first; None takes all.
         max_hours: Longest time that preflight lets a seed take.
         tracking_uri: MLflow's; None is SQLite within `runs`.
         mlflow_every_step: Mirror every step, not windows of 100.
@@ -88,7 +88,7 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
 
 
 def check_registered(request: RunRequest, journal: Journal) -> None:
-    """Raise `UsageError` when a run that was begun goes on with a target that it did not name."""
+    """Raise `UsageError` when a run is resumed with a target that it did not name."""
     known = {one.digest for one in journal.started.targets or ()}
     late = [own.target.name for own in request.targets if own.target.digest not in known]
     if late:

@@ -1,45 +1,44 @@
 """`harness run`: every seed of a recipe, trained, evaluated and recorded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.changes import check_same_data
-from harness.distributed.job import Job
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import disk_errors, write_file
-from harness.numerics.pins import resolved
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
-from harness.record.journal import Journal, read_journal
+from harness.record.journal import Journal
 from harness.record.run_folder import (
+    Begun,
     RunFolder,
+    begun_run,
     check_same_run,
-    existing_journal,
     latest_numerics,
     locked,
     run_folder,
     study_folder,
     write_json,
 )
-from harness.record.schema import EffectiveNumerics, Evaluation
-from harness.runner.rendezvous import joined
+from harness.record.schema import EffectiveNumerics, Evaluation, RunFinished
+from harness.runner.rendezvous import Joint, joined
 from harness.runner.request import RunRequest, check_init, check_registered, check_seeds
 from harness.tracking.places import tracker_of, try_places
 
 if TYPE_CHECKING:
-    from harness.data.dataset import DataSet
     from harness.distributed.devices import Devices
-    from harness.runner.context import Surroundings
+    from harness.runner.context import SeedSetup, Surroundings
     from harness.runner.scratch_baseline import AgainstScratch
 
 Say = Callable[[str], None]
 
 STOPPED = "stopped at --steps"
-HOW_TO_GO_ON = (
-    "nothing was evaluated: the same command without --steps goes on to the end, and "
+HOW_TO_CONTINUE = (
+    "nothing was evaluated: the same command without --steps continues to the end, and "
     "--eval-images N beside --steps evaluates where it stops"
 )
 
@@ -54,13 +53,15 @@ class SeedOutcome:
         status: "completed", "already done", "stopped at --steps" or "diverged".
         evaluations: Those of the last step.
         weights_fingerprint: Of the final weights, when completed.
+        detail: Why it ended, where that needs words.
     """
 
     seed: int
     folder: Path
     status: str
-    evaluations: tuple[Evaluation, ...]
-    weights_fingerprint: str | None
+    evaluations: tuple[Evaluation, ...] = ()
+    weights_fingerprint: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,14 @@ class RunReport:
                 for e in outcome.evaluations
             ]
         if any(outcome.status == STOPPED and not outcome.evaluations for outcome in self.seeds):
-            lines.append(HOW_TO_GO_ON)
+            lines.append(HOW_TO_CONTINUE)
         return "\n".join([*lines, *(f"\n{one.text()}" for one in self.scratch)])
 
 
 def run(
     request: RunRequest, say: Say = lambda _text: None, progress: Progress = SILENT
 ) -> RunReport:
-    """Train and evaluate each seed; go on with those that were begun.
+    """Train and evaluate each seed; resume those that were begun.
 
     Args:
         request: What to run.
@@ -130,24 +131,22 @@ def run(
     """
     check_seeds(request.seeds)
     check_init(request)
-    if request.cluster is None or request.cluster.worker == 0:
+    begins = request.cluster is None or request.cluster.worker == 0
+    if begins:
         uri = tracker_of(request.runs, request.tracking_uri) if request.tracking else None
         try_places(request.runs, uri, say)
-    with (
-        stop_on_signals(patient=False) as stop,
-        disk_errors(request.runs),
-        joined(request, stop, say, _threads, progress) as joint,
-    ):
-        surroundings = _surroundings(request, joint.numerics, joint.devices, say)
-        outcomes = [
-            _one_seed(request, seed, joint.data, surroundings, joint.job, stop, say, progress)
-            for seed in request.seeds
-        ]
-        chief = joint.job.chief
+    with stop_on_signals(patient=False) as stop, disk_errors(request.runs):
+        begun = _begun(request) if begins else {}
+        with joined(request, begun, stop, say, progress) as joint:
+            surroundings = _surroundings(request, joint.numerics, joint.devices, say)
+            outcomes = [
+                _one_seed(_setup(request, seed, joint, surroundings, say, progress), begun, stop)
+                for seed in request.seeds
+            ]
     diverged = [o for o in outcomes if o.status == "diverged"]
     if diverged:
-        _raise_diverged(diverged)
-    transfer = chief and request.init is not None
+        raise _diverged(diverged)
+    transfer = begins and request.init is not None
     return RunReport(
         study_folder(request.runs, request.recipe),
         tuple(outcomes),
@@ -155,25 +154,39 @@ def run(
     )
 
 
+def _begun(request: RunRequest) -> dict[int, Begun]:
+    """Runs of the request that were begun, each read once."""
+    runs = {s: begun_run(run_folder(request.runs, request.recipe, s)) for s in request.seeds}
+    return {seed: run for seed, run in runs.items() if run is not None}
+
+
+def _setup(
+    request: RunRequest,
+    seed: int,
+    joint: Joint,
+    surroundings: "Surroundings",
+    say: Say,
+    progress: Progress,
+) -> "SeedSetup":
+    from harness.runner.context import SeedSetup
+
+    return SeedSetup(
+        request=request,
+        seed=seed,
+        data=joint.data,
+        folder=run_folder(request.runs, request.recipe, seed),
+        surroundings=surroundings,
+        job=joint.job,
+        weights=joint.weights,
+        say=say,
+        progress=progress,
+    )
+
+
 def _against_scratch(request: RunRequest) -> "tuple[AgainstScratch, ...]":
     from harness.runner.scratch_baseline import against_scratch
 
     return tuple(against_scratch(request, seed) for seed in request.seeds)
-
-
-def _threads(request: RunRequest) -> Numerics:
-    """The recipe's numerics with thread counts as frozen by runs that were begun."""
-    numerics = resolved(request.recipe.numerics)
-    for seed in request.seeds:
-        journal = existing_journal(run_folder(request.runs, request.recipe, seed))
-        if journal is not None and not request.accept_numerics:
-            begun = latest_numerics(journal)
-            threads = {
-                "intra_op_threads": begun.intra_op_threads,
-                "inter_op_threads": begun.inter_op_threads,
-            }
-            return numerics.model_copy(update=threads)
-    return numerics
 
 
 def _surroundings(
@@ -191,7 +204,7 @@ def _surroundings(
     flags = effective.flags | ({"eager": "true"} if request.eager else {})
     code = git_state()
     if code.problem:
-        say(f"warning: the commit is not recorded, git does not tell it: {code.problem}")
+        say(f"warning: the commit is not recorded, git does not report it: {code.problem}")
     return Surroundings(
         numerics=effective.model_copy(update={"devices": devices.names, "flags": flags}),
         environment={**capture_environment(), "input": input_settings()},
@@ -202,98 +215,77 @@ def _surroundings(
     )
 
 
-def _one_seed(
-    request: RunRequest,
-    seed: int,
-    data: "DataSet",
-    surroundings: "Surroundings",
-    job: Job,
-    stop: StopRequest,
-    say: Say,
-    progress: Progress,
-) -> SeedOutcome:
-    folder = run_folder(request.runs, request.recipe, seed)
-    if not job.chief:
-        return _followed(request, seed, data, folder, surroundings, job, stop)
+def _one_seed(setup: "SeedSetup", begun: dict[int, Begun], stop: StopRequest) -> SeedOutcome:
+    if not setup.job.chief:
+        return _followed(setup, stop)
+    request, folder, key = setup.request, setup.folder, f"seed {setup.seed}"
     with locked(folder), disk_errors(folder.path):
-        journal = existing_journal(folder)
-        if journal is not None:
-            check_same_data(journal, data, request.data, request.runs / "datasets")
-            check_same_run(journal, request.recipe, data.identity.root_digest, seed)
+        # Another process may have gone on with it since.
+        run_ = begun_run(folder, begun.pop(setup.seed, None))
+        if run_ is not None:
+            journal = run_.journal
+            check_same_data(journal, setup.data, request.data, request.runs / "datasets")
+            check_same_run(journal, setup.recipe, setup.data.identity.root_digest, setup.seed)
             if journal.finished is not None:
-                job.share(f"seed {seed}", False)  # the value is the message
-                ended = journal.finished.status
-                return _outcome(folder, seed, "already done" if ended == "completed" else ended)
-            _check_numerics(request, journal, surroundings.numerics)
+                setup.job.share(key, False)  # the value is the message
+                return _ended(setup, journal, journal.finished)
+            _check_numerics(request, journal, setup.surroundings.numerics)
             check_registered(request, journal)
-        _write_identity(request, folder, surroundings)
-        job.share(f"seed {seed}", True)  # the value is the message
-        return _trained(
-            request, seed, data, folder, journal, surroundings, job, stop, say, progress
-        )
+            setup = replace(setup, journal=journal)
+        _write_identity(request, folder, setup.surroundings)
+        setup.job.share(key, True)  # the value is the message
+        return _trained(setup, stop)
 
 
-def _followed(
-    request: RunRequest,
-    seed: int,
-    data: "DataSet",
-    folder: RunFolder,
-    surroundings: "Surroundings",
-    job: Job,
-    stop: StopRequest,
-) -> SeedOutcome:
-    """The part of a worker that is not the chief: it trains and writes nothing."""
-    from harness.runner.seed_run import SeedRun
-
-    if not job.share(f"seed {seed}"):
-        return SeedOutcome(seed, folder.path, "already done", (), None)
-    run_ = SeedRun(
-        request,
-        seed,
-        data,
-        folder,
-        None,
-        surroundings,
-        lambda _event: None,
-        job,
-        lambda _text: None,
+def _ended(setup: "SeedSetup", journal: Journal, end: RunFinished) -> SeedOutcome:
+    """The outcome of a run that had ended before."""
+    return SeedOutcome(
+        seed=setup.seed,
+        folder=setup.folder.path,
+        status="already done" if end.status == "completed" else end.status,
+        evaluations=tuple(e for e in journal.evaluations if e.step == end.step),
+        weights_fingerprint=end.weights_fingerprint,
+        detail=end.detail,
     )
+
+
+def _followed(setup: "SeedSetup", stop: StopRequest) -> SeedOutcome:
+    """The part of a worker that is not the chief: it trains and writes nothing."""
+    from harness.runner.seed_run import train_seed
+
+    outcome = partial(SeedOutcome, setup.seed, setup.folder.path)
+    if not setup.job.share(f"seed {setup.seed}"):
+        return outcome("already done")
+    quiet = replace(setup, say=lambda _text: None, progress=SILENT)
     try:
-        finished = run_.execute(stop.saving_first)
-    except DivergedError:
-        return SeedOutcome(seed, folder.path, "diverged", (), None)
-    status = "completed" if finished else STOPPED
-    return SeedOutcome(seed, folder.path, status, (), None)
+        ending = train_seed(quiet, saving_first=stop.saving_first)
+    except DivergedError as error:
+        return outcome("diverged", detail=f"{error.found}; {error.expected}")
+    return outcome("completed" if ending.finished else STOPPED)
 
 
-def _trained(
-    request: RunRequest,
-    seed: int,
-    data: "DataSet",
-    folder: RunFolder,
-    journal: Journal | None,
-    surroundings: "Surroundings",
-    job: Job,
-    stop: StopRequest,
-    say: Say,
-    progress: Progress,
-) -> SeedOutcome:
-    from harness.runner.seed_run import SeedRun
+def _trained(setup: "SeedSetup", stop: StopRequest) -> SeedOutcome:
+    from harness.runner.seed_run import train_seed
     from harness.runner.tracking import log_network, mirrored
 
-    say(f"seed {seed}: {'going on' if journal else 'beginning'} in {folder.path}")
-    with mirrored(request, folder, say) as publish:
-        run_ = SeedRun(
-            request, seed, data, folder, journal, surroundings, publish, job, say, progress
-        )
+    say, folder = setup.say, setup.folder
+    say(f"seed {setup.seed}: {'resuming' if setup.journal else 'beginning'} in {folder.path}")
+    with mirrored(setup.request, folder, say) as publish:
         try:
-            finished = run_.execute(stop.saving_first)
+            ending = train_seed(setup, publish, stop.saving_first)
         except DivergedError as error:
             say(str(error))
-            return _outcome(folder, seed, "diverged")
-    if finished:
-        log_network(request, run_.state.model, read_journal(folder.journal), say)
-    return _outcome(folder, seed, "completed" if finished else STOPPED)
+            detail = f"{error.found}; {error.expected}"
+            return SeedOutcome(setup.seed, folder.path, "diverged", detail=detail)
+    if ending.finished:
+        log_network(setup.request, ending.model, ending.run_id, ending.step, say)
+    return SeedOutcome(
+        seed=setup.seed,
+        folder=folder.path,
+        status="completed" if ending.finished else STOPPED,
+        evaluations=ending.evaluations,
+        weights_fingerprint=ending.finished.weights_fingerprint if ending.finished else None,
+    )
 
 
 def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumerics) -> None:
@@ -305,7 +297,7 @@ def _check_numerics(request: RunRequest, journal: Journal, now: EffectiveNumeric
         f"the run was executed under other numerics; they differ in: {', '.join(keys)}",
         where=str(journal.path.parent),
         expected="; ".join(f"{key} = {getattr(begun, key)}" for key in keys),
-        remedy="go on where it began, or accept other bits from here with --accept-numerics",
+        remedy="resume where it began, or accept other bits from here with --accept-numerics",
     )
 
 
@@ -316,23 +308,10 @@ def _write_identity(request: RunRequest, folder: RunFolder, surroundings: "Surro
         write_file(folder.path / own.file_name, own.text.encode())
 
 
-def _outcome(folder: RunFolder, seed: int, status: str) -> SeedOutcome:
-    journal = read_journal(folder.journal)
-    last = journal.last_step
-    return SeedOutcome(
-        seed=seed,
-        folder=folder.path,
-        status=status,
-        evaluations=tuple(e for e in journal.evaluations if e.step == last),
-        weights_fingerprint=(journal.finished.weights_fingerprint if journal.finished else None),
-    )
-
-
-def _raise_diverged(diverged: list[SeedOutcome]) -> None:
-    journal = read_journal(diverged[0].folder)
-    detail = journal.finished.detail if journal.finished else ""
-    raise DivergedError(
-        f"training diverged for seed {', '.join(str(o.seed) for o in diverged)}: {detail}",
+def _diverged(diverged: list[SeedOutcome]) -> DivergedError:
+    return DivergedError(
+        f"training diverged for seed {', '.join(str(o.seed) for o in diverged)}: "
+        + diverged[0].detail,
         where=", ".join(str(o.folder) for o in diverged),
         expected="a finite loss",
         remedy="look at the loss before that step in the report; check recipe and data",

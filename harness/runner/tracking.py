@@ -14,7 +14,6 @@ from harness.errors import TrackerError
 from harness.measure.machine import gpu_uuids
 from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
 from harness.models.plain import plain_copy
-from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
 from harness.runner.request import RunRequest
@@ -61,19 +60,20 @@ def _ignore(_event: AnyEvent) -> None:
 
 def log_network(
     request: RunRequest,
-    model: "keras.Model",
-    journal: Journal,
+    model: keras.Model,
+    run_id: str,
+    step: int,
     say: Callable[[str], None],
 ) -> None:
-    """Put the final network beside its run in MLflow, once; a tracker that refuses is told."""
+    """Put the final network beside its run in MLflow, once; a tracker that refuses is reported."""
     if not request.tracking:
         return
     try:
         logged = log_model(
             model,
             tracking_uri=tracker_of(request.runs, request.tracking_uri),
-            run_id=journal.started.run_id,
-            step=journal.last_step,
+            run_id=run_id,
+            step=step,
         )
     except TrackerError as error:
         say(f"MLflow: the network was not logged\n{error}")

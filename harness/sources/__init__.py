@@ -1,1 +1,1 @@
-"""Where images come from: every layout that people have, told apart by content."""
+"""Where images come from: every layout that people have, recognised by content."""

@@ -86,7 +86,7 @@ def find_source(
         out: the prepared folder.
         told: what the person says of it.
         published: sizes and md5 sums of the tars; None takes ImageNet's.
-        on_files: told how many more files were listed, from several threads.
+        on_files: called with how many more files were listed, from several threads.
 
     Raises:
         DataError: nothing that is known lies there, it is incomplete, or it can be

@@ -281,7 +281,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _check_end(path: Path) -> None:
-    """A tar ends with two empty blocks; a cut at a file's boundary is told only by them."""
+    """A tar ends with two empty blocks; a cut at a file's boundary shows only by them."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - len(END_OF_ARCHIVE), 0))
         if file.read() != END_OF_ARCHIVE:

@@ -34,7 +34,7 @@ def chance_of_catching(segments: int, drawn: int, altered: int) -> float:
 
 
 def fewest_segments(lengths: Sequence[int], steps: int) -> int:
-    """The fewest consecutive segments in which so many contiguous steps can lie.
+    """The fewest consecutive segments in which a number of contiguous steps can lie.
 
     The worst case for an auditor: altered steps that touch as few segments as
     possible.

@@ -66,7 +66,7 @@ def paired_difference_interval(counts: PairedCounts, confidence: float) -> Inter
     correlation (its numerator reduced by n/2 when positive),
     low = d - sqrt(dl2^2 - 2 phi dl2 du1 + du1^2) and
     high = d + sqrt(du2^2 - 2 phi du2 dl1 + dl1^2).
-    Assumes that the images are a random sample of those it speaks about.
+    Assumes that the images are a random sample of those that the statement is about.
     Source: Newcombe (1998), Statistics in Medicine 17, 2635-2650.
     """
     check_confidence(confidence)

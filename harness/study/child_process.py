@@ -21,7 +21,7 @@ def run_module(module: str, *words: str) -> str:
 
     Raises:
         SystemExit: it failed; with its exit code.
-        Stopped: a signal came, and it ended all the same.
+        Stopped: a signal came, and it ended anyway.
     """
     child = start_python(module, *words, stdout=subprocess.PIPE, text=True)
     with passed_on(lambda: (child,)) as passed:

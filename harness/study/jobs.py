@@ -258,7 +258,7 @@ def local_gpus(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def jobs_at_once(gpus_of_job: int, environ: Mapping[str, str]) -> int:
-    """How many jobs of so many GPUs this machine can run at a time; at least one."""
+    """How many jobs this machine can run at a time, by a job's GPUs; at least one."""
     return max(1, len(local_gpus(environ)) // gpus_of_job) if gpus_of_job else 1
 
 
@@ -303,7 +303,7 @@ def check_slurm(path: Mapping[str, str] | None = None) -> None:
 
 
 def _of_job(environ: Mapping[str, str]) -> dict[str, str]:
-    """A seed's job is one process: it is told of no cluster."""
+    """A seed's job is one process: it knows no cluster."""
     return {name: value for name, value in environ.items() if name != TF_CONFIG}
 
 

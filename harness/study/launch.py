@@ -197,7 +197,7 @@ def _stopped(request: StudyRequest, signal_name: str, report: StudyReport) -> Pr
         f"the study was stopped by {signal_name}: {done} of {len(request.seeds)} seeds are done",
         where=str(request.folder),
         expected="its jobs at a checkpoint, which each has written",
-        remedy="give the same command again; every seed goes on exactly",
+        remedy="give the same command again; every seed resumes exactly",
     )
 
 

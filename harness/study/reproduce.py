@@ -44,7 +44,7 @@ class Reproduction:
         if self.judged is None:
             return (
                 f"{self.report.text()}\n\n"
-                "stopped at --steps, so nothing is judged; the same command without it goes on"
+                "stopped at --steps, so nothing is judged; the same command without it continues"
             )
         return self.judged.text(runs)
 
@@ -52,7 +52,7 @@ class Reproduction:
 def reproduce(
     request: RunRequest, target: Target, named: str, say: Say, progress: Progress = SILENT
 ) -> Reproduction:
-    """Train every seed and judge the study against every target that speaks about it.
+    """Train every seed and judge the study against every target that applies to it.
 
     Args:
         request: What to run.

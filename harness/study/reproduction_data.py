@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPlace:
     """Where a kind of data is looked for.
 
     Attributes:
@@ -32,8 +32,8 @@ class Place:
 
 
 PLACES = {
-    "imagenet": Place("ImageNet (ILSVRC2012)", GET_IMAGENET, variable="IMAGENET_DIR"),
-    "fashion_mnist": Place(
+    "imagenet": DataPlace("ImageNet (ILSVRC2012)", GET_IMAGENET, variable="IMAGENET_DIR"),
+    "fashion_mnist": DataPlace(
         "Fashion-MNIST",
         "apt-get install dataset-fashion-mnist (Debian, 31 MB), or put its four IDX files, as they "
         "are or gzipped, into a folder and name it with --data DIR or FASHION_MNIST_DIR=DIR",
@@ -57,7 +57,7 @@ def reproduction_data(
             variable, what was prepared before, and the system's folders are tried.
         runs: Where prepared data goes.
         environ: The process's environment.
-        say: Told what is prepared.
+        say: Called with what is prepared.
 
     Raises:
         UsageError: there is no such data, and how to get it.
@@ -65,7 +65,7 @@ def reproduction_data(
         SystemExit: the preparation failed and has said why.
     """
     kind = target.data.kind
-    place = PLACES.get(kind, Place(kind, f"name the folder of {kind} with --data DIR"))
+    place = PLACES.get(kind, DataPlace(kind, f"name the folder of {kind} with --data DIR"))
     folder = given or _from_environment(place, environ)
     if kind == "imagenet":
         return _existing(folder, place)
@@ -90,12 +90,12 @@ def embedded_digits(runs: Path) -> Path:
     return folder
 
 
-def _from_environment(place: Place, environ: Mapping[str, str]) -> Path | None:
+def _from_environment(place: DataPlace, environ: Mapping[str, str]) -> Path | None:
     named = environ.get(place.variable, "") if place.variable else ""
     return Path(named) if named else None
 
 
-def _existing(folder: Path | None, place: Place) -> Path:
+def _existing(folder: Path | None, place: DataPlace) -> Path:
     if folder is not None and folder.exists():
         return folder
     names = f"--data or {place.variable}" if place.variable else "--data"
@@ -113,7 +113,7 @@ def _is_packed(folder: Path) -> bool:
     return not is_plain and not (folder / DESCRIPTION).exists()
 
 
-def _refuse_other_data(folder: Path, target: Target, place: Place) -> None:
+def _refuse_other_data(folder: Path, target: Target, place: DataPlace) -> None:
     if not (folder / DESCRIPTION).exists():
         return
     found = binding_differences(target.data, read_description(folder).identity)

@@ -23,7 +23,7 @@ FULL_RECIPE = "apm5-resnet50"
 FULL_SETTINGS = ("batch=8",)
 FULL_STEPS = 2
 FULL_IMAGES = 20
-NO_TARGET = "no target speaks about this data, so the smoke says that this machine works, no more"
+NO_TARGET = "no target applies to this data, so the smoke states that this machine works, no more"
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class SmokeResult:
 
     @property
     def exit_code(self) -> int:
-        """That of the answer; 0 where no target speaks about the data: the machine passed."""
+        """That of the answer; 0 where no target applies to the data: the machine passed."""
         return self.judged.judgements.exit_code if self._has_target else 0
 
     @property
@@ -66,7 +66,7 @@ def smoke(
         imagenet: A folder in ImageNet's layout, of which a tiny subset is
             taken; None takes the embedded digits.
         tracking_uri: MLflow's; None is SQLite within `runs`.
-        say: Told what begins.
+        say: Called when a part begins.
 
     Raises:
         DataError: the folder lacks what the subset needs.
@@ -118,12 +118,12 @@ def compare_bits(first: Path, second: Path) -> int:
         DifferenceFoundError: something differs; the first step is named.
     """
     a, b = read_journal(first), read_journal(second)
-    marks = a.fingerprints()
+    recorded = a.fingerprints()
     others = b.fingerprints()
-    parted = [step for step in marks if marks[step] != others.get(step)]
+    parted = [step for step in recorded if recorded[step] != others.get(step)]
     hits = [[(e.protocol_digest, e.top1_correct) for e in j.evaluations] for j in (a, b)]
     ends = [j.finished.weights_fingerprint if j.finished else None for j in (a, b)]
-    if parted or hits[0] != hits[1] or ends[0] != ends[1] or not marks:
+    if parted or hits[0] != hits[1] or ends[0] != ends[1] or not recorded:
         what = f"step {parted[0]}" if parted else "the evaluation"
         raise DifferenceFoundError(
             f"two runs of one seed differ, first at {what}",
@@ -131,4 +131,4 @@ def compare_bits(first: Path, second: Path) -> int:
             expected="equal bits",
             remedy=f"run `harness diff {first} {second}`",
         )
-    return len(marks)
+    return len(recorded)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UsageError
+from harness.progress import duration
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import is_running as holds_lock
 from harness.study.launch import read_study
 
 RATE_STEPS = 200
-"""The rate is the median over so many of the last steps."""
+"""The rate is the median over this many of the last steps."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,6 @@ def _rate(journal: Journal) -> tuple[float | None, float | None]:
 def _row(seed: SeedStatus) -> str:
     progress = f"{seed.step:,} of {seed.steps:,}" if seed.steps is not None else "-"
     rate = f"{seed.images_per_s:,.1f}" if seed.images_per_s is not None else "-"
-    left = _duration(seed.seconds_left) if seed.seconds_left is not None else "-"
-    line = f"{seed.seed:>6}  {seed.state:12} {progress:>22} {rate:>9} {left:>9}  {seed.detail}"
+    left = duration(seed.seconds_left) if seed.seconds_left is not None else "-"
+    line = f"{seed.seed:>6}  {seed.state:12} {progress:>22} {rate:>9} {left:>12}  {seed.detail}"
     return line.rstrip()
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"

@@ -106,7 +106,7 @@ def is_locked(path: Path) -> bool:
 def alone(path: Path) -> Iterator[None]:
     """Wait until no other process holds the lock on `path`, and hold it.
 
-    Where no lock can be had the block runs all the same.
+    Where no lock can be had the block runs anyway.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

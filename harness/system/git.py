@@ -1,4 +1,4 @@
-"""git about one folder, whatever a hook or an editor has told this process about another."""
+"""git about one folder, whatever a hook or an editor has set for another."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def git(root: Path, *arguments: str) -> GitAnswer:
     """Ask git about the checkout at `root` and no other.
 
     Variables `GIT_*` are left out: `GIT_DIR` would turn every answer into one about another
-    repository. A refusal, such as that of a folder with another owner, is told.
+    repository. A refusal, such as that of a folder with another owner, is reported.
     """
     if shutil.which("git") is None:
         return GitAnswer(None, "git is not installed")

@@ -13,7 +13,7 @@ GRACE_S = 300.0
 def end_with_parent(parent: int) -> None:
     """Send SIGTERM to this process once `parent` is no longer its parent, and later SIGKILL.
 
-    A leader of a session has children of its own that nobody else would end: the whole
+    A leader of a session has children of its own that nothing else would end: the whole
     group gets the signals. Asking for the parent's id works on every system; Linux' own
     signal for it fires when the parent's thread ends, not its process.
 

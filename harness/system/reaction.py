@@ -63,7 +63,7 @@ class Reaction:
         Args:
             number: Of the signal.
             end: Ends the process with words.
-            wait: Waits so many seconds.
+            wait: Waits a number of seconds.
         """
         came_s, name = time.monotonic(), signal.Signals(number).name
         if self._saving is not None and not self._told:
@@ -88,7 +88,7 @@ REACTION = Reaction()
 def reacting(signals: tuple[int, ...]) -> Iterator[None]:
     """Answer signals beside the main thread in the block, which the main thread runs.
 
-    Where no descriptor is left nothing is answered beside it; the block tells that itself.
+    Where no descriptor is left nothing is answered beside it; the block reports that itself.
     """
     try:
         reading, writing = os.pipe()

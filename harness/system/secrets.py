@@ -24,7 +24,7 @@ SECRET_NAME = re.compile(rf"{NAMES}|_PWD$|^PGPASS", re.IGNORECASE)
 _SCHEME = r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
 _USERINFO = re.compile(rf"{_SCHEME}[^\s\"'<>\\/?#]*@")
 _SLASH_IN_PASSWORD = re.compile(rf"{_SCHEME}[^\s\"'<>\\/?#@:\[]*:(?!\d*(?:[/?#]|$))[^\s\"'<>\\]*@")
-"""`user:pa/ss@host`, which nobody should write; a host's port has digits alone."""
+"""`user:pa/ss@host`, which is malformed; a host's port has digits alone."""
 _QUERY = re.compile(
     r"(?P<key>[?&;](?:[A-Za-z0-9_.-]*(?:token|secret|passw(?:or)?d|passphrase|pwd|signature|"
     r"credential|api_?key|access_?key)|sig|key|auth)=)[^&;#\s\"'<>\\]+",

@@ -167,7 +167,7 @@ def _lasting(stream: TextIO | None) -> TextIO:
 def exit_code_of_answer(code: int) -> tuple[int, str]:
     """The exit code where an answer may not have been written, and what to say about it.
 
-    A code that means what was printed is no answer where nobody could read it: a
+    A code that means what was printed is no answer where it could not be read: a
     pipe that broke makes it 141, and a full disk makes it, and success, a 2.
 
     Args:

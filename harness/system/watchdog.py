@@ -49,7 +49,7 @@ def watched(
             stdout=subprocess.DEVNULL,
             pass_fds=passed,
         )
-    except OSError:  # no process can be had: the block goes on unwatched
+    except OSError:  # no process can be had: the block runs unwatched
         os.close(reading)
         os.close(writing)
         yield

@@ -56,7 +56,7 @@ def _end(pid: int, held: int, words: str) -> None:
 
 
 def _show(held: int) -> None:
-    """What the process wrote to its standard error and nobody has seen yet."""
+    """What the process wrote to its standard error and was not shown yet."""
     if held < 0:
         return
     place = 0

@@ -1,4 +1,4 @@
-"""One check of the tracker before the work: what can never work is refused, an outage is told."""
+"""One check of the tracker before the work: what can never work is refused, an outage reported."""
 
 import threading
 from pathlib import Path

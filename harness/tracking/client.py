@@ -38,7 +38,7 @@ _DEFAULTS = {
     # holding the thread for the two minutes a request and seven tries that MLflow waits.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # A benchmark reports to its own tracker and to nobody else.
+    # A benchmark reports to its own tracker alone.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Standard output belongs to the command's result.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -78,7 +78,7 @@ def prepare_client(tracking_uri: str) -> Any:
     # After the import, which sets levels of its own.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # What its store logs with a traceback it raises as well, and that is told in words.
+    # What its store logs with a traceback it raises as well, and that is reported in words.
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=tracking_uri)
 
@@ -249,7 +249,7 @@ class Tracker:
         self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
 
     def set_running(self, run_id: str) -> None:
-        """Say that a run goes on."""
+        """Mark a run as running again."""
         self._client.update_run(run_id, status="RUNNING")
 
     def set_end(self, run_id: str, status: str, end_ms: int) -> None:

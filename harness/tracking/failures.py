@@ -21,7 +21,7 @@ PERMANENT_STATUS = (400, 401, 403, 404, 405, 410)
 
 
 def status_of(error: BaseException) -> int | None:
-    """HTTP status of a server's refusal, where the error tells it."""
+    """HTTP status of a server's refusal, where the error holds it."""
     text = str(error)
     match = _STATUS.search(text)
     if match:

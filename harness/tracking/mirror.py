@@ -92,7 +92,7 @@ class Mirror:
         self._now = now
         self._queue: queue.SimpleQueue[AnyEvent | None] = queue.SimpleQueue()
         self._sender: Sender | None = None
-        # A journal that is there already belongs to a run that goes on: it is sent first.
+        # A journal that is there already belongs to a run that is resumed: it is sent first.
         self._behind = (run_dir / FILE_NAME).exists()
         self._reason: str | None = None
         self._next_try = self._next_sample = now()
@@ -268,7 +268,7 @@ def sync_run(
         every_step: Send each step besides the windows.
         experiment: MLflow experiment.
         still_running: A journal without an end is left RUNNING; otherwise it
-            is shown as KILLED, because nobody is left to end it.
+            is shown as KILLED, because no process is left to end it.
 
     Raises:
         TrackerError: the tracker does not answer, refuses the password or fails.

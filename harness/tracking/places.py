@@ -21,7 +21,7 @@ def try_places(runs: Path, tracking_uri: str | None, say: Say) -> None:
     Args:
         runs: Folder of the runs.
         tracking_uri: Of the tracker; None where nothing is sent.
-        say: Told what is missing and can be done without.
+        say: Called with what is missing and can be done without.
 
     Raises:
         MachineError: the folder takes no file.

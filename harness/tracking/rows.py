@@ -12,33 +12,20 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.frozen import flat
+from harness.record.quantities import QUANTITIES, StepSeries
 from harness.record.schema import Evaluation, Interrupted, RunFinished, RunStarted, Steps
-from harness.record.step_times import summarise
 
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 5000
 DATASET_DIGEST_CHARACTERS = 36
 """Limits of MLflow 3.17 (its tag limit is 8000; some older servers hold 5000)."""
 
-WINDOW_KEYS = (
-    "step_time_s/median",
-    "step_time_s/p99",
-    "images_per_s",
-    "data_wait_share",
-    "loss",
-    "learning_rate",
-    "train_accuracy",
+WINDOW_KEYS = tuple(
+    f"{quantity.name}/{suffix}".rstrip("/")
+    for quantity in QUANTITIES
+    for suffix in quantity.per_window
 )
-STEP_KEYS = (
-    "every_step/step_time_s",
-    "every_step/data_wait_s",
-    "every_step/images_per_s",
-    "every_step/data_wait_share",
-    "every_step/loss",
-    "every_step/learning_rate",
-    "every_step/gradient_norm",
-    "every_step/train_accuracy",
-)
+STEP_KEYS = tuple(f"every_step/{quantity.name}" for quantity in QUANTITIES)
 
 
 class Row(NamedTuple):
@@ -62,37 +49,16 @@ def window_rows(event: Steps) -> list[Row]:
     window of only such steps has none. `non_finite_steps` appears only where a
     loss is not finite, because MLflow cannot show such values.
     """
+    steps = StepSeries.of((event,))
+    found = (of(steps) for quantity in QUANTITIES for of in quantity.per_window.values())
     values = {
-        "loss": float(np.mean(event.loss)),
-        "learning_rate": event.learning_rate[-1],
-        "train_accuracy": sum(event.correct) / sum(event.images),
-        **_times(event),
+        key: value for key, value in zip(WINDOW_KEYS, found, strict=True) if value is not None
     }
     bad = sum(not math.isfinite(loss) for loss in event.loss)
     if bad:
         values["non_finite_steps"] = float(bad)
-    stamp, step = milliseconds(event.time_s), event.step[-1] + 1
+    stamp, step = milliseconds(event.time_s), event.end_step
     return [Row(key, value, stamp, step) for key, value in values.items()]
-
-
-def _times(event: Steps) -> dict[str, float]:
-    compiled = set(event.compiled)
-    timed = [i for i, step in enumerate(event.step) if step not in compiled]
-    if not timed:
-        return {}
-    if not sum(event.step_time_s[i] for i in timed) > 0:
-        return {}
-    summary = summarise(
-        [event.step_time_s[i] for i in timed],
-        images=[event.images[i] for i in timed],
-        data_wait_s=[event.data_wait_s[i] for i in timed],
-    )
-    return {
-        "step_time_s/median": summary.median_s,
-        "step_time_s/p99": summary.p99_s,
-        "images_per_s": summary.images_per_s,
-        "data_wait_share": summary.data_wait_share or 0.0,
-    }
 
 
 def step_rows(event: Steps) -> Iterator[Row]:
@@ -101,27 +67,14 @@ def step_rows(event: Steps) -> Iterator[Row]:
     A step's timestamp is the event's minus the time of the steps after it, so
     that it depends on the journal only.
     """
-    columns = zip(
-        event.step_time_s, event.data_wait_s, event.images, event.loss, event.learning_rate,
-        event.gradient_norm, event.correct, strict=True,
-    )  # fmt: skip
+    steps = StepSeries.of((event,))
+    found = ((key, one.per_step(steps)) for key, one in zip(STEP_KEYS, QUANTITIES, strict=True))
+    columns = {key: values.tolist() for key, values in found if values is not None}
     remaining_s = float(np.sum(event.step_time_s))
-    for step, (time_s, wait_s, images, loss, rate, norm, correct) in zip(
-        event.step, columns, strict=True
-    ):
+    for step, time_s, *values in zip(event.step, event.step_time_s, *columns.values(), strict=True):
         remaining_s -= time_s
-        values = (
-            time_s,
-            wait_s,
-            images / time_s if time_s > 0 else math.nan,
-            wait_s / time_s if time_s > 0 else math.nan,
-            loss,
-            rate,
-            norm,
-            correct / images if images else math.nan,
-        )
         stamp = milliseconds(event.time_s - remaining_s)
-        for key, value in zip(STEP_KEYS, values, strict=True):
+        for key, value in zip(columns, values, strict=True):
             yield Row(key, value, stamp, step + 1)
 
 

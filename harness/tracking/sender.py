@@ -44,7 +44,7 @@ HEAD_TAG = "harness.journal_head"
 """The head of the journal's chain at the latest checkpoint, stop or `harness sync`."""
 START_FILES = ("recipe.json", "environment.json")
 LEFT_EMPTY_S = 600.0
-"""After so long nobody is about to put a first run below a study's parent."""
+"""After this time no process is about to put a first run below a study's parent."""
 
 STATUS_ORDER = ("RUNNING", "SCHEDULED", "FAILED", "KILLED", "FINISHED")
 """What a parent is when its children differ: the first of these that one of them is."""

@@ -168,7 +168,7 @@ def _host_check(host: str, port: int) -> tuple[str, ...]:
     """Which `Host` a request may name: this server's own, so that no other site's name leads here.
 
     MLflow's own list takes every name that begins with `10.`; it is kept only where the server
-    listens on all addresses, whose names nobody knows.
+    listens on all addresses, whose names are unknown.
     """
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - asked for by the user
         return ()

@@ -10,6 +10,8 @@ import numpy as np
 
 from harness.training.checkpoint import Written, remove_old, write_checkpoint
 
+Snapshot = Callable[[], dict[str, np.ndarray]]
+"""Takes the arrays of a state off its devices."""
 Report = Callable[[Written, float], None]
 """Called from the training's thread with a written checkpoint and the stall in seconds."""
 
@@ -21,9 +23,9 @@ class CheckpointWriter:
         checkpoints: The run's folder of checkpoints.
         run_id: The run.
         sync_journal: Makes the journal durable; called before each rename.
-        report: Told about each written checkpoint.
+        report: Called with each written checkpoint.
         keep: How many of the newest stay.
-        kept_steps: Which older ones stay all the same.
+        kept_steps: Which older ones stay.
         now: Monotonic clock, seconds.
     """
 
@@ -48,7 +50,7 @@ class CheckpointWriter:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: tuple[Future[Written], float] | None = None
 
-    def write(self, step: int, snapshot: Callable[[], dict[str, np.ndarray]]) -> None:
+    def write(self, step: int, snapshot: Snapshot) -> None:
         """Take a snapshot and write it in the background.
 
         Waits first for the checkpoint before. Raises what writing that one raised.

@@ -24,7 +24,7 @@ def recipe_batches(
 ) -> Generator[Any]:
     """Batches of the steps [first, end); close it to end its threads.
 
-    What ends them early is told here, because the step's errors are of another kind.
+    Errors of the input are translated here, because the step's errors are of another kind.
 
     Args:
         recipe: Augmentation, normalisation, image size and batch.
@@ -56,10 +56,10 @@ def recipe_batches(
     named = naming_batches(
         replica_batches(devices, make), split, images_of, recipe.augmentation.decoder
     )
-    return _told(named)
+    return _with_own_errors(named)
 
 
-def _told(batches: Generator[Any]) -> Generator[Any]:
+def _with_own_errors(batches: Generator[Any]) -> Generator[Any]:
     """The same batches; TensorFlow's errors as those of the harness."""
     with closing(batches):
         try:
@@ -80,7 +80,7 @@ def read_ahead(
     Args:
         recipe: Its augmentation decides.
         split: The training images.
-        say: Told how far it is, every two seconds.
+        say: Called with the progress, every two seconds.
         now: Monotonic clock in seconds.
 
     Raises:

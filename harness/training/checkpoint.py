@@ -65,12 +65,15 @@ def write_checkpoint(
     temporary.mkdir()
     try:
         written = _write_files(temporary, final, step, run_id, arrays)
+        # The journal first: a checkpoint ahead of it would leave a gap in the recorded steps.
         before_rename()
+        # One that was passed over as damaged has this name; a rename replaces no full folder.
         shutil.rmtree(final, ignore_errors=True)
         temporary.replace(final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    # The new name survives a power cut only once the folder that holds it is synced.
     sync_folder(checkpoints)
     return written
 
@@ -87,14 +90,14 @@ def _write_files(
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, os.SEEK_END)
-    marks = {name: array_fingerprint(array) for name, array in arrays.items()}
-    index = {"step": step, "run_id": run_id, "state_sha256": digest, "fingerprints": marks}
+    fingerprints = {name: array_fingerprint(array) for name, array in arrays.items()}
+    index = {"step": step, "run_id": run_id, "state_sha256": digest, "fingerprints": fingerprints}
     with (folder / INDEX_FILE).open("w") as file:
         json.dump({"index": index, "index_sha256": digest_of(index)}, file)
         file.flush()
         _sync_file(file.fileno())
     sync_folder(folder)
-    return Written(step, final, digest, size, marks)
+    return Written(step, final, digest, size, fingerprints)
 
 
 def _sync_file(descriptor: int) -> None:
@@ -131,7 +134,7 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
                 "the checkpoint was altered: its digest differs",
                 where=str(folder),
                 expected=f"sha256 {index['state_sha256']} of {STATE_FILE}",
-                remedy="remove the folder; the run goes on from the checkpoint before",
+                remedy="remove the folder; the run resumes from the checkpoint before",
             )
         with np.load(folder / STATE_FILE, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -140,7 +143,7 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
             f"the checkpoint is not readable: {type(error).__name__}: {error}",
             where=str(folder),
             expected=f"{STATE_FILE} and {INDEX_FILE}",
-            remedy="remove the folder; the run goes on from the checkpoint before",
+            remedy="remove the folder; the run resumes from the checkpoint before",
         ) from error
     if run_id is not None and index["run_id"] != run_id:
         raise CheckpointError(
@@ -165,7 +168,7 @@ def list_checkpoints(checkpoints: Path) -> list[Path]:
 def read_latest(
     checkpoints: Path, run_id: str, *, at_most: int | None = None
 ) -> tuple[Loaded | None, tuple[str, ...]]:
-    """The newest checkpoint that can be gone on from, and those passed over with the reason.
+    """The newest usable checkpoint, and those passed over with the reason.
 
     Args:
         checkpoints: The run's folder of checkpoints.
@@ -193,7 +196,7 @@ def remove_old(
     Args:
         checkpoints: The run's folder of checkpoints.
         keep: How many stay.
-        kept_steps: Which older ones stay all the same.
+        kept_steps: Which older ones stay.
         newest: Step of the one just written. Those ahead of it were passed over
             by a resume, so they are not counted and are left where they are.
     """

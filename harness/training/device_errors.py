@@ -1,6 +1,6 @@
 """What an error of TensorFlow means that no input caused: memory, device, kernel, exchange.
 
-TensorFlow tells most of them as `InternalError` or `UnknownError`, so the text decides.
+TensorFlow raises most of them as `InternalError` or `UnknownError`, so the text decides.
 The signs are the words of TensorFlow 2.21, CUDA 12, cuDNN 9 and NCCL 2; the order
 counts, because a lack of memory shows itself in all of those libraries.
 """
@@ -13,7 +13,7 @@ import tensorflow as tf
 from harness.errors import MachineError
 
 LONGEST_WORDS = 300
-CONTINUES = "the same command goes on from the last checkpoint"
+CONTINUES = "the same command resumes from the last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ LEADS = re.compile(r"^(Graph execution error:|Detected at node|File |\[\[|Hint:|
 
 
 def kind_of(error: tf.errors.OpError) -> Kind:
-    """Which kind an error is; `OTHER` where nothing tells."""
+    """Which kind an error is; `OTHER` where the text does not show it."""
     message = str(error)
     by_type = [kind for kind in KINDS if kind.types and isinstance(error, kind.types)]
     by_text = (kind for kind in KINDS if re.search(kind.signs, message, re.IGNORECASE))
@@ -143,7 +143,7 @@ def kind_of(error: tf.errors.OpError) -> Kind:
 
 
 def is_of_device(error: tf.errors.OpError) -> bool:
-    """Whether an error that reached the input is the device's, or of memory, all the same.
+    """Whether an error that reached the input is the device's, or of memory, anyway.
 
     TensorFlow also calls too many open files an exhausted resource.
     """
@@ -157,7 +157,7 @@ def explained(error: tf.errors.OpError, where: str | None) -> MachineError:
     """The error with what happened, where, and what to do.
 
     Args:
-        error: Of a step or an evaluation; those of the input are told by `translate_error`.
+        error: Of a step or an evaluation; those of the input are raised by `translate_error`.
         where: The run's folder or whatever else was being done.
     """
     kind, message = kind_of(error), str(error)

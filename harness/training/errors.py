@@ -7,9 +7,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from harness.errors import DivergedError, PreemptedError
+from harness.record.schema import Steps
 from harness.training.checkpoint import list_checkpoints
 from harness.training.device_errors import MEMORY, explained, kind_of
-from harness.training.loop import Window
 
 
 @contextmanager
@@ -40,11 +40,11 @@ def preempted(
         f"stopped after step {step} of {total_steps}: {detail}",
         where=str(folder),
         expected="a checkpoint, which is written",
-        remedy=f"go on with the same command:\n    {' '.join(command)}",
+        remedy=f"resume with the same command:\n    {' '.join(command)}",
     )
 
 
-def diverged(window: Window, step: int, folder: Path, checkpoints: Path) -> DivergedError:
+def diverged(window: Steps, step: int, folder: Path, checkpoints: Path) -> DivergedError:
     """The loss or gradient of `step` in `window` is not finite."""
     good = list_checkpoints(checkpoints)
     return DivergedError(

@@ -13,60 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from harness.errors import HarnessError
-from harness.numerics.fingerprint import marks_as_hex
+from harness.numerics.fingerprint import fingerprints_as_hex
 from harness.recipes.recipe import Phase
+from harness.record.schema import Steps
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.step import StepFunction, StepOutput
 
 WINDOW_STEPS = 100
-
-
-@dataclass(frozen=True)
-class Window:
-    """Consecutive steps as measured; arrays have one entry a step.
-
-    Attributes:
-        first_step: The first of them, from 0.
-        step_time_s: From one step's start to the next; where the device runs
-            asynchronously, the window's mean.
-        data_wait_s: Part of it spent waiting for the batch.
-        loss: Mean smoothed cross-entropy.
-        learning_rate: As used.
-        gradient_norm: Of the whole gradient.
-        correct: Images whose most probable class was the label.
-        images: Images of the step.
-        fingerprint: 16 hex digits over batch, loss, gradients and weights.
-        batch_fingerprint: 16 hex digits over images and labels.
-        compiled: Steps whose time holds tracing and compilation.
-    """
-
-    first_step: int
-    step_time_s: tuple[float, ...]
-    data_wait_s: tuple[float, ...]
-    loss: tuple[float, ...]
-    learning_rate: tuple[float, ...]
-    gradient_norm: tuple[float, ...]
-    correct: tuple[int, ...]
-    images: tuple[int, ...]
-    fingerprint: tuple[str, ...]
-    batch_fingerprint: tuple[str, ...]
-    compiled: tuple[int, ...]
-
-    @property
-    def end_step(self) -> int:
-        """Steps done after this window."""
-        return self.first_step + len(self.loss)
-
-    def first_not_finite(self, *, gradients_may_overflow: bool) -> int | None:
-        """The first step whose loss or gradient norm is not finite, if any.
-
-        Under float16 gradients overflow now and then; the step is left out and
-        the loss scale lowered, so only the loss counts.
-        """
-        for offset, (loss, norm) in enumerate(zip(self.loss, self.gradient_norm, strict=True)):
-            if not np.isfinite(loss) or not (gradients_may_overflow or np.isfinite(norm)):
-                return self.first_step + offset
-        return None
 
 
 @dataclass(frozen=True)
@@ -124,7 +77,7 @@ class Hooks:
         stop_requested: Asked after each step with the number of steps done.
     """
 
-    on_window: Callable[[Window], None]
+    on_window: Callable[[Steps], None]
     on_checkpoint: Callable[[int], None]
     on_epoch: Callable[[int], None]
     reset_momentum: Callable[[], None]
@@ -141,8 +94,11 @@ def train(
     images_per_step: int,
     asynchronous: bool = False,
     now: Callable[[], float] = time.perf_counter,
+    time_of_day: Callable[[], float] = time.time,
 ) -> int:
     """Run steps `plan.first_step` to `plan.last_step`, or until a stop is requested.
+
+    `now` measures the steps (monotonic, seconds), `time_of_day` dates the windows.
 
     Returns:
         Steps done. After a requested stop a checkpoint has been asked for.
@@ -159,6 +115,7 @@ def train(
         images=images_per_step,
         asynchronous=asynchronous,
         now=now,
+        time_of_day=time_of_day,
     )
     while step < plan.last_step:
         count = plan.next_edge(step) - step
@@ -178,6 +135,7 @@ def train(
                 hooks.on_checkpoint(step)
             raise runner.failure
         stopping = hooks.stop_requested(step)
+        # Before the evaluation, which may take minutes and be interrupted.
         if stopping or plan.wants_checkpoint(step):
             hooks.on_checkpoint(step)
         if stopping:
@@ -195,14 +153,15 @@ class _WindowRunner:
     images: int
     asynchronous: bool
     now: Callable[[], float]
+    time_of_day: Callable[[], float] = time.time
     compiled: bool = False
     failure: Exception | None = None
 
-    def run(self, first: int, rates: np.ndarray) -> Window | None:
+    def run(self, first: int, rates: np.ndarray) -> Steps | None:
         """The steps of one window; fewer, or None, where `failure` of the data ended it."""
         outputs: list[StepOutput] = []
         waits: list[float] = []
-        marks = [self.now()]
+        edges_s = [self.now()]
         compiled = () if self.compiled else (first,)
         # The window's rates travel to the device once, not a step at a time.
         for rate in tf.unstack(tf.constant(rates)):
@@ -211,21 +170,24 @@ class _WindowRunner:
             except (HarnessError, tf.errors.OpError) as error:
                 self.failure = error
                 break
-            waits.append(self.now() - marks[-1])
+            waits.append(self.now() - edges_s[-1])
             outputs.append(self.step_function(batch["image"], batch["label"], rate))
             if not self.compiled:
+                # Waits for the device, so that compilation falls into this step's time alone.
                 outputs[-1].loss.numpy()
                 self.compiled = True
-            marks.append(self.now())
+            edges_s.append(self.now())
             if self.stop_requested(first + len(outputs)):
                 break
         if not outputs:
             return None
+        # The one read of a window: an earlier one would make the device wait for the host.
         values = _read(outputs)
-        marks[-1] = self.now() if self.asynchronous else marks[-1]
-        return Window(
-            first_step=first,
-            step_time_s=self._times(marks, skip=len(compiled)),
+        edges_s[-1] = self.now() if self.asynchronous else edges_s[-1]
+        return Steps(
+            time_s=self.time_of_day(),
+            step=tuple(range(first, first + len(outputs))),
+            step_time_s=self._times(edges_s, skip=len(compiled)),
             data_wait_s=tuple(waits),
             learning_rate=tuple(float(rate) for rate in rates[: len(outputs)]),
             images=(self.images,) * len(outputs),
@@ -233,20 +195,20 @@ class _WindowRunner:
             **values,
         )
 
-    def _times(self, marks: list[float], skip: int) -> tuple[float, ...]:
-        times = np.diff(marks)
+    def _times(self, edges_s: list[float], skip: int) -> tuple[float, ...]:
+        times = np.diff(edges_s)
         if self.asynchronous and len(times) > skip:
             times[skip:] = times[skip:].mean()
         return tuple(float(t) for t in times)
 
 
 def _read(outputs: list[StepOutput]) -> dict[str, Any]:
-    *values, marks, batch_marks = zip(*outputs, strict=True)
+    *values, fingerprints, batch_fingerprints = zip(*outputs, strict=True)
     loss, norm, correct = (tf.stack(value).numpy() for value in values)
     return {
         "loss": tuple(float(x) for x in loss),
         "gradient_norm": tuple(float(x) for x in norm),
         "correct": tuple(int(x) for x in correct),
-        "fingerprint": marks_as_hex(marks),
-        "batch_fingerprint": marks_as_hex(batch_marks),
+        "fingerprint": fingerprints_as_hex(fingerprints),
+        "batch_fingerprint": fingerprints_as_hex(batch_fingerprints),
     }

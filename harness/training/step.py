@@ -12,10 +12,10 @@ import tensorflow as tf
 from harness.distributed.devices import reduction_options
 from harness.errors import RecipeError
 from harness.numerics.fingerprint import (
-    Mark,
-    StepMarks,
-    replica_marks,
-    step_marks,
+    DeviceFingerprint,
+    StepFingerprints,
+    replica_fingerprints,
+    step_fingerprints,
     tensor_fingerprint,
 )
 from harness.recipes.recipe import Recipe
@@ -34,15 +34,15 @@ class StepOutput(NamedTuple):
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
         correct: float32, images of the batch whose most probable class is the label; exact.
         fingerprint: uint64 over batch, loss, gradients and weights; of several replicas in
-            this process each one's own, which `marks_as_hex` adds.
+            this process each one's own, which `fingerprints_as_hex` adds.
         batch_fingerprint: uint64 over images and labels, likewise.
     """
 
     loss: tf.Tensor
     gradient_norm: tf.Tensor
     correct: tf.Tensor
-    fingerprint: Mark
-    batch_fingerprint: Mark
+    fingerprint: DeviceFingerprint
+    batch_fingerprint: DeviceFingerprint
 
 
 StepFunction = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], StepOutput]
@@ -58,7 +58,7 @@ def build_step(
     strategy: tf.distribute.Strategy,
     *,
     eager: bool = False,
-    marks: bool = True,
+    fingerprints: bool = True,
 ) -> StepFunction:
     """The step of a recipe on a state's variables.
 
@@ -67,7 +67,7 @@ def build_step(
         recipe: Loss, optimizer, batch and precision.
         strategy: Where it runs.
         eager: Run operation by operation, for debugging.
-        marks: Without fingerprints, which are 0 then, a step shows what they cost.
+        fingerprints: False leaves them 0; a step without them shows what they cost.
 
     Raises:
         RecipeError: XLA is asked for where it cannot compile the step.
@@ -77,17 +77,20 @@ def build_step(
     compute = _replica_step(state, recipe, replicas)
 
     def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
-        output = _output(compute(image, label, rate), marks=marks)
-        return output if replicas == 1 else _with_replica_marks(output, summed=here < replicas)
+        output = _output(compute(image, label, rate), fingerprints=fingerprints)
+        if replicas == 1:
+            return output
+        return _with_replica_fingerprints(output, summed=here < replicas)
 
     def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
         if replicas == 1:
             return replica_step(image, label, rate)
         output = strategy.run(replica_step, args=(image, label, rate))
-        *values, mark, batch = (strategy.experimental_local_results(part) for part in output)
+        *values, fingerprint, batch = (strategy.experimental_local_results(part) for part in output)
         firsts = (of_replica[0] for of_replica in values)
         # What workers have summed is the same on every replica.
-        return StepOutput(*firsts, *((m if here == replicas else m[0]) for m in (mark, batch)))
+        own = ((one if here == replicas else one[0]) for one in (fingerprint, batch))
+        return StepOutput(*firsts, *own)
 
     if eager:
         return step
@@ -145,10 +148,10 @@ class _StepParts(NamedTuple):
     weights: list[tf.Tensor]
 
 
-def _output(parts: _StepParts, *, marks: bool = True) -> StepOutput:
+def _output(parts: _StepParts, *, fingerprints: bool = True) -> StepOutput:
     batch = whole = tf.constant(0, tf.uint64)
-    if marks:
-        batch, whole = step_marks(
+    if fingerprints:
+        batch, whole = step_fingerprints(
             parts.image, parts.label, parts.loss, parts.gradients, parts.weights
         )
     return StepOutput(
@@ -177,6 +180,7 @@ def _replica_step(
             for g, w, decayed in zip(gradients, state.trainable, decay, strict=True)
         ]
         _update(state, recipe, gradients, rate)
+        # Copies, so that what is fingerprinted is read after the update.
         weights = [tf.identity(w) for w in state.weights()]
         return _StepParts(image, label, loss, correct, gradients, weights)
 
@@ -202,6 +206,7 @@ def _across_replicas(
     summed = context.all_reduce(tf.distribute.ReduceOp.SUM, parts, options)
     first_moving = len(parts) - len(moving)
     for variable, total in zip(moving, summed[first_moving:], strict=True):
+        # By handle: `assign` of a mirrored variable would ask for one more reduction.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=total / replicas)
     return summed[0], summed[1], summed[2:first_moving]
 
@@ -213,7 +218,7 @@ def _replicas_here(strategy: tf.distribute.Strategy) -> int:
     return len(strategy.extended.worker_devices)
 
 
-def _with_replica_marks(output: StepOutput, *, summed: bool) -> StepOutput:
+def _with_replica_fingerprints(output: StepOutput, *, summed: bool) -> StepOutput:
     """Each replica's fingerprints, ready to be added: here where other processes have some.
 
     Workers add them in every step, so that one whose images fail can still record what it
@@ -221,8 +226,8 @@ def _with_replica_marks(output: StepOutput, *, summed: bool) -> StepOutput:
     """
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.uint64)
-    batch, whole = replica_marks(
-        StepMarks(batch=output.batch_fingerprint, whole=output.fingerprint), number
+    batch, whole = replica_fingerprints(
+        StepFingerprints(batch=output.batch_fingerprint, whole=output.fingerprint), number
     )
     if summed:
         both = tf.bitcast(tf.stack([batch, whole]), tf.int64)

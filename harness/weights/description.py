@@ -52,8 +52,8 @@ def describe_weights(
     Args:
         weights: As read.
         model_name: The network they are meant for.
-        normalisation: As told by the user.
-        class_order: As told by the user.
+        normalisation: As the user states.
+        class_order: As the user states.
 
     Raises:
         WeightsError: something is missing, or contradicts the file or its source.
@@ -92,7 +92,7 @@ def _check_channels(weights: WeightArrays, normalisation: Normalisation) -> None
 def known_normalisation(
     weights: WeightArrays, model_name: str, told: Normalisation | None = None
 ) -> Normalisation | None:
-    """The input normalisation that a file states, its source implies, or the user tells.
+    """The input normalisation that a file states, its source implies, or the user states.
 
     Args:
         weights: As read, with or without a head.
@@ -100,7 +100,7 @@ def known_normalisation(
         told: By the user.
 
     Returns:
-        None when nobody says it.
+        None if unspecified.
 
     Raises:
         WeightsError: the file's own description is malformed, or was contradicted.
@@ -156,7 +156,7 @@ def _own_description(weights: WeightArrays) -> WeightsDescription | None:
 
 
 def _check_told(weights: WeightArrays, told: _Feeding, known: _Feeding, by: str) -> None:
-    """Refuse what was told where it differs from what is known; None is neither."""
+    """Refuse what the user states where it differs from what is known; None is neither."""
     for field, value, fact in zip(("normalisation", "class_order"), told, known, strict=True):
         if value is not None and fact is not None and value != fact:
             raise WeightsError(

@@ -1,6 +1,6 @@
 """Arrays out of weight files, without executing or unpickling anything.
 
-Formats, told apart by content: legacy Keras `.h5` (root attribute
+Formats, recognised by content: legacy Keras `.h5` (root attribute
 `layer_names`), Keras 3 `.weights.h5` and its shards, and `.keras` archives of
 Keras 2 and 3, of which only the inner `model.weights.h5` is read, and the names
 in `config.json` where the former lacks them. Arrays are named by the path of the Keras

@@ -70,8 +70,8 @@ def import_weights(
         source: A weight file, a checkpoint folder, a run's folder (its newest
             checkpoint), or `imagenet` for Keras' own download.
         model_name: The network; found out where None.
-        normalisation: As told by the user.
-        class_order: As told by the user.
+        normalisation: As the user states.
+        class_order: As the user states.
 
     Raises:
         WeightsError: unreadable, of another network, or not described.

@@ -66,7 +66,7 @@ def check_input(
         weights: As read.
         model_name: The network's name in the catalogue.
         normalisation: The recipe's.
-        told: What the user says the weights were trained with.
+        told: What the weights were trained with, as the user states.
 
     Raises:
         WeightsError: the weights' normalisation is unknown, contradicted by

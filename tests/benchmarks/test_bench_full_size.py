@@ -28,7 +28,7 @@ ERROR_AT_A_FIFTH = 1.5
 REACTION_S = 2.0
 MOMENTS = 10
 SEED = 18
-BEGUN = r"^seed \d+: (beginning|going on) in"
+BEGUN = r"^seed \d+: (beginning|resuming) in"
 INSPECTING = re.compile(r"inspecting images: ([\d,]+) of ([\d,]+) images")
 
 pytestmark = pytest.mark.slow

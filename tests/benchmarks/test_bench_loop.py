@@ -84,13 +84,15 @@ def test_a_step_without_fingerprints_is_the_same_step() -> None:
     image = tf.random.stateless_normal((8, SIDE, SIDE, 3), (0, 0))
     label, rate = tf.range(8) % 4, tf.constant(0.1)
     after = {}
-    for marks in (True, False):
+    for fingerprints in (True, False):
         state = create_state(build_model(recipe.model, classes=4, seed=0), float16=False)
-        output = build_step(state, recipe, tf.distribute.get_strategy(), marks=marks)(
+        output = build_step(state, recipe, tf.distribute.get_strategy(), fingerprints=fingerprints)(
             image, label, rate
         )
-        assert (int(output.fingerprint) != 0) == (int(output.batch_fingerprint) != 0) == marks
-        after[marks] = to_arrays(state)
+        assert (
+            (int(output.fingerprint) != 0) == (int(output.batch_fingerprint) != 0) == fingerprints
+        )
+        after[fingerprints] = to_arrays(state)
     assert all((after[True][name] == after[False][name]).all() for name in after[True])
 
 

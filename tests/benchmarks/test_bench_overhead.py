@@ -22,17 +22,19 @@ import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.models.build import build_model
-from harness.numerics.fingerprint import step_marks
+from harness.numerics.fingerprint import step_fingerprints
 from harness.progress import Progress
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
 from harness.record.journal import JournalWriter
+from harness.record.schema import Steps
 from harness.runner.recorder import Recorder, show
 from harness.tracking.mirror import default_tracking_uri, open_mirror
-from harness.training.loop import Hooks, Plan, Window, train
+from harness.training.loop import Hooks, Plan, train
 from harness.training.state import TrainState, create_state
-from harness.training.step import StepFunction, StepOutput, build_step
+from harness.training.step import StepFunction, build_step
 from tests.record_samples import SampleRun, started
+from tests.stub_steps import stub_step
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning"  # SQLAlchemy 2.1 under MLflow 3.17
@@ -47,7 +49,7 @@ PHASES = (Phase(epochs=1, rate=Constant(rate=1e-3)),)
 
 
 @contextmanager
-def records(folder: Path) -> Iterator[Callable[[Window], None]]:
+def records(folder: Path) -> Iterator[Callable[[Steps], None]]:
     """Journal, mirror and progress as in a run; yields what takes a window."""
     run = SampleRun(steps=LONG)
     folder.mkdir(parents=True)
@@ -63,8 +65,8 @@ def records(folder: Path) -> Iterator[Callable[[Window], None]]:
         )
         recorder = Recorder(journal, mirror.publish)
 
-        def take(window: Window) -> None:
-            recorder.steps(window)
+        def take(window: Steps) -> None:
+            recorder.record(window)
             show(window, work, LONG, LONG)
 
         yield take
@@ -109,7 +111,7 @@ def steps() -> Compiled:
     rate = tf.constant(1e-3)
     whole = build_step(state, recipe, strategy)
     whole(image, batch["label"], rate)
-    bare = build_step(state, recipe, strategy, marks=False)
+    bare = build_step(state, recipe, strategy, fingerprints=False)
     bare(image, batch["label"], rate)
     return Compiled(state, whole, bare, batch, rate)
 
@@ -118,7 +120,7 @@ def steps() -> Compiled:
 def test_the_fingerprint_costs_under_one_percent_of_the_step(
     benchmark: BenchmarkFixture, steps: Compiled
 ) -> None:
-    """`step_marks` by itself on tensors of the step's shapes, and the step with and without it.
+    """`step_fingerprints` alone on tensors of the step's shapes, and the step with and without it.
 
     The bound is on the first: two steps in turns differ by several percent of noise.
     """
@@ -128,7 +130,7 @@ def test_the_fingerprint_costs_under_one_percent_of_the_step(
     times: dict[str, list[float]] = {"bare": [], "whole": [], "marks": []}
 
     def marks() -> None:
-        step_marks(image, label, tf.constant(7.0), gradients, weights).whole.numpy()
+        step_fingerprints(image, label, tf.constant(7.0), gradients, weights).whole.numpy()
 
     def step(compiled: StepFunction) -> None:
         compiled(image, label, steps.rate).loss.numpy()
@@ -186,11 +188,6 @@ def test_the_harness_costs_under_two_percent_of_the_step(
     assert statistics.median(ratios) - 1 < MOST
 
 
-def stub(_image: tf.Tensor, _label: tf.Tensor, _rate: tf.Tensor) -> StepOutput:
-    mark = tf.constant(7, tf.uint64)
-    return StepOutput(tf.constant(1.0), tf.constant(2.0), tf.constant(3), mark, mark)
-
-
 @pytest.mark.slow
 def test_time_and_memory_of_a_step_do_not_grow(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """A step that computes nothing shows what the harness itself does, at its beginning and end."""
@@ -200,15 +197,15 @@ def test_time_and_memory_of_a_step_do_not_grow(benchmark: BenchmarkFixture, tmp_
     batch = {"image": tf.zeros([1]), "label": tf.zeros([1], tf.int32)}
     with records(tmp_path / "seed-0") as record:
         # The mirror's thread loads MLflow and makes its database meanwhile.
-        loop(stub, batch, 0, 100, record)
+        loop(stub_step, batch, 0, 100, record)
     with records(tmp_path / "seed-1") as record:
 
-        def take(window: Window) -> None:
+        def take(window: Steps) -> None:
             record(window)
             ends.append(time.perf_counter())
             memory.append(process.memory_info().rss)
 
-        benchmark.pedantic(lambda: loop(stub, batch, 0, LONG, take), rounds=1)
+        benchmark.pedantic(lambda: loop(stub_step, batch, 0, LONG, take), rounds=1)
     window_s = [after - before for before, after in itertools.pairwise(ends)]
     early, late = statistics.median(window_s[4:54]), statistics.median(window_s[-50:])
     benchmark.extra_info |= {

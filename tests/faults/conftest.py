@@ -2,7 +2,8 @@
 
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pytest
@@ -24,20 +25,32 @@ class Row:
     exit_code: int
 
 
-ROWS: list[Row] = []
+PROPERTY = "fault"
 
 
 @pytest.fixture
-def table() -> list[Row]:
-    return ROWS
+def table(record_property: Callable[[str, object], None]) -> Iterator[list[Row]]:
+    """Rows go with the test's report, which crosses processes."""
+    rows: list[Row] = []
+    yield rows
+    for row in rows:
+        record_property(PROPERTY, list(astuple(row)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not ROWS:
+    rows = [
+        Row(*value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
+    if not rows:
         return
     lines = [("fault", "moment", "outcome", "bits equal", "exit code")]
     words = {True: "yes", False: "NO", None: "-"}
-    lines += [(r.fault, r.moment, r.outcome, words[r.bits_equal], str(r.exit_code)) for r in ROWS]
+    lines += [(r.fault, r.moment, r.outcome, words[r.bits_equal], str(r.exit_code)) for r in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     terminalreporter.section("faults")
     for line in lines:

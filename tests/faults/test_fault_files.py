@@ -69,9 +69,9 @@ def test_torn_journal_and_damaged_checkpoints(
     check_told(
         told,
         f"the journal's last line was torn; its {torn} bytes were dropped",
-        f"2 of the newest checkpoints could not be gone on from: {folder_name(40)}: ",
+        f"2 of the newest checkpoints could not be used: {folder_name(40)}: ",
         f"{folder_name(39)}: ",
-        "the run goes on from step 36",
+        "the run resumes from step 36",
     )
     (resumed,) = [e for e in command.journal().interruptions if e.event == "resumed"]
     assert resumed.step == 36
@@ -97,7 +97,7 @@ def test_every_checkpoint_damaged(
     told = finishes_equal(
         command, uninterrupted, table, f"all checkpoints: {damage.__name__}", "from 0"
     )
-    check_told(told, "3 of the newest checkpoints could not be", "the run goes on from step 0")
+    check_told(told, "3 of the newest checkpoints could not be", "the run resumes from step 0")
 
 
 @pytest.mark.slow

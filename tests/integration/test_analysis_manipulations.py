@@ -23,7 +23,7 @@ from harness.baselines.loading import baselines_folder
 from harness.errors import HarnessError
 from harness.record.journal import FILE_NAME
 from harness.record.predictions import predictions_table, read_predictions
-from harness.runner.context import registered_targets
+from harness.runner.begin import registered_targets
 from harness.verdict.text import judgement_text
 from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, study

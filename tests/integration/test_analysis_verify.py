@@ -11,7 +11,7 @@ from harness.analysis.verify import verify
 from harness.cli.judge.bundle import command as bundle_command
 from harness.cli.judge.verify import command as verify_command
 from harness.errors import DifferenceFoundError, RecordError, UsageError
-from harness.record.bundle import Source, extract_bundle, write_bundle
+from harness.record.bundle import BundleMember, extract_bundle, write_bundle
 from harness.record.journal import read_journal
 from tests.chained_journals import events_of, rewrite
 from tests.record_samples import SampleRun, certificate_of, write_run
@@ -89,7 +89,7 @@ def forged(packed: Path, tmp_path: Path, member: str, old: bytes, new: bytes) ->
                 (tmp_path / "journal.jsonl").write_bytes(data)
                 rewrite(tmp_path / "journal.jsonl", events_of(tmp_path / "journal.jsonl"))
                 data = (tmp_path / "journal.jsonl").read_bytes()
-        members[one.name] = Source(data=data)
+        members[one.name] = BundleMember(data=data)
     path = tmp_path / "forged.tar"
     write_bundle(path, members, reported=index.reported, harness_version=index.harness_version)
     return path
@@ -127,7 +127,7 @@ def test_a_forged_time_is_found_in_the_report(packed: Path, tmp_path: Path) -> N
 
 def test_a_forged_report_is_found(packed: Path, tmp_path: Path) -> None:
     index = extract_bundle(packed, tmp_path / "m")
-    members = {m.name: Source(tmp_path / "m" / m.name) for m in index.members}
+    members = {m.name: BundleMember(tmp_path / "m" / m.name) for m in index.members}
     reported = json.loads(json.dumps(index.reported).replace("98.00 %", "99.00 %"))
     path = tmp_path / "forged.tar"
     write_bundle(path, members, reported=reported, harness_version=index.harness_version)

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from harness.bench.step_job import Job
+from harness.bench.step_job import StepJob
 from harness.bench.step_process import measure_in_own_process
 from harness.errors import MachineError
 
 
-def job(variant: str, **changes: object) -> Job:
+def job(variant: str, **changes: object) -> StepJob:
     small = {"model": "apm5-resnet18-v2", "image_size": 32, "batch": 2, "classes": 10}
-    return Job.model_validate({"variant": variant, "warmup": 1, "steps": 2, **small, **changes})
+    return StepJob.model_validate({"variant": variant, "warmup": 1, "steps": 2, **small, **changes})
 
 
 def test_the_reference_as_shipped_runs_without_onednn() -> None:

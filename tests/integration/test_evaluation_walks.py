@@ -90,7 +90,7 @@ def test_a_run_traces_each_protocol_once_however_often_it_evaluates(
             steps_per_epoch=10,
             total_steps=40,
             limit=None,
-            done=set(),
+            recorded=[],
             stop_if_asked=lambda _step: None,
         )
         for step in (10, 20, 30, 40):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from harness.errors import DataError, WeightsError
 from harness.evaluation.class_mapping import class_names
-from harness.evaluation.single_image import Classifier, Picture, check_resized, read_picture
+from harness.evaluation.single_image import Classifier, ImageToClassify, check_resized, read_picture
 from harness.inference.classify import ClassifyReport, Named
 from harness.models.build import build_model
 from harness.recipes.protocol import (
@@ -172,7 +172,7 @@ def test_a_strip_that_resizing_would_make_huge_is_refused(
         check_resized(read_picture(path), protocol)
     assert f"{max(protocol.short_sides)}" in error.value.found
     for size in ((3000, 300), (70, 90), (10_000, 10_000), (225, 5000)):
-        check_resized(Picture(path, b"", 1, *size, ""), protocol)
+        check_resized(ImageToClassify(path, b"", 1, *size, ""), protocol)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

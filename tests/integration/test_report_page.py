@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from harness.analysis.report import ReportRequest, report
+from harness.analysis.report import report
+from harness.analysis.thumbnails import PictureSources
 from harness.cli.judge.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
@@ -74,7 +75,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def content(study: Path) -> Report:
-    return report(ReportRequest((study,)))
+    return report((study,))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_figures_follow_the_pages_colours(page: str) -> None:
 
 
 def test_the_same_runs_give_the_same_bytes(study: Path, content: Report, page: str) -> None:
-    again = report(ReportRequest((study,)))
+    again = report((study,))
     assert html(again) == page
     assert markdown(again) == markdown(content)
 
@@ -132,7 +133,7 @@ def test_five_runs_give_the_band_of_the_early_curve(tmp_path: Path) -> None:
     for seed in range(1, 6):
         write_run(tmp_path / "s" / f"seed-{seed}", SampleRun(seed=seed, evaluates=False))
     write_run(tmp_path / "s" / "seed-6", SampleRun(seed=6, spike=(100, 900.0), evaluates=False))
-    content = report(ReportRequest((tmp_path / "s",)))
+    content = report((tmp_path / "s",))
     learning = next(s for s in content.sections if s.name == "learning")
     assert "No early-curve band" not in " ".join(learning.paragraphs)
     assert "expected of a next run" in learning.drawings[0].wide
@@ -191,7 +192,7 @@ def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
         classes=(EVIL, *"123456789"), command=("harness", "run", EVIL), environment={EVIL: EVIL}
     )
     folder = write_run(tmp_path / "study" / "seed-1", run)
-    evil = report(ReportRequest((folder,)))
+    evil = report((folder,))
     reader = read(html(evil))
     assert "script" not in reader.tags
     assert sum(EVIL in text for text in reader.text) >= 3
@@ -204,7 +205,7 @@ def test_a_run_without_evaluation_a_crashed_seed_and_a_torn_journal(tmp_path: Pa
     torn = write_run(tmp_path / "s" / "seed-2", SampleRun(seed=2))
     with (torn / "journal.jsonl").open("ab") as file:
         file.write(b'{"schema_version":1,"ti')
-    content = report(ReportRequest((tmp_path / "s",)))
+    content = report((tmp_path / "s",))
     read(html(content))
     rows = next(s for s in content.sections if s.name == "runs").tables[0].rows
     assert [row[2] for row in rows] == ["no end in the journal", "completed"]
@@ -217,7 +218,7 @@ def test_a_run_that_ended_before_its_first_step(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     lines = (write_run(tmp_path / "t", SampleRun()) / "journal.jsonl").read_text().splitlines()
     (folder / "journal.jsonl").write_text(lines[0] + "\n")
-    content = report(ReportRequest((folder,)))
+    content = report((folder,))
     read(html(content))
     assert run.steps == 0
     assert "No timed step is in the journals." in str(content.sections)
@@ -226,7 +227,7 @@ def test_a_run_that_ended_before_its_first_step(tmp_path: Path) -> None:
 def test_runs_of_two_recipes_are_shown_but_not_judged(tmp_path: Path) -> None:
     write_run(tmp_path / "a" / "seed-1", SampleRun())
     write_run(tmp_path / "b" / "seed-1", SampleRun(recipe=RECIPES["apm5-resnet50"]))
-    content = report(ReportRequest((tmp_path / "a", tmp_path / "b")))
+    content = report((tmp_path / "a", tmp_path / "b"))
     assert content.headlines[0].word is None
     assert "not judged together" in content.headlines[0].sentence
     assert "must not be pooled" in str(content.sections)
@@ -236,12 +237,12 @@ def test_runs_of_two_recipes_are_shown_but_not_judged(tmp_path: Path) -> None:
 def test_pictures_of_mistakes_come_from_the_data_folder_and_from_nowhere_else(
     study: Path, tmp_path: Path
 ) -> None:
-    table = section_of(report(ReportRequest((study,))), "mistakes").tables[0]
+    table = section_of(report((study,)), "mistakes").tables[0]
     names = [row[1] for row in table.rows]
     for name in names[:2]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (400, 300), (200, 30, 30)).save(tmp_path / name)
-    content = report(ReportRequest((study,), data=tmp_path))
+    content = report((study,), pictures=PictureSources(data=tmp_path))
     shown = next(s for s in content.sections if s.name == "mistakes")
     assert len(shown.pictures) == 2
     assert all(picture.data.startswith(b"\xff\xd8") for picture in shown.pictures)
@@ -271,12 +272,12 @@ def test_a_certificate_beside_a_run_is_shown(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
     file = folder / "certificate.json"
     file.write_text(certificate_of(folder).model_dump_json())
-    section = section_of(report(ReportRequest((folder,))), "determinism")
+    section = section_of(report((folder,)), "determinism")
     assert "seed 1: 240 steps replayed: every replayed step agrees." in section.paragraphs
     assert ("level", "step") in section.tables[1].rows
     file.write_text("{}")
     with pytest.raises(RecordError, match="certificate"):
-        report(ReportRequest((folder,)))
+        report((folder,))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_a_certificate_of_another_journal_is_not_believed(
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
     text = certificate_of(folder, **changes).model_dump_json()
     (folder / "certificate.json").write_text(text)
-    section = section_of(report(ReportRequest((folder,))), "determinism")
+    section = section_of(report((folder,)), "determinism")
     words = " ".join(section.paragraphs)
     assert "every replayed step agrees" not in words
     assert "belongs to another journal" in words
@@ -326,7 +327,7 @@ def test_predictions_of_another_run_are_not_shown_as_this_ones(tmp_path: Path) -
         write_run(tmp_path / "s" / f"seed-{seed}", SampleRun(seed=seed, top1_correct=190 + seed))
     (source,) = (tmp_path / "s" / "seed-1").glob("*ten_crop*.parquet")
     shutil.copyfile(source, tmp_path / "s" / "seed-2" / source.name)
-    section = section_of(report(ReportRequest((tmp_path / "s",))), "mistakes")
+    section = section_of(report((tmp_path / "s",)), "mistakes")
     assert "seed 2, ten_crop: the prediction file beside the run is not the one" in str(
         section.paragraphs
     )
@@ -336,7 +337,7 @@ def test_predictions_of_another_run_are_not_shown_as_this_ones(tmp_path: Path) -
 def test_a_seed_without_evaluation_is_named_in_the_answer(tmp_path: Path) -> None:
     write_run(tmp_path / "s" / "seed-1", SampleRun(seed=1))
     write_run(tmp_path / "s" / "seed-2", SampleRun(seed=2, evaluates=False))
-    sentence = report(ReportRequest((tmp_path / "s",))).headlines[0].sentence
+    sentence = report((tmp_path / "s",)).headlines[0].sentence
     assert "top-1 98.00 %; seed 2 has no evaluation" in sentence
 
 
@@ -344,6 +345,6 @@ def test_no_place_on_this_machine_is_on_the_page(tmp_path: Path) -> None:
     torn = write_run(tmp_path / "s" / "seed-1", SampleRun())
     with (torn / "journal.jsonl").open("ab") as file:
         file.write(b'{"schema_version":1,"ti')
-    page = html(report(ReportRequest((torn,))))
+    page = html(report((torn,)))
     assert "s/seed-1: 23 bytes of a torn last line" in page
     assert str(tmp_path) not in page

@@ -104,7 +104,7 @@ def test_the_contested_recipe_is_begun_from_debians_package_and_goes_on(tmp_path
         done = _reproduce(tmp_path, *words, "--max-hours", "10000", timeout_s=900)
         assert done.returncode == 0, done.stderr
         assert "nothing is judged" in done.stdout
-        assert "the same command goes on" in done.stderr
+        assert "the same command resumes" in done.stderr
         (journal,) = (tmp_path / "runs").glob(f"{FASHION}-*/seed-1/journal.jsonl")
         assert read_journal(journal).last_step == steps
     assert "preparing" not in done.stderr, "what was prepared is found again"

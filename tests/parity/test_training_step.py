@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from harness.models.build import build_model
-from harness.numerics.fingerprint import hex_of, joined_step_marks, tensor_fingerprint
+from harness.numerics.fingerprint import hex_of, joined_step_fingerprints, tensor_fingerprint
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.training.loss import smoothed_cross_entropy
@@ -247,7 +247,7 @@ def test_the_fingerprint_covers_batch_loss_gradients_with_decay_and_new_weights(
     step = build_step(state, the_recipe, tf.distribute.get_strategy(), eager=True)
     output = step(image, label, tf.constant(RATE))
     weights = [tf.identity(w) for w in state.weights()]
-    expected = joined_step_marks(image, label, loss, gradients, weights)
+    expected = joined_step_fingerprints(image, label, loss, gradients, weights)
     assert hex_of(int(output.fingerprint)) == hex_of(int(expected.whole))
     assert hex_of(int(output.batch_fingerprint)) == hex_of(int(expected.batch))
 

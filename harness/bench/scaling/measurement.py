@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
-from harness.bench.scaling.process import READY, Answer, Question
+from harness.bench.scaling.process import READY, Question, ReductionTimes
 from harness.distributed.launcher import free_addresses
 from harness.errors import MachineError, UsageError
 from harness.numerics.pins import set_import_flags
@@ -20,7 +20,7 @@ from harness.system.children import start_python
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredScaling:
     """Workers of one job beside as many independent processes, one thread each.
 
     Attributes:
@@ -34,8 +34,8 @@ class Measured:
     workers: int
     batch_per_worker: int
     image_size: int
-    apart: tuple[Answer, ...]
-    together: tuple[Answer, ...]
+    apart: tuple[ReductionTimes, ...]
+    together: tuple[ReductionTimes, ...]
 
     @property
     def apart_images_per_s(self) -> float:
@@ -98,7 +98,7 @@ class Measured:
 
 def measure_scaling(
     recipe: Recipe, data: Path, *, workers: int, batch: int, warm_up: int, steps: int
-) -> Measured:
+) -> MeasuredScaling:
     """Time `workers` processes apart, then as one job; each on its own share of the cores.
 
     Args:
@@ -134,7 +134,7 @@ def measure_scaling(
         together = _ask(
             [Question(joint, folder, warm_up, steps, addresses, w) for w in range(workers)]
         )
-    return Measured(workers, batch, recipe.model.image_size, apart, together)
+    return MeasuredScaling(workers, batch, recipe.model.image_size, apart, together)
 
 
 def at_image_size(recipe: Recipe, image_size: int) -> Recipe:
@@ -147,13 +147,13 @@ def at_image_size(recipe: Recipe, image_size: int) -> Recipe:
     )
 
 
-def _ask(questions: Sequence[Question]) -> tuple[Answer, ...]:
+def _ask(questions: Sequence[Question]) -> tuple[ReductionTimes, ...]:
     """Put each question to a process; all begin to measure at the same moment."""
     with TemporaryFile() as messages:
         return _asked(questions, messages)
 
 
-def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, ...]:
+def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[ReductionTimes, ...]:
     cores = sorted(os.sched_getaffinity(0))
     processes = [
         start_python(
@@ -174,7 +174,7 @@ def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Answer, 
             _hear(process, READY)
         for process in processes:
             _tell(process, "")
-        answers = tuple(Answer(**json.loads(_hear(process))) for process in processes)
+        answers = tuple(ReductionTimes(**json.loads(_hear(process))) for process in processes)
         for process in processes:
             _tell(process, "")
             process.wait()

@@ -46,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReductionTimes:
     """Medians over the measured steps, in seconds.
 
     Attributes:
@@ -80,7 +80,7 @@ def _wait_for_parent() -> None:
     sys.stdin.readline()
 
 
-def measure(question: Question, wait: Callable[[], None]) -> Answer:
+def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
     """Build the recipe's network, warm up, wait for the others, and measure."""
     recipe = Recipe.model_validate_json(question.recipe)
     numerics = resolved(recipe.numerics)
@@ -123,7 +123,7 @@ def measure(question: Question, wait: Callable[[], None]) -> Answer:
     step_s, wait_s = _timed_steps(step, batches, question.steps)
     total_s = time.perf_counter() - begin
     sizes = [int(v.shape.num_elements()) for v in state.trainable]
-    return Answer(
+    return ReductionTimes(
         step_s=_median(step_s),
         data_wait_s=_median(wait_s),
         reduction_s=_reduction_s(devices, sizes),
@@ -147,7 +147,7 @@ def _timed_steps(step: Any, batches: Iterator[Any], count: int) -> tuple[list[fl
 
 
 def _reduction_s(devices: Any, sizes: list[int]) -> float:
-    """One reduction of tensors of so many elements, packed as a step packs its gradients."""
+    """One reduction of tensors of these sizes, packed as a step packs its gradients."""
     import tensorflow as tf
 
     if devices.replicas == 1:

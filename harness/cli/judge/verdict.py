@@ -40,7 +40,7 @@ def command(
     earlier: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Say whether RUN... reproduced each target that speaks about them.
+    """State whether RUN... reproduced each target that applies to them.
 
     RUN is a run's folder, its journal, or a study's folder, which stands for
     every run in it; with --baseline, a folder that `harness evaluate` wrote.

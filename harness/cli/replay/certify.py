@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--segments",
     type=click.IntRange(min=1),
-    help="Audit so many segments between saved states, drawn by --nonce.",
+    help="Audit N segments between saved states, drawn by --nonce.",
 )
 @click.option(
     "--nonce",
@@ -73,7 +73,7 @@ def command(
     A run that went on with --accept-numerics is replayed in stretches, each under
     the numerics it was recorded under. Where this machine's are others, numbers
     are compared within --tolerance, which makes a weaker certificate; an altered
-    saved state is a difference all the same.
+    saved state is a difference anyway.
 
     The certificate is written beside the run. Exit codes: 0 everything
     replayed agrees, 1 something differs, 2 wrong input.

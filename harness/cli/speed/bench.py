@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import click
 from click.core import ParameterSource
 
-from harness.bench.machine import Watch
+from harness.bench.machine import MachineWatch
 from harness.cli.lazy import LazyGroup
 from harness.cli.options import LocalPath, json_option
 from harness.cli.speed.bench_output import show
@@ -118,7 +118,7 @@ def step(
     as_json: bool,
 ) -> None:
     """Measure a training step: images/s, share of the GEMM peak, ratios with intervals."""
-    watch = Watch()
+    watch = MachineWatch()
     if layers:
         _refuse(context, NOT_WITH_LAYERS, "--layers")
         _pin(threads)
@@ -182,7 +182,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure an evaluation, input included, beside the bare network and the GEMM peak."""
-    watch = Watch()
+    watch = MachineWatch()
     _pin(onednn=onednn)
     from harness.bench.evaluation import bench_evaluate
     from harness.recipes.protocol import center_crop, ten_crop
@@ -211,7 +211,7 @@ def everything(
     """Measure input, step, tracker and evaluation, and name the bottleneck."""
     from harness.bench.step import bench_step
 
-    watch = Watch()
+    watch = MachineWatch()
     measured = bench_step(model=model, image_size=image_size, batch=batch, rounds=rounds)
     _pin()
     from harness.bench.bottleneck import bench_rest

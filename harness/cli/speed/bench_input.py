@@ -37,12 +37,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure images/s of the whole pipeline, of its stages and of the bare decoder."""
-    from harness.bench.machine import Watch
+    from harness.bench.machine import MachineWatch
     from harness.cli.speed.bench_output import show
     from harness.numerics.tensorflow_import import import_tensorflow
     from harness.recipes.catalogue import find_recipe
 
-    watch = Watch()
+    watch = MachineWatch()
     chosen = find_recipe(recipe)
     import_tensorflow()
     from harness.bench.input import bench_input, render

@@ -26,12 +26,12 @@ from harness.cli.options import LocalPath, json_option
 @json_option
 def command(name: str, data: Path, rounds: int, steps: int, as_json: bool) -> None:
     """Measure a whole training loop beside the bare step, its input and an evaluation."""
-    from harness.bench.machine import Watch
+    from harness.bench.machine import MachineWatch
     from harness.cli.speed.bench_output import show
     from harness.numerics.pins import pin_runtime, resolved, set_import_flags
     from harness.recipes.catalogue import find_recipe
 
-    watch = Watch()
+    watch = MachineWatch()
     recipe = find_recipe(name)
     numerics = resolved(recipe.numerics)
     set_import_flags(numerics)

@@ -39,7 +39,7 @@ def command(
     TARGET is a name of `harness list targets`, or a TOML file; without one it is
     apm5-resnet50-ten-crop, the 77.72 % of ResNet-50 on ImageNet. The seeds
     default to those that the target declares; without all of them the answer is
-    inconclusive. It can be stopped at any time: the same command goes on. Exit
+    inconclusive. It can be stopped at any time: the same command resumes. Exit
     codes: 0 reproduced, or stopped by --steps; 1 not reproduced; 2 wrong input
     or a machine that cannot do it in time; 3 exceeds or inconclusive; 4
     diverged; 75 interrupted (give the same command again). Other targets of the

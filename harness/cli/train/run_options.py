@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     runs_option,
-    click.option("--steps", type=click.IntRange(min=1), help="Stop after so many steps."),
+    click.option("--steps", type=click.IntRange(min=1), help="Stop after N steps."),
     click.option(
         "--checkpoint-every",
         type=click.IntRange(min=1),
@@ -26,7 +26,7 @@ _OPTIONS = (
     click.option(
         "--eval-images",
         type=click.IntRange(min=1),
-        help="Evaluate only the first so many images; also evaluates where --steps ends the run.",
+        help="Evaluate only the first N images; also evaluates where --steps ends the run.",
     ),
     max_hours_option,
     tracking_option,

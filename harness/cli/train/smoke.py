@@ -23,7 +23,7 @@ def command(
     """The whole job in minutes: train, repeat, evaluate, judge, report.
 
     Exit codes as for `harness verdict`; 1 also when the repetition differs in
-    a single bit; 0 also when no target speaks about the data, since the smoke
+    a single bit; 0 also when no target applies to the data, since the smoke
     is about the machine then.
     """
     from harness.baselines.loading import load_target

@@ -10,6 +10,7 @@ import click
 from harness.cli.options import LocalPath, json_option, runs_option, tracking_option
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.files import is_file_name
+from harness.recipes.recipe import Recipe
 from harness.recipes.settings import with_settings
 
 
@@ -35,7 +36,7 @@ from harness.recipes.settings import with_settings
     type=LocalPath(dir_okay=False),
     help="As for `harness run`.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Stop each seed after so many steps.")
+@click.option("--steps", type=click.IntRange(min=1), help="Stop each seed after N steps.")
 @click.option("--devices", default="1", show_default=True, help="As for `harness run`.")
 @click.option(
     "--hours",
@@ -83,7 +84,6 @@ def command(
     of the first seed that is not.
     """
     from harness.analysis.verdict import verdict
-    from harness.baselines.own import read_own_target
     from harness.study.jobs import Resources, jobs_at_once, local_gpus
     from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
@@ -92,10 +92,6 @@ def command(
     local = executor == "local"
     if gpus is None:
         gpus = min(1, len(local_gpus(os.environ))) if local else 0
-    options = ["--devices", devices, *(("--steps", str(steps)) if steps else ())]
-    for path in targets:
-        read_own_target(path, chosen.name, chosen.digest)  # refused here, not in every job
-        options += ["--target", str(path.resolve())]
     request = StudyRequest(
         recipe=chosen,
         recipe_name=str(Path(recipe).resolve()) if is_file_name(recipe) else recipe,
@@ -103,7 +99,7 @@ def command(
         data=data,
         seeds=parse_seeds(seeds),
         runs=runs,
-        options=tuple(options),
+        options=_job_options(chosen, devices, steps, targets),
         executor=executor,
         resources=Resources(hours, gpus, cores, memory_gib, partition),
         at_once=at_once or (jobs_at_once(gpus, os.environ) if local else None),
@@ -117,3 +113,16 @@ def command(
     judgements = verdict([report.folder])
     click.echo(judgements.json() if as_json else judgement_text(judgements))
     raise SystemExit(judgements.exit_code)
+
+
+def _job_options(
+    recipe: Recipe, devices: str, steps: int | None, targets: tuple[Path, ...]
+) -> tuple[str, ...]:
+    """Options that each job is called with; a wrong target is refused here, not in every job."""
+    from harness.baselines.own import read_own_target
+
+    options = ["--devices", devices, *(("--steps", str(steps)) if steps else ())]
+    for path in targets:
+        read_own_target(path, recipe.name, recipe.digest)
+        options += ["--target", str(path.resolve())]
+    return tuple(options)

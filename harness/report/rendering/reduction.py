@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Curve:
+class ReducedCurve:
     """A curve in columns.
 
     Attributes:
@@ -29,7 +29,7 @@ class Curve:
         return bool((self.low < self.high).any())
 
 
-def reduce_curve(x: np.ndarray, y: np.ndarray, columns: int) -> Curve:
+def reduce_curve(x: np.ndarray, y: np.ndarray, columns: int) -> ReducedCurve:
     """Reduce to at most `columns` columns of nearly equal numbers of points.
 
     The least and the greatest finite value of `y` are always among `low` and `high`.
@@ -44,10 +44,10 @@ def reduce_curve(x: np.ndarray, y: np.ndarray, columns: int) -> Curve:
     x, y = np.asarray(x, np.float64)[finite], np.asarray(y, np.float64)[finite]
     if y.size == 0:
         empty = np.empty(0)
-        return Curve(empty, empty, empty, empty, dropped)
+        return ReducedCurve(empty, empty, empty, empty, dropped)
     starts = np.unique(np.linspace(0, y.size, min(columns, y.size), endpoint=False).astype(int))
     sizes = np.diff(np.append(starts, y.size))
-    return Curve(
+    return ReducedCurve(
         x=np.add.reduceat(x, starts) / sizes,
         mean=np.add.reduceat(y, starts) / sizes,
         low=np.minimum.reduceat(y, starts),

@@ -31,7 +31,7 @@ NO_IMAGES = frozenset(
         ".lmdb", ".mdb", ".rec", ".idx", ".lst", ".tfrecord", ".parquet", ".arrow", ".feather",
     }
 )  # fmt: skip
-"""Suffixes of files that nobody takes for images."""
+"""Suffixes of files that are never images."""
 
 LEFT_BY_SYSTEMS = frozenset(
     {

@@ -22,7 +22,7 @@ from harness.sources.folders.names import EXTENSIONS, NO_IMAGES, is_left_behind,
 
 Kind = Literal["image", "other", "hidden_image"]
 OnFiles = Callable[[int], None]
-"""Told how many more files were listed."""
+"""Called with how many more files were listed."""
 
 FIRST_BYTES = 16
 SAMPLE = 3
@@ -34,7 +34,7 @@ of one another (measured: twice the processor's time with four)."""
 
 MOST_AT_ONCE = 32
 _USUAL = (".JPEG", ".jpg", ".jpeg", ".png", ".JPG", ".PNG")
-"""Told by one comparison: looking up each of a million suffixes would take a second."""
+"""Decided by one comparison: looking up each of a million suffixes would take a second."""
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
                b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ")  # fmt: skip

@@ -63,7 +63,7 @@ def find_labels(
 ) -> Labels:
     """Labels of validation images that lie side by side.
 
-    The file that was told; else what lies beside the images; else, for
+    The file that the user names; else what lies beside the images; else, for
     ImageNet's images, the published labels.
 
     Args:

@@ -152,7 +152,7 @@ def _split(path: Path, sha256: str) -> SplitName:
     if any(word in name.lower() for word in ("t10k", "test", "val")):
         return "val"
     raise DataError(
-        "the file's name tells neither training nor test data",
+        "the file's name shows neither training nor test data",
         where=str(path),
         expected="`train`, or `t10k` or `test`, in its name",
         remedy="rename it",

@@ -19,7 +19,7 @@ SILENT_CHUNKS = frozenset(
 """Chunks that change no pixel, neither in TensorFlow's decoder nor in OpenCV's."""
 
 MAX_SIDE = 1_000_000
-"""Larger images are refused by libpng, unless it is told otherwise."""
+"""Larger images are refused by libpng, unless it is set otherwise."""
 
 MAX_PIXELS = 400_000_000
 LAST_FILTER = 4

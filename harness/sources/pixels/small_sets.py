@@ -1,4 +1,4 @@
-"""Which small data set lies in a folder: told by the files' first bytes, then by their names."""
+"""Which small data set lies in a folder: decided by the files' first bytes, then by their names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from harness.bench.evaluation import (
     EvaluationBenchmark,
+    EvaluationMeasurement,
     EvaluationRound,
-    Measurement,
     bench_evaluate,
     images_needed,
     write_photographs,
@@ -64,7 +64,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measurement(clock: Clock, folder: Path, protocol: Protocol, crops: int, to: Path) -> Any:
     split = open_dataset(folder, manifests=to).val
-    return Measurement(network(clock), split, protocol, crops, clock)
+    return EvaluationMeasurement(network(clock), split, protocol, crops, clock)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_folding_has_a_gain_of_its_own(photographs: Path, tmp_path: Path) -> Non
     model = build_model(Model(name="apm5-resnet18-v2", image_size=SIZE), classes=2, seed=0)
     folded = CENTER.model_copy(update={"fold_batch_norm": True})
     split = open_dataset(photographs, manifests=tmp_path).val
-    measure = Measurement(model, split, folded, 5, Clock(0, 0))
+    measure = EvaluationMeasurement(model, split, folded, 5, Clock(0, 0))
     crops = tf.ones((5, SIZE, SIZE, 3))
     difference = measure._bare(crops) - measure._unfolded(crops)
     assert 0 < float(tf.reduce_max(tf.abs(difference))) < 1e-3

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from harness.bench.machine import BenchMachine, Usage, Watch, gpu_name, usage
+from harness.bench.machine import BenchMachine, MachineWatch, Usage, gpu_name, usage
 from harness.cli.speed import bench
 from harness.measure import machine
 
@@ -34,7 +34,7 @@ def test_a_busy_machine_is_told(cores: float, busy: bool) -> None:
 
 def test_other_work_is_what_was_not_our_own() -> None:
     readings = iter((Usage(10.0, 100.0, 5.0), Usage(20.0, 125.0, 23.0)))
-    found = Watch(lambda: next(readings)).machine()
+    found = MachineWatch(lambda: next(readings)).machine()
     assert found.other_work_cores == pytest.approx((25 - 18) / 10)
     assert found.cpu == machine.cpu_model()
     assert found.cores == machine.usable_cores()
@@ -70,7 +70,7 @@ def test_a_document_and_a_table_carry_it(monkeypatch: pytest.MonkeyPatch, as_jso
             return "a table"
 
     monkeypatch.setattr("harness.bench.roofline.bench_layers", lambda *_, **__: Result())
-    monkeypatch.setattr(Watch, "machine", lambda _: QUIET)
+    monkeypatch.setattr(MachineWatch, "machine", lambda _: QUIET)
     monkeypatch.setattr(bench, "_pin", lambda *_: None)
     options = ["step", "--layers", *(["--json"] if as_json else [])]
     shown = CliRunner().invoke(bench.command, options, catch_exceptions=False).stdout

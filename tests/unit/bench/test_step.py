@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from harness.bench.roofline import LayerTable, layer_bound
 from harness.bench.step import AGAINST, bench_step, rotated
-from harness.bench.step_job import Job, Measured
+from harness.bench.step_job import MeasuredStep, StepJob
 from harness.bench.step_process import onednn_flag
 from harness.bench.summary import Spread
 from harness.cli.speed.bench import command
@@ -27,13 +27,13 @@ class Machine:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, job: Job) -> Measured:
+    def __call__(self, job: StepJob) -> MeasuredStep:
         slowness = 1 + 0.2 * (len(self.asked) // 4)
         self.asked.append(job.variant)
         wobble = 1 + 0.001 * len(self.asked)
         rate = RATES[job.variant] / slowness * wobble
         gemm = (PEAK if onednn_flag(job) == "1" else PEAK / 2) / slowness
-        return Measured(
+        return MeasuredStep(
             variant=job.variant,
             step_time_s=(job.batch / rate,),
             images_per_s=rate,
@@ -110,7 +110,7 @@ def test_the_table_is_for_a_person() -> None:
 
 
 def test_the_reference_as_shipped_has_no_onednn_whatever_the_processor() -> None:
-    job = Job(variant="reference", model="m", image_size=8, batch=1)
+    job = StepJob(variant="reference", model="m", image_size=8, batch=1)
     assert onednn_flag(job) == "0"
     others = ("reference-onednn", "plain-keras", "ours", "keras-fit")
     assert all(onednn_flag(job.model_copy(update={"variant": v})) == "1" for v in others)
@@ -184,9 +184,9 @@ def test_step_times_are_those_of_all_rounds() -> None:
 
 
 def test_options_reach_the_job() -> None:
-    jobs: list[Job] = []
+    jobs: list[StepJob] = []
 
-    def measure(job: Job) -> Measured:
+    def measure(job: StepJob) -> MeasuredStep:
         jobs.append(job)
         return Machine()(job)
 
@@ -201,9 +201,9 @@ def test_options_reach_the_job() -> None:
 
 def test_defaults_are_ours_without_the_options() -> None:
     """Each arithmetic is held against the matrix product of its own."""
-    jobs: list[Job] = []
+    jobs: list[StepJob] = []
 
-    def measure(job: Job) -> Measured:
+    def measure(job: StepJob) -> MeasuredStep:
         jobs.append(job)
         faster = 4.0 if job.compute == "bfloat16" else 1.0
         found = Machine()(job)

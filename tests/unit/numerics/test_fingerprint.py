@@ -9,16 +9,16 @@ from hypothesis.extra import numpy as hnp
 
 from harness.numerics.fingerprint import (
     SMALL_ELEMENTS,
-    StepMarks,
+    StepFingerprints,
     array_fingerprint,
     arrays_fingerprint,
     combined_fingerprint,
+    fingerprints_as_hex,
     hex_of,
-    joined_step_marks,
+    joined_step_fingerprints,
     joint_fingerprint,
-    marks_as_hex,
-    replica_marks,
-    step_marks,
+    replica_fingerprints,
+    step_fingerprints,
     tensor_fingerprint,
 )
 
@@ -133,38 +133,41 @@ def step_parts() -> dict[str, object]:
 
 def test_the_compiled_step_fingerprint_equals_the_plain_one() -> None:
     parts = step_parts()
-    assert step_marks(**parts).whole.numpy() == joined_step_marks(**parts).whole.numpy()
+    assert (
+        step_fingerprints(**parts).whole.numpy() == joined_step_fingerprints(**parts).whole.numpy()
+    )
 
 
 @pytest.mark.parametrize("name", ["image", "label", "loss", "gradients", "weights"])
 def test_each_part_of_a_step_counts(name: str) -> None:
     parts = step_parts()
-    before = joined_step_marks(**parts).whole.numpy()
+    before = joined_step_fingerprints(**parts).whole.numpy()
     value = parts[name]
     one = tf.constant(1, tf.int32)
     touched = value[-1] if isinstance(value, list) else value
     flipped = tf.bitcast(tf.bitcast(touched, tf.int32) ^ one, touched.dtype)
     parts[name] = [*value[:-1], flipped] if isinstance(value, list) else flipped
-    assert joined_step_marks(**parts).whole.numpy() != before
+    assert joined_step_fingerprints(**parts).whole.numpy() != before
 
 
 def test_the_batch_has_a_mark_of_its_own() -> None:
     parts = step_parts()
-    before = joined_step_marks(**parts).batch.numpy()
-    assert step_marks(**parts).batch.numpy() == before
+    before = joined_step_fingerprints(**parts).batch.numpy()
+    assert step_fingerprints(**parts).batch.numpy() == before
     for name, same in [("loss", True), ("gradients", True), ("image", False), ("label", False)]:
         other = dict(step_parts())
         value = other[name]
         other[name] = value[::-1] if isinstance(value, list) else value + 1
-        assert bool(joined_step_marks(**other).batch.numpy() == before) is same, name
+        assert bool(joined_step_fingerprints(**other).batch.numpy() == before) is same, name
 
 
 def test_marks_of_replicas_are_added_on_the_host() -> None:
     """Each with its replica's number, modulo 2^64; the oracle is in Python's integers."""
     own = [[MASK, 5], [7, MASK - 3], [0, 9]]
     made = [
-        replica_marks(
-            StepMarks(*(tf.constant(mark, tf.uint64) for mark in pair)), tf.constant(n, tf.uint64)
+        replica_fingerprints(
+            StepFingerprints(*(tf.constant(mark, tf.uint64) for mark in pair)),
+            tf.constant(n, tf.uint64),
         )
         for n, pair in enumerate(own)
     ]
@@ -173,17 +176,20 @@ def test_marks_of_replicas_are_added_on_the_host() -> None:
         for i in range(2)
     ]
     steps = [tuple(m.batch for m in made), tuple(m.whole for m in made)]
-    assert marks_as_hex(steps) == tuple(hex_of(mark) for mark in wanted)
-    assert marks_as_hex([tf.constant(MASK, tf.uint64)]) == ("f" * 16,)
+    assert fingerprints_as_hex(steps) == tuple(hex_of(mark) for mark in wanted)
+    assert fingerprints_as_hex([tf.constant(MASK, tf.uint64)]) == ("f" * 16,)
 
 
 def test_a_label_has_the_same_mark_in_either_width() -> None:
     parts = step_parts()
     wide = {**parts, "label": tf.cast(parts["label"], tf.int64)}
-    assert step_marks(**wide).whole.numpy() == step_marks(**parts).whole.numpy()
+    assert step_fingerprints(**wide).whole.numpy() == step_fingerprints(**parts).whole.numpy()
 
 
 def test_gradients_and_weights_are_not_interchangeable() -> None:
     parts = step_parts()
     swapped = {**parts, "gradients": parts["weights"], "weights": parts["gradients"]}
-    assert joined_step_marks(**parts).whole.numpy() != joined_step_marks(**swapped).whole.numpy()
+    assert (
+        joined_step_fingerprints(**parts).whole.numpy()
+        != joined_step_fingerprints(**swapped).whole.numpy()
+    )

@@ -7,12 +7,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import RecordError
-from harness.record.bundle import BLOCK, INDEX, Source, check_name, extract_bundle, write_bundle
+from harness.record.bundle import (
+    BLOCK,
+    INDEX,
+    BundleMember,
+    check_name,
+    extract_bundle,
+    write_bundle,
+)
 
 MEMBERS = {
-    "runs/s/seed-1/journal.jsonl": Source(data=b'{"event":1}\n' * 60),
-    "runs/s/seed-1/empty.json": Source(data=b""),
-    "baselines/target.toml": Source(data=b"x" * BLOCK),
+    "runs/s/seed-1/journal.jsonl": BundleMember(data=b'{"event":1}\n' * 60),
+    "runs/s/seed-1/empty.json": BundleMember(data=b""),
+    "baselines/target.toml": BundleMember(data=b"x" * BLOCK),
 }
 
 
@@ -112,7 +119,7 @@ def test_names_that_could_lead_elsewhere_are_refused(name: str, tmp_path: Path) 
         check_name(name, "here")
     with pytest.raises(RecordError, match="not allowed"):
         write_bundle(
-            tmp_path / "b.tar", {name: Source(data=b"x")}, reported={}, harness_version="0"
+            tmp_path / "b.tar", {name: BundleMember(data=b"x")}, reported={}, harness_version="0"
         )
 
 

@@ -132,7 +132,7 @@ def test_a_run_that_diverged_agrees_with_a_replay_that_does() -> None:
 
 def test_records_of_an_event() -> None:
     (window, *_) = windows(SampleRun())
-    records = records_of(0, window)
+    records = records_of(window)
     assert list(records) == list(window.step)
     assert records[7].loss == window.loss[7]
     assert records[7].batch is None

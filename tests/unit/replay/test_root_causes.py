@@ -3,7 +3,7 @@
 import pytest
 
 from harness.record.certificate import Part, StepDetail, StepDifference
-from harness.record.divergence import Differences, Finding, Origin
+from harness.record.divergence import Finding, Origin, RecordedDifferences
 from harness.replay.root_causes import compare_details, likely_causes
 
 DETAIL = StepDetail(
@@ -95,7 +95,7 @@ def test_without_replays_the_journals_part_remains() -> None:
     assert finding.notes == ("run B could not be replayed: x",)
 
 
-EVERYTHING = Differences(
+EVERYTHING = RecordedDifferences(
     seed=("seed: 1 | 2",),
     recipe=("loss.weight_decay: 0.1 | 0.2",),
     data=("root_digest: a | b",),
@@ -103,18 +103,22 @@ EVERYTHING = Differences(
     code=("commit: a | b",),
     environment=("packages.numpy: 1 | 2",),
 )
-NONE = Differences()
+NONE = RecordedDifferences()
 
 
-def only(**fields: tuple[str, ...]) -> Differences:
-    return Differences(**fields)
+def only(**fields: tuple[str, ...]) -> RecordedDifferences:
+    return RecordedDifferences(**fields)
 
 
 @pytest.mark.parametrize(
     ("finding", "differences", "beginning"),
     [
         (Finding(origin="images"), EVERYTHING, "another seed"),
-        (Finding(origin="loss"), only(numerics=EVERYTHING.numerics), "other numerics: onednn"),
+        (
+            Finding(origin="loss"),
+            only(numerics=EVERYTHING.numerics),
+            "other numerics: onednn",
+        ),
         (
             Finding(origin="image contents", names=("train/0/a.jpg",)),
             only(data=EVERYTHING.data, numerics=EVERYTHING.numerics),
@@ -141,7 +145,11 @@ def only(**fields: tuple[str, ...]) -> Differences:
             only(numerics=EVERYTHING.numerics),
             "other numerics: onednn",
         ),
-        (Finding(origin="loss", not_reproduced=("A",)), NONE, "run A does not repeat this step"),
+        (
+            Finding(origin="loss", not_reproduced=("A",)),
+            NONE,
+            "run A does not repeat this step",
+        ),
         (Finding(origin="loss"), NONE, "nothing recorded differs"),
         (
             Finding(origin="loss"),
@@ -150,7 +158,9 @@ def only(**fields: tuple[str, ...]) -> Differences:
         ),
     ],
 )
-def test_the_first_cause(finding: Finding, differences: Differences, beginning: str) -> None:
+def test_the_first_cause(
+    finding: Finding, differences: RecordedDifferences, beginning: str
+) -> None:
     part: Part = "batch" if finding.origin in {"images", "image contents", "batch"} else "loss"
     causes = likely_causes(first(part), finding, differences)
     assert causes[0].startswith(beginning), causes

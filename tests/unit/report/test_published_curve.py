@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from harness.analysis.report import ReportRequest, report, run_records
+from harness.analysis.judged_study import judged_study, load_runs
+from harness.analysis.report import page_of
 from harness.baselines import load_baselines
 from harness.baselines.schema import CurvePoint, PublishedCurve, Source
 from harness.report.learning import learning
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(folder: Path) -> tuple[RunRecord, ...]:
-    return tuple(run_records([folder]))
+    return tuple(run.record for run in load_runs([folder]))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,8 @@ def test_where_a_run_lies(
 
 
 def test_training_accuracy_is_that_of_the_epoch_s_own_steps(runs: tuple[RunRecord, ...]) -> None:
-    right = runs[0].series.correct[100:200].sum() / runs[0].series.images[100:200].sum()
+    series = runs[0].series
+    right = series["correct"][100:200].sum() / series["images"][100:200].sum()
     (row,) = landmarks(runs, curve(point(2, 0.5, training=(right - 0.1, right + 0.1)))).rows
     assert row[6] == f"{100 * right:.2f} %"
     assert row[9] == "inside"
@@ -109,6 +111,6 @@ def test_a_report_takes_the_curves_of_the_baselines(folder: Path, tmp_path: Path
         '[curve.source]\ntitle = "a source"\naddress = "example.org"\ntable = "1"\n'
         'quoted = "as printed"\n'
     )
-    content = report(ReportRequest((folder,), baselines=tmp_path))
+    content = page_of(judged_study(load_runs([folder]), baselines=tmp_path))
     (section,) = [one for one in content.sections if one.title == "Learning curves"]
     assert any("Beside mine" in table.caption for table in section.tables)

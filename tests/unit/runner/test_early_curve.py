@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.record.schema import Steps
-from harness.runner.early_curve import TOPIC, UnusualCurveError, Watch, open_watch
+from harness.runner.early_curve import TOPIC, CurveWatch, UnusualCurveError, open_watch
 from harness.verdict.early import EarlyGate
 
 
@@ -26,9 +26,11 @@ def window(first: int, losses: list[float]) -> Steps:
     )
 
 
-def watch(told: list[tuple[str, str]], *, stop: bool = False) -> Watch:
+def watch(told: list[tuple[str, str]], *, stop: bool = False) -> CurveWatch:
     gate = EarlyGate(None, classes=10, steps_total=200)
-    return Watch(gate, stop, lambda topic, text: told.append((topic, text)), Path("runs/seed-1"))
+    return CurveWatch(
+        gate, stop, lambda topic, text: told.append((topic, text)), Path("runs/seed-1")
+    )
 
 
 def test_an_expected_curve_is_silent() -> None:

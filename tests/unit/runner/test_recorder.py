@@ -9,18 +9,18 @@ import pytest
 from harness.errors import DifferenceFoundError
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import AnyEvent, Resumed, Steps
+from harness.runner.begin import comparable_steps
 from harness.runner.recorder import Recorder
-from harness.runner.resume import comparable_steps
-from harness.training.loop import Window
 from tests.record_samples import NUMERICS, SampleRun, started, windows
 
 OTHER = NUMERICS.model_copy(update={"intra_op_threads": 7})
 
 
-def window(first: int, marks: list[str]) -> Window:
+def window(first: int, marks: list[str]) -> Steps:
     n = len(marks)
-    return Window(
-        first_step=first,
+    return Steps(
+        time_s=7.0,
+        step=tuple(range(first, first + n)),
         step_time_s=(0.5,) * n,
         data_wait_s=(0.25,) * n,
         loss=(1.5,) * n,
@@ -47,7 +47,7 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 def test_a_window_is_one_event(recorder: Recorder) -> None:
-    recorder.steps(window(0, [mark(1), mark(2)]))
+    recorder.record(window(0, [mark(1), mark(2)]))
     (event,) = read_journal(recorder.writer.path).steps
     assert event.step == (0, 1)
     assert event.fingerprint == (mark(1), mark(2))
@@ -56,7 +56,7 @@ def test_a_window_is_one_event(recorder: Recorder) -> None:
 
 
 def test_replayed_steps_are_recorded_and_not_counted(recorder: Recorder) -> None:
-    recorder.steps(window(0, [mark(1), mark(2)]))
+    recorder.record(window(0, [mark(1), mark(2)]))
     recorder.replayed(window(1, [mark(2)]), {0: mark(1), 1: mark(2)})
     journal = read_journal(recorder.writer.path)
     assert journal.last_step == 2
@@ -128,8 +128,8 @@ def test_an_event_that_does_not_fit_on_the_disk_leaves_nothing(
     long = window(0, [mark(1)])
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="No space left"):
-        recorder.steps(long)
+        recorder.record(long)
     monkeypatch.undo()
     assert recorder.writer.path.read_bytes() == whole
-    recorder.steps(long)
+    recorder.record(long)
     assert read_journal(recorder.writer.path).last_step == 1

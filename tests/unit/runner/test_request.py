@@ -17,12 +17,14 @@ from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.run_folder import (
     RunFolder,
+    begun_run,
     check_same_run,
     data_from,
     data_of,
     existing_journal,
     locked,
 )
+from harness.record.schema import Warned
 from harness.runner.request import RunRequest, check_init, check_seeds
 from harness.runner.scratch_baseline import scratch_recipe
 from tests.record_samples import SampleRun, started, write_run
@@ -123,6 +125,30 @@ def test_a_journal_without_an_event_is_no_run_yet(tmp_path: Path) -> None:
     found = existing_journal(folder)
     assert found is not None
     assert found.started.seed == 1
+
+
+def test_a_begun_run_is_read_again_only_where_its_journal_has_changed(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert begun_run(folder) is None
+    with JournalWriter(folder.journal) as writer:
+        writer.append(started(SampleRun()))
+        first = begun_run(folder)
+        assert first is not None
+        assert begun_run(folder, first) is first
+        writer.append(Warned(time_s=2.0, step=0, topic="t", text="another process"))
+    again = begun_run(folder, first)
+    assert again is not None
+    assert len(again.journal.warnings) == 1
+
+
+def test_a_finished_run_is_kept_without_its_steps(tmp_path: Path) -> None:
+    whole = read_journal(write_run(tmp_path / "seed-1", SampleRun()))
+    begun = begun_run(RunFolder(tmp_path / "seed-1"))
+    assert begun is not None
+    assert whole.steps
+    assert begun.journal.steps == ()
+    assert begun.journal.finished == whole.finished
+    assert begun.journal.evaluations == whole.evaluations
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner.run import HOW_TO_GO_ON, RunReport, SeedOutcome
+from harness.runner.run import HOW_TO_CONTINUE, RunReport, SeedOutcome
 
 
 @pytest.mark.parametrize(
@@ -12,4 +12,4 @@ from harness.runner.run import HOW_TO_GO_ON, RunReport, SeedOutcome
 )
 def test_a_run_that_steps_ended_says_how_to_evaluate_it(status: str, told: bool) -> None:
     outcome = SeedOutcome(1, Path("runs/a/seed-1"), status, (), None)
-    assert (HOW_TO_GO_ON in RunReport(Path("runs/a"), (outcome,)).text()) is told
+    assert (HOW_TO_CONTINUE in RunReport(Path("runs/a"), (outcome,)).text()) is told

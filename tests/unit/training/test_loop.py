@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from harness.errors import DataError
 from harness.recipes.recipe import Constant, Phase
-from harness.training.loop import Hooks, Plan, Window, train
+from harness.record.schema import Steps
+from harness.training.loop import Hooks, Plan, train
 from harness.training.schedule import learning_rates
 from harness.training.step import StepOutput
-from tests.stub_steps import stub_step, windows_of
+from tests.stub_steps import OUTPUT, stub_step, windows_of
 
 PHASES = (
     Phase(epochs=2, rate=Constant(rate=0.5)),
@@ -43,7 +44,7 @@ class Scene:
     losses: dict[int, float] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     log: list[tuple[str, int]] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
+    windows: list[Steps] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     phases: tuple[Phase, ...] = PHASES
 
@@ -58,9 +59,8 @@ class Scene:
         self.clock.time_s += self.step_s
         number = self.first + len(self.rates)
         self.rates.append(float(rate))
-        return StepOutput(
+        return OUTPUT._replace(
             loss=tf.constant(self.losses.get(number, 1.0)),
-            gradient_norm=tf.constant(2.0),
             correct=tf.constant(number),
             fingerprint=tf.constant(number, tf.uint64),
             batch_fingerprint=tf.constant(number + 16, tf.uint64),
@@ -86,7 +86,7 @@ class Scene:
             now=self.clock,
         )
 
-    def _window(self, window: Window) -> None:
+    def _window(self, window: Steps) -> None:
         self.windows.append(window)
         self.log.append(("window", window.end_step))
 
@@ -229,8 +229,9 @@ def test_a_loss_that_is_not_finite_is_found(bad: float) -> None:
 
 
 def test_a_gradient_that_overflows_is_forgiven_only_under_loss_scaling() -> None:
-    window = Window(
-        first_step=7,
+    window = Steps(
+        time_s=0.0,
+        step=(7, 8),
         step_time_s=(1.0, 1.0),
         data_wait_s=(0.0, 0.0),
         loss=(1.0, 1.0),

@@ -11,8 +11,8 @@ import tensorflow as tf
 from harness.models.build import build_model
 from harness.recipes.recipe import Model, Precision, Recipe
 from harness.recipes.smoke import SMOKE
+from harness.record.schema import Steps
 from harness.training.checkpoint import read_checkpoint, write_checkpoint
-from harness.training.loop import Window
 from harness.training.state import (
     INITIAL_LOSS_SCALE,
     TrainState,
@@ -185,9 +185,9 @@ def test_a_residual_network_takes_the_same_first_step(compute: str, tolerance: f
 def test_an_overflowing_gradient_is_no_divergence_under_a_loss_scale(
     loss: float, norm: float, may_overflow: bool, expected: int | None
 ) -> None:
-    window = Window(
-        first_step=10, step_time_s=(1.0, 1.0), data_wait_s=(0.0, 0.0), loss=(1.0, loss),
+    window = Steps(
+        time_s=0.0, step=(10, 11), step_time_s=(1.0, 1.0), data_wait_s=(0.0, 0.0), loss=(1.0, loss),
         learning_rate=(0.1, 0.1), gradient_norm=(1.0, norm), correct=(0, 0), images=(2, 2),
-        fingerprint=("0", "0"), batch_fingerprint=("0", "0"), compiled=(),
+        fingerprint=("0" * 16,) * 2, batch_fingerprint=("0" * 16,) * 2, compiled=(),
     )  # fmt: skip
     assert window.first_not_finite(gradients_may_overflow=may_overflow) == expected

@@ -250,7 +250,7 @@ def test_a_doubled_run_is_in_no_difference_from_a_baseline(tmp_path: Path) -> No
 def test_a_named_target_that_does_not_fit_is_refused(
     tmp_path: Path, runs: list[Planted], target: str, said: str
 ) -> None:
-    with pytest.raises(UsageError, match="does not speak about these runs") as caught:
+    with pytest.raises(UsageError, match="does not apply to these runs") as caught:
         verdict([study(tmp_path, runs)], target=baselines_folder() / f"{target}.toml")
     assert said in str(caught.value)
     assert caught.value.exit_code == 2

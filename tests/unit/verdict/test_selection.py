@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.bundle import bundle
 from harness.analysis.publish import _metrics
-from harness.analysis.report import ReportRequest, report
+from harness.analysis.report import report
 from harness.analysis.verdict import verdict
 from harness.analysis.verify import verify
 from harness.baselines import load_baselines, load_target
@@ -82,7 +82,7 @@ def test_the_best_of_all_epochs_counts_and_the_last_stands_beside_it(tmp_path: P
 def test_text_page_and_markdown_say_what_choosing_did(tmp_path: Path) -> None:
     folder = study(tmp_path, fashion_runs(*FASHION_COUNTS))
     text = judgement_text(verdict([folder]))
-    content = report(ReportRequest((folder,)))
+    content = report((folder,))
     for shown in (text, html(content), markdown(content).replace("\\", "")):
         assert "flatters" in shown
         assert "95.22 %" in shown  # the mean of the best epochs
@@ -243,7 +243,7 @@ def test_the_command_prints_every_answer_and_exits_with_the_worst(tmp_path: Path
 
 
 def test_the_page_has_an_answer_and_evidence_for_each_target(tmp_path: Path) -> None:
-    content = report(ReportRequest((study(tmp_path, fashion_runs(*FASHION_COUNTS)),)))
+    content = report((study(tmp_path, fashion_runs(*FASHION_COUNTS)),))
     assert [one.word for one in content.headlines] == ["not reproduced", "reproduced"]
     assert all(
         f"against {name}" in one.sentence

@@ -2,15 +2,17 @@
 
 import pytest
 
-from harness.bench.scaling.measurement import Measured, at_image_size, last_error
-from harness.bench.scaling.process import Answer
+from harness.bench.scaling.measurement import MeasuredScaling, at_image_size, last_error
+from harness.bench.scaling.process import ReductionTimes
 from harness.recipes.smoke import SMOKE
 
 
-def measured(apart_s: float, together_s: float, wait_s: float, reduction_s: float) -> Measured:
-    apart = Answer(apart_s, 0.01, 0.0, 0.0, 40_000_000, 30 * apart_s)
-    together = Answer(together_s, wait_s, reduction_s, 0.002, 40_000_000, 30 * together_s)
-    return Measured(2, 32, 64, (apart, apart), (together, together))
+def measured(
+    apart_s: float, together_s: float, wait_s: float, reduction_s: float
+) -> MeasuredScaling:
+    apart = ReductionTimes(apart_s, 0.01, 0.0, 0.0, 40_000_000, 30 * apart_s)
+    together = ReductionTimes(together_s, wait_s, reduction_s, 0.002, 40_000_000, 30 * together_s)
+    return MeasuredScaling(2, 32, 64, (apart, apart), (together, together))
 
 
 @pytest.mark.parametrize(
