@@ -117,10 +117,13 @@ def test_sending_again_changes_nothing(runs: Path) -> None:
     assert len(all_runs(runs)) == 2
 
 
-def test_sync_alone_gives_what_the_mirror_gave(runs: Path, tmp_path: Path) -> None:
+def test_sync_alone_gives_what_the_mirror_gave(
+    runs: Path, empty_store: Path, tmp_path: Path
+) -> None:
     publish_whole(runs, RUN, every_step=True)
     other = tmp_path / "other"
     other.mkdir()
+    (other / "mlflow.db").write_bytes(empty_store.read_bytes())
     sync_run(
         read_journal(run_dir(runs)),
         tracking_uri=default_tracking_uri(other),
