@@ -171,8 +171,9 @@ print(effective_numerics(asked, Precision(tf32=True)).model_dump_json())
 
 
 def test_numerics_are_those_in_force_not_those_asked_for() -> None:
-    here = environment.effective_numerics(Numerics(onednn=False), Precision())
-    assert here.onednn is (os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0")
+    asked = [Numerics(onednn=onednn) for onednn in (True, False)]
+    here = {environment.effective_numerics(one, Precision()).onednn for one in asked}
+    assert len(here) == 1
     done = subprocess.run(
         [sys.executable, "-c", PROBE],
         env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"},
