@@ -46,7 +46,7 @@ def forward_function(model: keras.Model, views: tuple[View, ...]) -> Forward:
         logits = tf.reshape(logits, [shape[0], shape[1], logits.shape[-1]])
         return tuple(answer(_of_view(logits, view), view.average) for view in views)
 
-    traced: Forward = tf.function(forward)
+    traced: Forward = tf.function(forward, autograph=False)
     return traced
 
 
@@ -72,7 +72,7 @@ def whole_image_function(model: keras.Model, protocol: Protocol) -> Forward:
     channels = protocol.normalisation.channel_count
     scale = tf.TensorSpec([None, None, None, channels], tf.float32)
     traced: Forward = tf.function(
-        forward, input_signature=[tuple(scale for _ in protocol.short_sides)]
+        forward, input_signature=[tuple(scale for _ in protocol.short_sides)], autograph=False
     )
     return traced
 

@@ -56,7 +56,8 @@ def count_operations(
     if channels is None:
         channels = getattr(model, "input_shape", (3,))[-1]
     shape = tf.TensorSpec((1, image_size, image_size, channels), tf.float32)
-    traced = tf.function(lambda image: model(image, training=False)).get_concrete_function(shape)
+    forward = tf.function(lambda image: model(image, training=False), autograph=False)
+    traced = forward.get_concrete_function(shape)
     layers = frozenset(layer.name for layer in getattr(model, "layers", ()))
     return tuple(
         _counted(op, _layer_name(path, layers))

@@ -99,7 +99,7 @@ def measure_gemm(
             factor = tf.linalg.matmul(factor, other)
         return factor[0, 0]
 
-    compiled = tf.function(products)
+    compiled = tf.function(products, autograph=False)
     times = _repeat(lambda: compiled(left, right).numpy(), seconds, now)
     return 2.0 * count * size**3 / _fast(times)
 
@@ -148,7 +148,7 @@ def measure_copy(
             (target, source)[i % 2].assign(-(source, target)[i % 2])
         return target[0]
 
-    compiled = tf.function(copy)
+    compiled = tf.function(copy, autograph=False)
     times = _repeat(lambda: compiled().numpy(), seconds, now)
     return 2.0 * count * size_bytes / _fast(times)
 

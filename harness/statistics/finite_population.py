@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 from harness.statistics.intervals import Interval, check_confidence, check_counts
@@ -50,12 +50,14 @@ def simple_draw_interval(correct: int, drawn: int, population: int, confidence: 
     half = (1 - confidence) / 2
     first, last = correct, population - (drawn - correct)
     low = _smallest(
-        first, last, lambda right: stats.hypergeom.sf(correct - 1, population, right, drawn) > half
+        first,
+        last,
+        lambda right: scipy.stats.hypergeom.sf(correct - 1, population, right, drawn) > half,
     )
     beyond = _smallest(
         first,
         last + 1,
-        lambda right: stats.hypergeom.cdf(correct, population, right, drawn) <= half,
+        lambda right: scipy.stats.hypergeom.cdf(correct, population, right, drawn) <= half,
     )
     return Interval(low / population, (beyond - 1) / population, confidence)
 
@@ -107,7 +109,7 @@ def stratified_interval(strata: Sequence[Stratum], confidence: float) -> Interva
     """
     check_confidence(confidence)
     mean, error = stratified_estimate(strata)
-    reach = float(stats.norm.isf((1 - confidence) / 2)) * error
+    reach = float(scipy.stats.norm.isf((1 - confidence) / 2)) * error
     return Interval(max(0.0, mean - reach), min(1.0, mean + reach), confidence)
 
 
@@ -120,6 +122,6 @@ def detectable_difference(
     the normal approximation with the finite population correction (Cochran
     1977, section 3.2); 0 when the whole set was drawn.
     """
-    reach = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+    reach = float(scipy.stats.norm.isf(alpha / 2) + scipy.stats.norm.ppf(power))
     correction = (population - drawn) / max(1, population - 1)
     return reach * math.sqrt(accuracy * (1 - accuracy) / drawn * correction)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 
@@ -54,7 +54,7 @@ class Estimate:
     def interval(self, confidence: float) -> Interval:
         """`value -+ t(1 - (1 - confidence) / 2, df) * standard_error`, Student's interval."""
         check_confidence(confidence)
-        reach = float(stats.t.isf((1 - confidence) / 2, self.df)) * self.standard_error
+        reach = float(scipy.stats.t.isf((1 - confidence) / 2, self.df)) * self.standard_error
         return Interval(self.value - reach, self.value + reach, confidence)
 
 
@@ -94,8 +94,8 @@ def proportion_interval(successes: int, n: int, confidence: float) -> Interval:
     check_confidence(confidence)
     check_counts(successes, n)
     half = (1 - confidence) / 2
-    low = float(stats.beta.ppf(half, successes, n - successes + 1)) if successes else 0.0
-    high = float(stats.beta.isf(half, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(scipy.stats.beta.ppf(half, successes, n - successes + 1)) if successes else 0.0
+    high = float(scipy.stats.beta.isf(half, successes + 1, n - successes)) if successes < n else 1.0
     return Interval(low, high, confidence)
 
 
@@ -110,7 +110,11 @@ def proportion_lower_bound(successes: int, n: int, confidence: float) -> float:
     """
     check_confidence(confidence)
     check_counts(successes, n)
-    return float(stats.beta.ppf(1 - confidence, successes, n - successes + 1)) if successes else 0.0
+    return (
+        float(scipy.stats.beta.ppf(1 - confidence, successes, n - successes + 1))
+        if successes
+        else 0.0
+    )
 
 
 def check_confidence(confidence: float) -> None:

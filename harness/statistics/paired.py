@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 from harness.statistics.intervals import Interval, check_confidence
@@ -55,7 +55,7 @@ def mcnemar_exact(counts: PairedCounts) -> float:
     b, c = counts.first_only, counts.second_only
     if b + c == 0:
         return 1.0
-    return min(1.0, 2 * float(stats.binom.cdf(min(b, c), b + c, 0.5)))
+    return min(1.0, 2 * float(scipy.stats.binom.cdf(min(b, c), b + c, 0.5)))
 
 
 def paired_difference_interval(counts: PairedCounts, confidence: float) -> Interval:
@@ -83,7 +83,7 @@ def paired_difference_interval(counts: PairedCounts, confidence: float) -> Inter
 
 
 def _wilson(successes: int, n: int, confidence: float) -> tuple[float, float]:
-    z = float(stats.norm.isf((1 - confidence) / 2))
+    z = float(scipy.stats.norm.isf((1 - confidence) / 2))
     p = successes / n
     center = p + z * z / (2 * n)
     reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 
@@ -88,7 +88,7 @@ def chances(design: Design, true_difference: float) -> Chances:
     deviation = math.sqrt(ours + design.published_spread**2 / design.published_runs)
 
     def below(limit: np.ndarray) -> np.ndarray:
-        values: np.ndarray = stats.norm.cdf((limit - true_difference) / deviation)
+        values: np.ndarray = scipy.stats.norm.cdf((limit - true_difference) / deviation)
         return values
 
     inner = np.maximum(design.margin - half_widths, 0)
@@ -137,11 +137,11 @@ def _half_widths(design: Design) -> np.ndarray:
     theirs = design.published_spread**2 / design.published_runs
     if math.isinf(design.runs):
         df = design.published_df
-        return np.asarray([stats.t.isf(design.alpha, df) * math.sqrt(theirs)])
+        return np.asarray([scipy.stats.t.isf(design.alpha, df) * math.sqrt(theirs)])
     own_df = design.runs - 1
-    quantiles = stats.chi2.ppf((np.arange(_GRID) + 0.5) / _GRID, own_df)
+    quantiles = scipy.stats.chi2.ppf((np.arange(_GRID) + 0.5) / _GRID, own_df)
     ours = design.spread**2 * quantiles / own_df / design.runs
     total = ours + theirs
     df = total**2 / (ours**2 / own_df + theirs**2 / design.published_df)
-    widths: np.ndarray = stats.t.isf(design.alpha, df) * np.sqrt(total)
+    widths: np.ndarray = scipy.stats.t.isf(design.alpha, df) * np.sqrt(total)
     return widths

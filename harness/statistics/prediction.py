@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 from harness.statistics.intervals import Interval, check_confidence
@@ -54,5 +54,5 @@ def prediction_limits(
         )
     mean = values.mean(axis=0)
     spread = np.maximum(values.std(axis=0, ddof=1), least_spread)
-    reach = float(stats.t.isf((1 - confidence) / 2, m - 1)) * math.sqrt(1 + 1 / m) * spread
+    reach = float(scipy.stats.t.isf((1 - confidence) / 2, m - 1)) * math.sqrt(1 + 1 / m) * spread
     return mean - reach, mean + reach

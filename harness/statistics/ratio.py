@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from harness.errors import StatisticsError
 from harness.statistics.difference import welch_satterthwaite
@@ -150,8 +150,8 @@ def _resampled_means(
 def _expanded_tail(confidence: float, blocks: int, df: float) -> float:
     """The tail probability whose normal quantile is Student's times sqrt(n / (n - 1))."""
     check_confidence(confidence)
-    reach = stats.t.isf((1 - confidence) / 2, df) * math.sqrt(blocks / (blocks - 1))
-    return float(stats.norm.sf(reach))
+    reach = scipy.stats.t.isf((1 - confidence) / 2, df) * math.sqrt(blocks / (blocks - 1))
+    return float(scipy.stats.norm.sf(reach))
 
 
 def _interval(

@@ -86,7 +86,7 @@ def take_from_chief(state: TrainState, strategy: tf.distribute.Strategy) -> None
         age = context.all_reduce(tf.distribute.ReduceOp.SUM, age)
         tf.raw_ops.AssignVariableOp(resource=state.scale_age.handle, value=age)
 
-    tf.function(lambda: strategy.run(take))()
+    tf.function(lambda: strategy.run(take), autograph=False)()
 
 
 def reset_momentum(state: TrainState) -> None:

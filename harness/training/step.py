@@ -95,7 +95,8 @@ def build_step(
     if eager:
         return step
     _check_xla(recipe, replicas)
-    compiled: StepFunction = tf.function(step, jit_compile=recipe.numerics.xla or None)
+    xla = recipe.numerics.xla or None
+    compiled: StepFunction = tf.function(step, jit_compile=xla, autograph=False)
     return compiled
 
 
@@ -133,7 +134,7 @@ def build_detailed_step(state: TrainState, recipe: Recipe) -> DetailedStep:
         named |= {f"weights/{p}": w for p, w in zip(paths, parts.weights, strict=True)}
         return _output(parts), {name: tensor_fingerprint(t) for name, t in named.items()}
 
-    compiled: DetailedStep = tf.function(step)
+    compiled: DetailedStep = tf.function(step, autograph=False)
     return compiled
 
 

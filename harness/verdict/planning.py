@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from scipy import stats
+import scipy
 
 from harness.baselines.schema import PublishedTarget, Target, ThroughputRow
 from harness.errors import UsageError
@@ -193,7 +193,7 @@ def _pass_chances(target: Target, seeds: int) -> tuple[PassChance, ...]:
     return tuple(
         PassChance(
             true_accuracy=accuracy,
-            passes=float(stats.binom.sf(least - 1, images, accuracy)) ** seeds,
+            passes=float(scipy.stats.binom.sf(least - 1, images, accuracy)) ** seeds,
         )
         for accuracy in TRUE_ACCURACIES
     )

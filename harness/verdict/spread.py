@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
@@ -51,7 +51,7 @@ def reach_of_spread(numbers: PublishedNumbers, word: Word) -> SpreadReach | None
     while largest < _LARGEST * taken and _place(numbers, largest * _FINENESS) == place:
         largest *= _FINENESS
     df = _published_df(numbers)
-    upper = taken * math.sqrt(df / float(stats.chi2.ppf(1 - LIMIT, df)))
+    upper = taken * math.sqrt(df / float(scipy.stats.chi2.ppf(1 - LIMIT, df)))
     return SpreadReach(largest, upper, _place(numbers, upper) == place)
 
 

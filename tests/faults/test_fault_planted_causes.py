@@ -13,9 +13,11 @@ from tests.faults.command import Command, certify, diff
 from tests.faults.conftest import Row
 from tests.faults.workers import WORKERS
 
-EPOCH = ("--no-tracking", "--steps", "10")
-STEPS = ("--no-tracking", "--steps", "4")
-SHORT = ("--no-tracking", "--steps", "2")
+NETWORK = ("--no-tracking", "--set", "model.name=apm5-resnet18-v2")
+"""Large enough for threads to add in another order."""
+EPOCH = (*NETWORK, "--steps", "10")
+STEPS = (*NETWORK, "--steps", "4")
+SHORT = (*NETWORK, "--steps", "2")
 
 
 def trained(command: Command) -> Command:
@@ -170,7 +172,7 @@ def test_certificate_of_a_run_of_two_workers(
     base: Command, tmp_path: Path, table: list[Row]
 ) -> None:
     """Batch normalisation has each worker's own statistics, and so have the replay's devices."""
-    extra = (*WORKERS, "--steps", "4")
+    extra = (*WORKERS, *NETWORK, "--steps", "4")
     command = trained(replace(base, runs=tmp_path / "runs", extra=extra))
     code, found = certify(command, "--from", "0")
     table.append(Row("certify: two workers", "4 steps", found["level"], None, code))

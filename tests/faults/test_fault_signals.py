@@ -26,7 +26,11 @@ from tests.faults.command import (
     wait_for_step,
 )
 from tests.faults.conftest import Reference, Row
-from tests.faults.test_fault_processes import check_preempted, goes_on_equal
+from tests.faults.test_fault_processes import (
+    check_preempted,
+    goes_on_equal,
+    second_is_refused_and_sigterm_stops,
+)
 
 SIGNALS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,
@@ -38,24 +42,17 @@ def stopped_by_each(
     signals: Sequence[signal.Signals],
     draw: random.Random,
     table: list[Row],
+    ahead: int = 8,
 ) -> None:
     """Send the signals to one run after the other, each at a random moment, and go on each time."""
     for number in signals:
         recorded = command.recorded_steps() or 0
-        step = draw.randint(recorded + 1, min(recorded + 12, STEPS - 3))
+        step = draw.randint(recorded + 1, min(recorded + ahead, STEPS - 3))
         process = command.start()
         assert wait_for_step(command, process, step)
         ended_within(process, draw.uniform(0, 0.05))
         stopped = check_preempted(command, kill(process, number), number.name)
         table.append(Row(number.name, f"step {stopped}", "checkpoint written", None, 75))
-
-
-def test_hang_up_and_a_clusters_warning(
-    digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
-) -> None:
-    command = Command(digits, tmp_path / "runs")
-    stopped_by_each(command, (signal.SIGHUP, signal.SIGUSR1), random.Random(0), table)
-    goes_on_equal(command, uninterrupted, table, ("SIGHUP, SIGUSR1", "as above", "went on"))
 
 
 @pytest.mark.slow
@@ -113,42 +110,35 @@ def start_at_terminal(
     return process, ours
 
 
-@pytest.mark.parametrize("ignored", [True, False], ids=["nohup", "hang-up"])
-def test_a_terminal_that_vanishes(
-    ignored: bool, digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
-) -> None:
-    command = Command(digits, tmp_path / "runs")
-    process, ours = start_at_terminal(command, nohup if ignored else own_terminal)
-    assert wait_for_step(command, process, 12)
-    os.close(ours)
-    code = process.wait(600)
-    if ignored:
-        assert code == 0
-        table.append(Row("terminal gone under nohup", "step 12", "training went on", True, code))
-        check_counted_once(command.journal())
-        assert bits_of(command.journal()) == uninterrupted.bits
-        return
-    assert code == 75
-    last = command.journal().events[-1]
-    assert (last.event, last.detail) == ("interrupted", "received SIGHUP")
-    goes_on_equal(command, uninterrupted, table, ("terminal gone", f"step {last.step}", "went on"))
-
-
-def test_readers_that_go_away(
+def test_one_run_is_stopped_in_every_way_and_goes_on(
     digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
 ) -> None:
+    """A second process, SIGTERM, SIGHUP, SIGUSR1, and a terminal that vanishes without nohup.
+
+    Then the terminal vanishes under nohup: the training ends by itself, with the same bits.
+    """
     command = Command(digits, tmp_path / "runs")
-    process = command.start()
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert wait_for_step(command, process, 6)
-    process.stdout.close()
-    process.stderr.close()
-    code = process.wait(600)
-    table.append(Row("both readers gone", "step 6", "training went on", True, code))
+    second_is_refused_and_sigterm_stops(command, table)
+    stopped_by_each(command, (signal.SIGHUP, signal.SIGUSR1), random.Random(0), table)
+    assert without_terminal(command, own_terminal) == 75
+    last = command.journal().events[-1]
+    assert (last.event, last.detail) == ("interrupted", "received SIGHUP")
+    table.append(Row("terminal gone", f"step {last.step}", "checkpoint written", None, 75))
+
+    code = without_terminal(command, nohup)
+    table.append(Row("terminal gone under nohup", "later", "training went on", True, code))
     assert code == 0
     check_counted_once(command.journal())
     assert bits_of(command.journal()) == uninterrupted.bits
+
+
+def without_terminal(command: Command, before: Callable[[], None]) -> int:
+    """Exit code of the command whose terminal vanishes once it has done a step more."""
+    recorded = command.recorded_steps() or 0
+    process, ours = start_at_terminal(command, before)
+    assert wait_for_step(command, process, recorded + 1)
+    os.close(ours)
+    return process.wait(600)
 
 
 @pytest.mark.slow

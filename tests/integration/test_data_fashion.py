@@ -1,6 +1,7 @@
 """Fashion-MNIST as Debian packs it: every one of its 70,000 images, pixel by pixel."""
 
 import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from harness.data.opening import open_dataset
 from harness.data.prepare import Prepared, prepare, render
+from harness.sources.pixels.known_sets import FASHION_MNIST
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 ROOT_DIGEST = "dcb186f5f8a110119e9ff0837970e9d66e3a65fc7224249a35e3cc2fb9377360"
@@ -28,6 +30,16 @@ def values(name: str, header_bytes: int) -> np.ndarray:
     return np.frombuffer(gzip.decompress((FASHION / name).read_bytes()), np.uint8)[header_bytes:]
 
 
+def test_the_package_holds_the_files_that_are_known() -> None:
+    """How they are read is shown on made files in `test_data_small_sets.py`."""
+    sums = {
+        name: hashlib.sha256(gzip.decompress((FASHION / f"{name}.gz").read_bytes())).hexdigest()
+        for name in FASHION_MNIST.files
+    }
+    assert sums == FASHION_MNIST.files
+
+
+@pytest.mark.slow
 def test_it_is_known_by_the_content_of_its_files(prepared: Prepared) -> None:
     identity = prepared.description.identity
     assert (identity.kind, identity.name) == ("fashion_mnist", "Fashion-MNIST")
@@ -38,6 +50,7 @@ def test_it_is_known_by_the_content_of_its_files(prepared: Prepared) -> None:
     assert render(prepared).count(": holds") == 4
 
 
+@pytest.mark.slow
 def test_every_pixel_and_every_label_is_the_source_s(prepared: Prepared, tmp_path: Path) -> None:
     data = open_dataset(prepared.out, manifests=tmp_path)
     assert data.channels == 1

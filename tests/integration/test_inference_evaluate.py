@@ -31,9 +31,9 @@ NAME = "apm5-resnet18-v2"
 CLASSES = tuple("0123456789")
 
 
-def arrays(classes: int) -> dict[str, np.ndarray]:
+def arrays(classes: int, name: str = NAME) -> dict[str, np.ndarray]:
     values = {}
-    for v in table_of(NAME, classes):
+    for v in table_of(name, classes):
         if v.kind == "kernel":
             values[v.path] = np.asarray(draw_kernel(v.path, v.shape, 1, "glorot_uniform"))
         else:

@@ -12,9 +12,12 @@ from harness.measure.gpu_reason import ask_tensorflow
 from harness.preflight.estimate import preflight
 from harness.preflight.probes import machine_probes, time_real_step
 from harness.recipes.catalogue import find_recipe
+from harness.recipes.settings import with_settings
 from harness.record.schema import DataIdentity
 from harness.sources.digits import write_digits
 from tests.fake_driver import write_nvidia_smi
+
+SMALL = ("model.name=he2015-cifar-resnet20-a", "batch=2")
 
 
 def test_the_smoke_passes_on_any_machine(tmp_path: Path) -> None:
@@ -36,14 +39,14 @@ def test_the_smoke_passes_on_any_machine(tmp_path: Path) -> None:
 
 def test_a_real_step_is_timed_after_its_compilation() -> None:
     recipe = find_recipe("smoke")
-    small = recipe.model_copy(update={"batch": 2})
+    small = with_settings(recipe, SMALL)
     seconds = time_real_step(small, 10)
     assert 0 < seconds < 60
 
 
 def test_a_slow_step_is_timed_once() -> None:
     """Compilation, then one step of six seconds by this clock: nobody waits for more."""
-    small = find_recipe("smoke").model_copy(update={"batch": 2})
+    small = with_settings(find_recipe("smoke"), SMALL)
     times = iter(range(0, 60, 6))
     assert time_real_step(small, 10, now=lambda: next(times)) == 6
     assert next(times) == 24
@@ -78,7 +81,7 @@ def test_a_fake_driver_does_not_stop_a_short_run(tmp_path: Path) -> None:
     write_digits(data)
     done = subprocess.run(
         [sys.executable, "-m", "harness", "run", "smoke", "--data", data, "--seed", "1",
-         "--steps", "1", "--no-tracking", "--runs", tmp_path / "runs"],
+         "--steps", "1", "--no-tracking", "--runs", tmp_path / "runs", "--set", SMALL[0]],
         env={
             **{k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"},
             "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",

@@ -12,8 +12,9 @@ from PIL import Image
 from harness.models.catalogue import table_of
 from harness.recipes.protocol import center_crop
 from harness.weights.export import write_legacy
-from tests.integration.test_inference_evaluate import NAME, arrays
+from tests.integration.test_inference_evaluate import arrays
 
+NAME = "he2015-cifar-resnet20-a"
 PROTOCOL = center_crop(34, 32).model_dump_json()
 SETTINGS = (
     f"model.name={NAME}",
@@ -31,7 +32,7 @@ SETTINGS = (
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare file of ten classes."""
     path = tmp_path_factory.mktemp("weights") / "bare.h5"
-    write_legacy(path, table_of(NAME, 10), arrays(10))
+    write_legacy(path, table_of(NAME, 10), arrays(10, NAME))
     return path
 
 
@@ -105,7 +106,7 @@ def test_a_transfer_is_reported_against_the_same_seed_from_scratch(
         assert found[f"{side}_accuracy"] == evaluation["top1_accuracy"]
 
     other = tmp_path / "other.h5"
-    changed = arrays(10)
+    changed = arrays(10, NAME)
     changed["conv0/kernel"] = changed["conv0/kernel"] + 1
     write_legacy(other, table_of(NAME, 10), changed)
     refused = train("transfer", pictures, runs, "--init", str(other), "--normalisation", "apm5")

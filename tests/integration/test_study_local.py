@@ -15,7 +15,12 @@ from harness.sources.digits import digit_files
 from harness.study.launch import StudyReport, StudyRequest, run_study
 from harness.study.status import study_status
 
-SETTINGS = ("batch=8", "model.image_size=16", "epoch_protocol.crop_size=16")
+SETTINGS = (
+    "model.name=he2015-cifar-resnet20-a",
+    "batch=8",
+    "model.image_size=16",
+    "epoch_protocol.crop_size=16",
+)
 STEPS = 12
 LONGEST_S = 400
 

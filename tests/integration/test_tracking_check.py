@@ -229,11 +229,15 @@ def test_a_database_below_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["runs?x=1", "a%2Fb", "a#b", "a b", "ä", "%", "a&b;c"])
 def test_the_database_lies_in_the_folder_of_the_runs_whatever_it_is_called(
-    tmp_path: Path, name: str
+    database: Path, tmp_path: Path, name: str
 ) -> None:
+    """A database of before is opened: to make one takes seconds."""
     folder = tmp_path / name
     folder.mkdir()
-    Tracker(default_tracking_uri(folder), EXPERIMENT)
-    assert (folder / "mlflow.db").is_file()
+    (folder / "mlflow.db").write_bytes(database.read_bytes())
+    Tracker(default_tracking_uri(folder), "another experiment")
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        found = connection.execute("SELECT name FROM experiments").fetchall()
+    assert ("another experiment",) in found
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert check_tracker(default_tracking_uri(folder)) == ""

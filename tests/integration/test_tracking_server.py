@@ -157,7 +157,7 @@ def test_a_tracker_that_never_answers_costs_the_run_nothing(tmp_path: Path) -> N
         begun = time.perf_counter()
         for event in windows(RUN):
             mirror.publish(event)
-        assert time.perf_counter() - begun < 0.1
+        assert time.perf_counter() - begun < 0.5
         outcome = mirror.close(60)
     assert not outcome.complete
     assert "does not answer" in outcome.text

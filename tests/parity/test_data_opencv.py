@@ -65,7 +65,9 @@ _TRACED: dict[str, object] = {}
 
 def _traced(crop: partial) -> object:
     """Graph execution, as in the pipeline; one trace per kind of crop."""
-    return _TRACED.setdefault(f"{crop.func.__name__}{crop.keywords}", tf.function(crop))
+    return _TRACED.setdefault(
+        f"{crop.func.__name__}{crop.keywords}", tf.function(crop, autograph=False)
+    )
 
 
 def geometry_error(path: Path, number: int) -> float:

@@ -3,7 +3,10 @@
 Cells and paragraphs are text as a reader sees it; escaping is the renderer's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,27 @@ class Table:
 class Drawing:
     """A figure in two widths; the page shows the one that fits.
 
+    It is drawn when it is asked for: tables alone, as in a bundle, need no figure.
+
     Attributes:
         name: Unique within a page, letters and dashes.
         caption: What it shows and how to read it.
-        wide: SVG for windows from about 700 px and for paper.
-        narrow: SVG for smaller windows.
+        svg: Draws one of the two.
     """
 
     name: str
     caption: str
-    wide: str
-    narrow: str
+    svg: Callable[[Literal["wide", "narrow"]], str]
+
+    @cached_property
+    def wide(self) -> str:
+        """SVG for windows from about 700 px and for paper."""
+        return self.svg("wide")
+
+    @cached_property
+    def narrow(self) -> str:
+        """SVG for smaller windows."""
+        return self.svg("narrow")
 
 
 @dataclass(frozen=True)

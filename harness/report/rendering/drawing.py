@@ -63,7 +63,7 @@ def draw(
     wide: Size = WIDE,
     narrow: Size = NARROW,
 ) -> Drawing:
-    """Draw a figure in both widths.
+    """A figure that is drawn in either width when the page asks for it.
 
     Args:
         name: Unique within the page.
@@ -72,12 +72,8 @@ def draw(
         wide: Size for wide windows and paper.
         narrow: Size for small windows.
     """
-    return Drawing(
-        name=name,
-        caption=caption,
-        wide=_svg(f"{name}-wide", paint, wide),
-        narrow=_svg(f"{name}-narrow", paint, narrow),
-    )
+    sizes = {"wide": wide, "narrow": narrow}
+    return Drawing(name, caption, lambda width: _svg(f"{name}-{width}", paint, sizes[width]))
 
 
 def axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:

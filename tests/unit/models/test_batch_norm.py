@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -156,50 +153,3 @@ def test_statistics_stay_float32_in_lower_precision(compute: str) -> None:
     assert norm.moving_mean.dtype == "float32"
     mean = INPUTS.astype(np.float64).reshape(-1, 5).mean(0)
     np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=5e-3)
-
-
-def test_synchronised_statistics_are_those_of_all_replicas() -> None:
-    # Two logical devices must be asked for before TensorFlow starts: a process of its own.
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-TWO_REPLICAS = """
-import numpy as np
-import tensorflow as tf
-from harness.models.batch_norm import FusedBatchNormalization
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_visible_devices([cpu])
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-images = (np.random.RandomState(3).randn(2, 4, 4, 5) * [1, 2, 3, 4, 5] + 7).astype(np.float32)
-
-def layer():
-    made = FusedBatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)
-    made.build((None, None, None, 5))
-    return made
-
-def loss(norm, x):
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        outputs = norm(x, training=True)
-        total = tf.reduce_sum(tf.sin(outputs))
-    return outputs, tape.gradient(total, x)
-
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with strategy.scope():
-    norm = layer()
-halves = strategy.experimental_distribute_values_from_function(
-    lambda context: tf.constant(images[context.replica_id_in_sync_group][None])
-)
-together = tf.function(lambda: strategy.run(lambda x: loss(norm, x), args=(halves,)))()
-alone = layer()
-expected = loss(alone, tf.constant(images))
-for found, wanted in zip(together, expected):
-    found = tf.concat(strategy.experimental_local_results(found), 0)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
-for part in strategy.experimental_local_results(norm.moving_variance.value):
-    np.testing.assert_allclose(part, alone.moving_variance, rtol=1e-5)
-"""

@@ -29,7 +29,7 @@ def resnet18() -> keras.Model:
     [
         "apm5-resnet18-v1-2019",
         "apm5-resnet50-v1",
-        "apm5-resnet152-v2",
+        "apm5-resnet50-v2",
         "he2015-resnet18-a",
         "he2015-resnet50",
         "keras-resnet50",
@@ -82,19 +82,19 @@ def test_kernels_have_the_published_spread(
 
 def test_fan_out_initialisation_is_that_of_the_small_networks_source() -> None:
     """Kernels N(0, sqrt(2 / (k k out))); the dense layer U(-a, a), a = 1 / sqrt(64)."""
-    spec = small("he2015-cifar-resnet110-b", initializer="he_normal_fan_out")
+    spec = small("he2015-cifar-resnet56-b", initializer="he_normal_fan_out")
     model = build_model(spec, classes=100, seed=3, channels=1)
     values = {v.path: np.asarray(v) for v in model.trainable_variables}
     for path, shape in (
         ("conv0/kernel", (3, 3, 1, 16)),
         ("conv2_0.projection/kernel", (1, 1, 16, 32)),
-        ("conv3_9.conv_1/kernel", (3, 3, 64, 64)),
+        ("conv3_8.conv_1/kernel", (3, 3, 64, 64)),
     ):
         kernel, deviation = values[path], (2 / (shape[0] * shape[1] * shape[3])) ** 0.5
         assert kernel.shape == shape
         assert abs(kernel.mean()) < 5 * deviation / kernel.size**0.5, path
         assert abs(kernel.std() / deviation - 1) < 5 / (2 * kernel.size) ** 0.5, path
-    largest = np.abs(values["conv3_9.conv_1/kernel"]).max()
+    largest = np.abs(values["conv3_8.conv_1/kernel"]).max()
     assert largest > 3.5 * (2 / (9 * 64)) ** 0.5, "the normal is not truncated"
     for kind, fewest in (("kernel", 0.999), ("bias", 0.9)):
         drawn = values[f"fully_connected/{kind}"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import RecordError
@@ -29,6 +29,7 @@ def test_steps_may_differ_in_images_and_wait_for_nothing() -> None:
     assert "data wait: none" in summary.text()
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=50))
 def test_percentiles_are_in_order(times: list[float]) -> None:
     summary = summarise(times, images=1)

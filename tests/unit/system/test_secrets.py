@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.system.secrets import process_secrets, redacted, redacted_deep, without_credentials
@@ -69,6 +69,7 @@ def test_a_password_of_the_command_line_is_known_by_itself() -> None:
 WORDS = st.text(st.characters(exclude_characters="@/?#", exclude_categories=["Cs", "Cc"]))
 
 
+@settings(deadline=None)
 @given(user=WORDS, password=WORDS.filter(lambda word: len(word) > 7), around=st.text(max_size=5))
 def test_no_password_of_an_address_comes_through(user: str, password: str, around: str) -> None:
     address = f"https://{user}:{password}@host.example:5000/path"

@@ -1,7 +1,7 @@
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.report.rendering.reduction import reduce_curve
@@ -12,6 +12,7 @@ VALUES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(1, 60))
 def test_no_spike_is_lost_and_no_column_is_invented(values: list[float], columns: int) -> None:
     y = np.asarray(values, float)
