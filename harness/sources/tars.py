@@ -18,6 +18,7 @@ from harness.sources.folders.places import TRAIN_TAR, VAL_TAR
 from harness.sources.folders.tree import refuse_undecodable_name
 from harness.sources.labels.files import refuse_labels_without_image
 from harness.sources.labels.search import Labels
+from harness.sources.pixels.unpacking import named_errors
 from harness.sources.source import SourceImage, SplitName, Truth
 
 READ_BYTES = 1 << 20
@@ -73,7 +74,7 @@ class TarSource:
     def classes(self) -> tuple[str, ...]:
         """WordNet ids of the inner tars, sorted; reads only their headers."""
         path = self.folder / TRAIN_TAR
-        with reading(path), tarfile.open(path) as tar:
+        with named_errors(path), tarfile.open(path) as tar:
             return tuple(sorted(_class_name(member, path) for member in _files(tar)))
 
     def items(self, on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, bytes]]:
@@ -102,7 +103,7 @@ class TarSource:
         self, name: str, on_bytes: Callable[[int], None]
     ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         path = self.folder / name
-        with reading(path), path.open("rb") as file:
+        with named_errors(path), path.open("rb") as file:
             hashed = HashedFile(file, on_bytes)
             with tarfile.open(None, "r|", cast("IO[bytes]", hashed), READ_BYTES) as tar:
                 for member in _files(tar):
@@ -170,37 +171,6 @@ class HashedFile:
             pass
 
 
-class reading:  # noqa: N801 - used like a function, as contextlib's own are
-    """Turn the errors of a damaged or unreadable tar into one that names it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Translate.
-
-        Raises:
-            DataError: for errors of the tar.
-        """
-        if isinstance(error, OSError) and error.errno is not None:
-            raise DataError(
-                f"the tar cannot be read: {error.strerror}",
-                where=str(self.path),
-                expected="a readable tar file",
-                remedy="check the file's permissions and the disk",
-            ) from error
-        if isinstance(error, tarfile.TarError | OSError):
-            raise DataError(
-                f"the tar cannot be read to its end: {error}",
-                where=str(self.path),
-                expected="a complete, readable tar file",
-                remedy="download it again and compare its md5 sum",
-            ) from error
-
-
 def checked_name(member: tarfile.TarInfo, tar: Path) -> str:
     """The file name of a member.
 
@@ -264,10 +234,10 @@ def _files(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _inner(raw: bytes, path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    with reading(path):
+    with named_errors(path):
         if not raw.endswith(END_OF_ARCHIVE):
             raise tarfile.ReadError(f"{path.name} is cut short")
-    with reading(path), tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
+    with named_errors(path), tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as tar:
         for member in _files(tar):
             yield member, _content(tar, member)
 

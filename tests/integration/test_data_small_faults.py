@@ -278,24 +278,6 @@ def test_pickles_are_refused_unopened(
     assert not (tmp_path / "opened").exists()
 
 
-def test_a_file_that_changes_while_it_is_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from harness.sources.pixels import idx
-
-    source = write_all(tmp_path / "in", IDX)
-    real = idx.PixelSource
-
-    def cut(**fields: object) -> object:
-        (source / TRAIN_IMAGES).write_bytes(IDX[TRAIN_IMAGES][:-63])
-        return real(**fields)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(idx, "PixelSource", cut)
-    with pytest.raises(DataError, match="another length than a moment ago"):
-        prepare(source, tmp_path / "out")
-    assert not (tmp_path / "out" / MANIFEST).exists()
-
-
 def test_one_idx_file_is_no_data_set(tmp_path: Path) -> None:
     path = write_all(tmp_path / "in", IDX) / TRAIN_IMAGES
     refuse(path, tmp_path / "out", "labels of train and")

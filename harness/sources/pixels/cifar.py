@@ -7,7 +7,7 @@ the class), then 1,024 bytes each of red, green and blue, row by row.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,12 @@ import numpy as np
 from harness.errors import DataError
 from harness.sources.pixels.known_sets import CIFAR_10, CIFAR_100, KnownSet, file_truths
 from harness.sources.pixels.pixel_source import (
-    Layout,
     PixelFile,
     PixelSource,
-    Streams,
+    refuse_labels,
     refuse_missing_classes,
 )
-from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, members, unpacked
+from harness.sources.pixels.unpacking import AGAIN, content, members
 from harness.sources.source import SplitName, Truth
 
 FOLDERS = ("cifar-10-batches-bin", "cifar-100-binary")
@@ -33,7 +32,7 @@ PICKLES = frozenset(
     {*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta", "train", "test"}
 )
 TEST_FILES = frozenset({"test_batch.bin", "test.bin"})
-BLOCK_RECORDS = 1_000
+PIXELS = 3 * 32 * 32
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class Variety:
     test_images: int
 
     @property
-    def layout(self) -> Layout:
-        """How its images lie."""
-        return Layout(0, self.label_bytes, channels=3, height=32, width=32)
+    def record_bytes(self) -> int:
+        """Bytes of one image with its labels."""
+        return self.label_bytes + PIXELS
 
     def published_images(self, name: str) -> int:
         """Images of a file as published."""
@@ -65,14 +64,6 @@ VARIETIES = (
 BINARY_FILES = frozenset(name for variety in VARIETIES for name in variety.known.files)
 
 
-@dataclass(frozen=True)
-class Records:
-    """A checked file: the label of each image, and the SHA-256 of its unpacked content."""
-
-    labels: np.ndarray
-    sha256: str
-
-
 def published_name(name: str) -> str:
     """A file's name without .gz."""
     return name.removesuffix(".gz")
@@ -80,30 +71,23 @@ def published_name(name: str) -> str:
 
 def cifar_folder(paths: Sequence[Path], origin: Path, root: Path) -> PixelSource:
     """Check the binary files of a folder; see `_cifar_source`."""
-
-    def streams() -> Iterator[tuple[str, NamedStream]]:
-        for path in paths:
-            with unpacked(path) as stream:
-                yield published_name(path.name), stream
-
-    return _cifar_source(streams, origin, root)
+    return _cifar_source(((published_name(p.name), content(p)) for p in paths), origin, root)
 
 
 def cifar_archive(path: Path, root: Path) -> PixelSource:
-    """Check a tar archive of the binary files, which is read as a stream.
+    """Check a tar archive of the binary files.
 
     Raises:
         DataError: as `_cifar_source`, or it holds Python's pickles.
     """
 
-    def streams() -> Iterator[tuple[str, NamedStream]]:
-        for name, stream in members(path):
+    def files() -> Iterator[tuple[str, bytes]]:
+        for name, raw in members(path, BINARY_FILES | PICKLES):
             if name in PICKLES:
                 raise pickles_refused(path)
-            if name in BINARY_FILES:
-                yield name, stream
+            yield name, raw
 
-    return _cifar_source(streams, path, root)
+    return _cifar_source(files(), path, root)
 
 
 def pickles_refused(where: Path) -> DataError:
@@ -117,60 +101,49 @@ def pickles_refused(where: Path) -> DataError:
     )
 
 
-def _cifar_source(streams: Streams, origin: Path, root: Path) -> PixelSource:
+def _cifar_source(files: Iterable[tuple[str, bytes]], origin: Path, root: Path) -> PixelSource:
     """Check all files and give their images.
 
     Raises:
         DataError: a file is damaged, missing or there twice, or both sets are mixed.
     """
-    found: dict[str, Records] = {}
-    for name, stream in streams():
+    found: dict[str, np.ndarray] = {}
+    sums: dict[str, str] = {}
+    for name, raw in files:
         if name in found:
             raise _mixed(f"the file {name} is there twice", origin)
-        found[name] = _checked(name, stream, origin)
+        found[name], sums[name] = _checked(name, raw, origin), hashlib.sha256(raw).hexdigest()
     variety = _variety(found, origin)
     _refuse_uneven(variety, found, origin)
-    files, first = {}, Counter[SplitName]()
+    pixel_files, first = [], Counter[SplitName]()
     for name in variety.known.files:
         split: SplitName = "val" if name in TEST_FILES else "train"
-        files[name] = PixelFile(split, first[split], found[name].labels, variety.layout)
-        first[split] += len(found[name].labels)
-    labels = range(variety.classes[-1])
-    refuse_missing_classes(files, labels, origin)
-    sums = {name: records.sha256 for name, records in found.items()}
+        labels, planes = np.split(found[name], [variety.label_bytes], axis=1)
+        pixels = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        pixel_files.append(PixelFile(split, first[split], labels[:, -1], pixels))
+        first[split] += len(labels)
+    classes = range(variety.classes[-1])
+    refuse_missing_classes(pixel_files, classes, origin)
     truths = file_truths(variety.known, sums)
-    return PixelSource(
-        root=root,
-        origin=origin,
-        kind="cifar_binary",
-        files=files,
-        streams=streams,
-        labels=labels,
-        known=variety.known if all(truth.holds for truth in truths) else None,
-        truths=truths + _counts(variety, found),
-    )
+    known = variety.known if all(truth.holds for truth in truths) else None
+    truths += _counts(variety, found)
+    return PixelSource(root, origin, "cifar_binary", pixel_files, classes, known, truths)
 
 
-def _checked(name: str, stream: NamedStream, origin: Path) -> Records:
-    """Read a file to its end and check its size and its labels."""
+def _checked(name: str, raw: bytes, origin: Path) -> np.ndarray:
+    """Records of a file, uint8 [n, bytes of a record], its size and labels checked."""
     variety = next(v for v in VARIETIES if name in v.known.files)
-    record = variety.layout.record_bytes
-    digest, labels, size = hashlib.sha256(), [], 0
-    for block in blocks(stream, BLOCK_RECORDS * record):
-        digest.update(block)
-        size += len(block)
-        whole = block[: len(block) // record * record]
-        labels.append(np.frombuffer(whole, np.uint8).reshape(-1, record)[:, : variety.label_bytes])
-    if not size or size % record:
-        raise _other_size(name, size, variety, origin)
-    all_labels = np.concatenate(labels)
-    _refuse_surplus(name, all_labels, variety, origin)
-    return Records(all_labels[:, -1], digest.hexdigest())
+    if not raw or len(raw) % variety.record_bytes:
+        raise _other_size(name, len(raw), variety, origin)
+    records = np.frombuffer(raw, np.uint8).reshape(-1, variety.record_bytes)
+    for column, classes in enumerate(variety.classes):
+        refuse_labels(records[:, column], range(classes), f" of {name}", str(origin))
+    return records
 
 
 def _other_size(name: str, size: int, variety: Variety, origin: Path) -> DataError:
-    record = variety.layout.record_bytes
-    fits = [v.known.name for v in VARIETIES if size and size % v.layout.record_bytes == 0]
+    record = variety.record_bytes
+    fits = [v.known.name for v in VARIETIES if size and size % v.record_bytes == 0]
     return DataError(
         f"{name} has {size:,} bytes, which are {size // record:,} records and "
         f"{size % record:,} bytes" + "".join(f"; {other}'s records would fit" for other in fits),
@@ -180,21 +153,7 @@ def _other_size(name: str, size: int, variety: Variety, origin: Path) -> DataErr
     )
 
 
-def _refuse_surplus(name: str, labels: np.ndarray, variety: Variety, origin: Path) -> None:
-    for column, classes in enumerate(variety.classes):
-        outside = np.flatnonzero(labels[:, column] >= classes)
-        if len(outside):
-            place = int(outside[0])
-            raise DataError(
-                f"{len(outside):,} labels of {name} are out of range; the first is "
-                f"{labels[place, column]}, of the image {place:,}, counted from 0",
-                where=str(origin),
-                expected=f"labels from 0 to {classes - 1}",
-                remedy=f"the file is damaged: {AGAIN}",
-            )
-
-
-def _variety(found: dict[str, Records], origin: Path) -> Variety:
+def _variety(found: Mapping[str, np.ndarray], origin: Path) -> Variety:
     """The one set that the files are of, all of which must be there."""
     present = [v for v in VARIETIES if v.known.files.keys() & found.keys()]
     if not present:
@@ -218,9 +177,9 @@ def _variety(found: dict[str, Records], origin: Path) -> Variety:
     return present[0]
 
 
-def _refuse_uneven(variety: Variety, found: dict[str, Records], origin: Path) -> None:
-    """Files that are published in one length: a cut between two records shows only by it."""
-    lengths = {n: len(found[n].labels) for n in variety.known.files if n not in TEST_FILES}
+def _refuse_uneven(variety: Variety, found: Mapping[str, np.ndarray], origin: Path) -> None:
+    """Files that are published in one length: a cut between two records is told only by it."""
+    lengths = {n: len(found[n]) for n in variety.known.files if n not in TEST_FILES}
     if len(set(lengths.values())) > 1:
         raise DataError(
             "the training files have different lengths: "
@@ -231,8 +190,8 @@ def _refuse_uneven(variety: Variety, found: dict[str, Records], origin: Path) ->
         )
 
 
-def _counts(variety: Variety, found: dict[str, Records]) -> tuple[Truth, ...]:
-    counts = {n: (variety.published_images(n), len(found[n].labels)) for n in variety.known.files}
+def _counts(variety: Variety, found: Mapping[str, np.ndarray]) -> tuple[Truth, ...]:
+    counts = {n: (variety.published_images(n), len(found[n])) for n in variety.known.files}
     return tuple(
         Truth(
             fact=f"images in {variety.known.name}'s {name}",

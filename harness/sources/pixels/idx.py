@@ -9,7 +9,7 @@ rows, columns), labels one.
 import hashlib
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,12 +19,12 @@ import numpy as np
 from harness.errors import DataError
 from harness.sources.pixels.known_sets import IDX_FILES, KNOWN_FILES, file_truths, nearest_set
 from harness.sources.pixels.pixel_source import (
-    Layout,
     PixelFile,
     PixelSource,
+    refuse_labels,
     refuse_missing_classes,
 )
-from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, filled, unpacked
+from harness.sources.pixels.unpacking import AGAIN, content
 from harness.sources.source import SPLITS, SplitName
 
 Content = Literal["images", "labels"]
@@ -47,16 +47,14 @@ class IdxFile:
         path: where it lies.
         split: train or val, by its content where that is known, else by its name.
         content: images or labels.
-        shape: (n, rows, columns), or (n,).
-        labels: uint8 [n]; empty for images.
+        values: uint8 [n, rows, columns], or [n].
         sha256: of the unpacked content.
     """
 
     path: Path
     split: SplitName
     content: Content
-    shape: tuple[int, ...]
-    labels: np.ndarray
+    values: np.ndarray
     sha256: str
 
 
@@ -83,56 +81,39 @@ def idx_source(paths: Sequence[Path], origin: Path, root: Path) -> PixelSource:
     _refuse_other_sets(files, origin)
     labels = _label_range(files["train", "labels"])
     for split in SPLITS:
-        _refuse_surplus(files[split, "labels"], labels)
-    images = {files[split, "images"].path: _pixels(files, split) for split in SPLITS}
-    by_name = {path.name: file for path, file in images.items()}
-    refuse_missing_classes(by_name, labels, origin)
+        file = files[split, "labels"]
+        why = ": those of the training images, counted without a gap"
+        refuse_labels(file.values, labels, "", str(file.path), why)
+    images = [
+        PixelFile(split, 0, files[split, "labels"].values, files[split, "images"].values)
+        for split in SPLITS
+    ]
+    refuse_missing_classes(images, labels, origin)
     found = {PUBLISHED_NAMES[role]: file.sha256 for role, file in files.items()}
     nearest = nearest_set(found)
     truths = file_truths(nearest, found) if nearest else ()
-
-    def streams() -> Iterator[tuple[str, NamedStream]]:
-        for path in images:
-            with unpacked(path) as stream:
-                yield path.name, stream
-
-    return PixelSource(
-        root=root,
-        origin=origin,
-        kind="idx",
-        files=by_name,
-        streams=streams,
-        labels=labels,
-        known=nearest if all(truth.holds for truth in truths) else None,
-        truths=truths,
-    )
+    known = nearest if all(truth.holds for truth in truths) else None
+    return PixelSource(root, origin, "idx", images, labels, known, truths)
 
 
 def _checked(path: Path) -> IdxFile:
-    """Read a file to its end and compare it with what its header says."""
-    with unpacked(path) as stream:
-        magic = filled(stream, 4)
-        if magic not in MAGIC:
-            raise DataError(
-                f"the magic number is 0x{magic.hex()}" if magic else "the file is empty",
-                where=str(path),
-                expected="0x00000803 for images or 0x00000801 for labels, both as bytes",
-                remedy=f"the file is damaged, or has values of another type: {AGAIN}",
-            )
-        header = filled(stream, 4 * magic[3])
-        shape = struct.unpack(f">{len(header) // 4}I", header[: len(header) // 4 * 4])
-        expected = math.prod(shape) if len(shape) == magic[3] else -1
-        digest, labels, size = hashlib.sha256(magic + header), [b""], 0
-        for block in blocks(stream):
-            digest.update(block)
-            size += len(block)
-            if MAGIC[magic] == "labels":
-                labels.append(block)
-    if size != expected or not size:
-        raise _other_size(path, shape, size)
-    sha256 = digest.hexdigest()
-    values = np.frombuffer(b"".join(labels), np.uint8)
-    return IdxFile(path, _split(path, sha256), MAGIC[magic], shape, values, sha256)
+    """Read a file whole and compare it with what its header says."""
+    raw = content(path)
+    magic = raw[:4]
+    if magic not in MAGIC:
+        raise DataError(
+            f"the magic number is 0x{magic.hex()}" if magic else "the file is empty",
+            where=str(path),
+            expected="0x00000803 for images or 0x00000801 for labels, both as bytes",
+            remedy=f"the file is damaged, or has values of another type: {AGAIN}",
+        )
+    header = raw[4 : 4 + 4 * magic[3]]
+    shape = struct.unpack(f">{len(header) // 4}I", header[: len(header) // 4 * 4])
+    values = np.frombuffer(raw, np.uint8)[4 + 4 * magic[3] :]
+    if not values.size or len(shape) < magic[3] or values.size != math.prod(shape):
+        raise _other_size(path, shape, values.size)
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return IdxFile(path, _split(path, sha256), MAGIC[magic], values.reshape(shape), sha256)
 
 
 def _other_size(path: Path, shape: tuple[int, ...], size: int) -> DataError:
@@ -185,10 +166,10 @@ def _by_role(found: Sequence[IdxFile], origin: Path) -> dict[tuple[SplitName, Co
 def _refuse_other_lengths(files: dict[tuple[SplitName, Content], IdxFile]) -> None:
     for split in SPLITS:
         images, labels = files[split, "images"], files[split, "labels"]
-        if images.shape[0] != labels.shape[0]:
+        if len(images.values) != len(labels.values):
             raise DataError(
-                f"{images.path.name} holds {images.shape[0]:,} images, "
-                f"{labels.path.name} {labels.shape[0]:,} labels",
+                f"{images.path.name} holds {len(images.values):,} images, "
+                f"{labels.path.name} {len(labels.values):,} labels",
                 where=str(images.path.parent),
                 expected="one label for each image",
                 remedy=f"the files are of two sets, or damaged: {AGAIN}",
@@ -205,7 +186,7 @@ def _refuse_other_sets(files: dict[tuple[SplitName, Content], IdxFile], origin: 
     if len(set(known.values())) > 1:
         told = "; ".join(f"{name} is {whose}'s" for name, whose in known.items())
         raise _mixed(f"files of two sets are mixed: {told}", origin)
-    (_, a, b), (_, c, d) = (files[split, "images"].shape for split in SPLITS)
+    (_, a, b), (_, c, d) = (files[split, "images"].values.shape for split in SPLITS)
     if (a, b) != (c, d):
         raise _mixed(f"training images have {a} x {b} pixels and test images {c} x {d}", origin)
 
@@ -221,29 +202,9 @@ def _mixed(found: str, origin: Path) -> DataError:
 
 def _label_range(file: IdxFile) -> range:
     """The labels of the training images: from 0, or 1 as in EMNIST's letters, without a gap."""
-    seen = np.unique(file.labels).tolist()
+    seen = np.unique(file.values).tolist()
     first = 1 if seen[0] else 0
     last = first
     while last + 1 in seen:
         last += 1
     return range(first, last + 1)
-
-
-def _refuse_surplus(file: IdxFile, labels: range) -> None:
-    outside = np.flatnonzero((file.labels < labels[0]) | (file.labels > labels[-1]))
-    if len(outside):
-        place = int(outside[0])
-        raise DataError(
-            f"{len(outside):,} labels are out of range; the first is {file.labels[place]}, "
-            f"of the image {place:,}, counted from 0",
-            where=str(file.path),
-            expected=f"labels from {labels[0]} to {labels[-1]}: those of the training images, "
-            "counted without a gap",
-            remedy=f"the file is damaged, or of another set: {AGAIN}",
-        )
-
-
-def _pixels(files: dict[tuple[SplitName, Content], IdxFile], split: SplitName) -> PixelFile:
-    _, rows, columns = files[split, "images"].shape
-    layout = Layout(header_bytes=16, label_bytes=0, channels=1, height=rows, width=columns)
-    return PixelFile(split, 0, files[split, "labels"].labels, layout)

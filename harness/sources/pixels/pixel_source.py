@@ -1,11 +1,10 @@
 """Small images that lie as bare pixels in a few files: MNIST's and CIFAR's, written as PNG.
 
-Every file is read twice as a stream: once to check it before anything is
-written, once to write the images. An image is named by its number in its
-split, counted from 0 in the files' order.
+The files are read whole and checked before anything is written. An image is named by
+its number in its split, counted from 0 in the files' order.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,35 +13,8 @@ import numpy as np
 from harness.errors import DataError
 from harness.sources.pixels.known_sets import KnownSet
 from harness.sources.pixels.png import write_png
-from harness.sources.pixels.unpacking import AGAIN, NamedStream, blocks, filled
+from harness.sources.pixels.unpacking import AGAIN
 from harness.sources.source import SPLITS, SourceImage, SplitName, Truth
-
-IMAGES_AT_ONCE = 1_000
-Streams = Callable[[], Iterator[tuple[str, NamedStream]]]
-"""One pass over the files of a source: name and unpacked content of each."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How images lie in a file: a header, then records of label bytes and planes of pixels."""
-
-    header_bytes: int
-    label_bytes: int
-    channels: int
-    height: int
-    width: int
-
-    @property
-    def record_bytes(self) -> int:
-        """Bytes of one image with its labels."""
-        return self.label_bytes + self.channels * self.height * self.width
-
-    def pixels(self, block: bytes) -> np.ndarray:
-        """uint8 [n, height, width] or [n, height, width, 3] of n whole records."""
-        records = np.frombuffer(block, np.uint8).reshape(-1, self.record_bytes)
-        planes = records[:, self.label_bytes :]
-        images = planes.reshape(-1, self.channels, self.height, self.width)
-        return images[:, 0] if self.channels == 1 else images.transpose(0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -53,13 +25,13 @@ class PixelFile:
         split: train or val.
         first: number of its first image in the split.
         labels: int [n], from 0 to 255.
-        layout: how its images lie.
+        pixels: uint8 [n, height, width] or [n, height, width, 3].
     """
 
     split: SplitName
     first: int
     labels: np.ndarray
-    layout: Layout
+    pixels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -70,8 +42,7 @@ class PixelSource:
         root: where they are written.
         origin: the folder or archive that was given.
         kind: idx or cifar_binary.
-        files: the files of images by name.
-        streams: a pass over them; other files in it are passed over.
+        files: the files of images.
         labels: every label that occurs, in order; they name the classes.
         known: the published set that the files are, to the byte.
         truths: what is known of that set, or of the nearest one.
@@ -80,8 +51,7 @@ class PixelSource:
     root: Path
     origin: Path
     kind: str
-    files: Mapping[str, PixelFile]
-    streams: Streams
+    files: Sequence[PixelFile]
     labels: Sequence[int]
     known: KnownSet | None
     truths: tuple[Truth, ...]
@@ -94,49 +64,21 @@ class PixelSource:
     @property
     def count(self) -> int:
         """Images of both splits."""
-        return sum(len(file.labels) for file in self.files.values())
+        return sum(len(file.labels) for file in self.files)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all PNG files: those of one size of image have one size."""
-        return sum(_png_bytes(file.layout) * len(file.labels) for file in self.files.values())
+        return sum(len(write_png(file.pixels[0])) * len(file.labels) for file in self.files)
 
     def items(self, _on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, bytes]]:
-        """Every image as a PNG file.
-
-        Raises:
-            DataError: a file ends earlier than when it was checked, or cannot be read.
-        """
-        for name, stream in self.streams():
-            if name in self.files:
-                yield from self._images(name, stream)
-
-    def _images(self, name: str, stream: NamedStream) -> Iterator[tuple[SourceImage, bytes]]:
-        file, done = self.files[name], 0
-        filled(stream, file.layout.header_bytes)
-        for block in blocks(stream, IMAGES_AT_ONCE * file.layout.record_bytes):
-            if len(block) % file.layout.record_bytes:
-                break
-            for pixels in file.layout.pixels(block):
-                if done == len(file.labels):
-                    raise self._changed(name)
-                yield self._image(file, done, write_png(pixels))
-                done += 1
-        if done != len(file.labels):
-            raise self._changed(name)
-
-    def _image(self, file: PixelFile, number: int, png: bytes) -> tuple[SourceImage, bytes]:
-        label = class_name(int(file.labels[number]), self.labels)
-        path = f"{file.split}/{label}/{file.first + number:06d}.png"
-        return SourceImage(file.split, label, path, len(png), 0), png
-
-    def _changed(self, name: str) -> DataError:
-        return DataError(
-            f"{name} has another length than a moment ago",
-            where=str(self.origin),
-            expected="files that stay as they are",
-            remedy="wait until they are complete, then give the same command again",
-        )
+        """Every image as a PNG file."""
+        for file in self.files:
+            pairs = zip(file.labels.tolist(), file.pixels, strict=True)
+            for number, (label, pixels) in enumerate(pairs, file.first):
+                name, png = class_name(label, self.labels), write_png(pixels)
+                path = f"{file.split}/{name}/{number:06d}.png"
+                yield SourceImage(file.split, name, path, len(png), 0), png
 
 
 def class_name(label: int, labels: Sequence[int]) -> str:
@@ -144,14 +86,14 @@ def class_name(label: int, labels: Sequence[int]) -> str:
     return f"{label:0{len(str(max(labels)))}d}"
 
 
-def refuse_missing_classes(files: Mapping[str, PixelFile], labels: Sequence[int], at: Path) -> None:
-    """Every class needs an image in both splits, which is checked before anything is written.
+def refuse_missing_classes(files: Sequence[PixelFile], labels: Sequence[int], at: Path) -> None:
+    """Every class needs an image in both splits, which is told before anything is written.
 
     Raises:
         DataError: one has none.
     """
     for split in SPLITS:
-        seen = [np.unique(file.labels) for file in files.values() if file.split == split]
+        seen = [np.unique(file.labels) for file in files if file.split == split]
         missing = sorted(set(labels) - set(np.concatenate(seen).tolist()))
         if missing:
             raise DataError(
@@ -163,6 +105,26 @@ def refuse_missing_classes(files: Mapping[str, PixelFile], labels: Sequence[int]
             )
 
 
-def _png_bytes(layout: Layout) -> int:
-    shape = (layout.height, layout.width, layout.channels)[: 2 + (layout.channels > 1)]
-    return len(write_png(np.zeros(shape, np.uint8)))
+def refuse_labels(labels: np.ndarray, allowed: range, name: str, where: str, why: str = "") -> None:
+    """Refuse labels that are out of range; the first is named.
+
+    Args:
+        labels: int [n].
+        allowed: those that may be.
+        name: of the file, for the message; "" where `where` names it.
+        where: they come from.
+        why: these are the allowed ones.
+
+    Raises:
+        DataError: one is outside.
+    """
+    outside = np.flatnonzero((labels < allowed[0]) | (labels > allowed[-1]))
+    if len(outside):
+        place = int(outside[0])
+        raise DataError(
+            f"{len(outside):,} labels{name} are out of range; the first is {labels[place]}, "
+            f"of the image {place:,}, counted from 0",
+            where=where,
+            expected=f"labels from {allowed[0]} to {allowed[-1]}{why}",
+            remedy=f"the file is damaged, or of another set: {AGAIN}",
+        )

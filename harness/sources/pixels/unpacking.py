@@ -1,9 +1,9 @@
-"""Files that may be gzipped, and tar archives, as streams: nothing is written to a disk."""
+"""Files that may be gzipped, and tar archives, without writing anything to a disk."""
 
 import gzip
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -15,90 +15,68 @@ BLOCK_BYTES = 1 << 20
 AGAIN = "download it again"
 
 
-class NamedStream:
-    """Bytes of a file, to be read once from the beginning; its errors name the file."""
-
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
-        self.stream = stream
-        self.path = path
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end.
-
-        Raises:
-            DataError: the file cannot be read, ends early, or is damaged.
-        """
-        with _named_errors(self.path):
-            return self.stream.read(size)
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[NamedStream]:
+def content(path: Path, most: int = -1) -> bytes:
     """The content of a file, gunzipped where its first bytes say that it is gzipped.
 
+    Args:
+        path: of the file.
+        most: no more than so many bytes; -1 takes all.
+
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, ends early, or is damaged.
     """
-    with _named_errors(path):
-        file = path.open("rb")
-    with file:
-        packed = NamedStream(file, path).read(len(GZIP)) == GZIP
-        file.seek(0)
-        if not packed:
-            yield NamedStream(file, path)
-            return
-        with gzip.open(file) as stream:
-            yield NamedStream(cast("IO[bytes]", stream), path)
+    with named_errors(path), _unpacked(path) as stream:
+        return stream.read(most)
 
 
 def first_bytes(path: Path, size: int) -> bytes:
     """The first unpacked bytes, fewer where there are no more; none where they cannot be read."""
     try:
-        with unpacked(path) as stream:
-            return stream.read(size)
+        return content(path, size)
     except DataError:
         return b""
 
 
-def blocks(stream: NamedStream, size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """The rest of a stream in blocks of `size` bytes; only the last one may be shorter."""
-    while block := filled(stream, size):
-        yield block
-
-
-def filled(stream: NamedStream, size: int) -> bytes:
-    """`size` bytes, fewer at the stream's end only: one read may give less."""
-    parts, missing = [], size
-    while missing and (part := stream.read(missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
-
-
-def members(path: Path) -> Iterator[tuple[str, NamedStream]]:
+def members(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
     """Plain files of a tar archive, packed or not, in its order: name without folders, content.
 
-    A content can be read only until the next one is asked for. Links, folders
-    and devices are passed over, and no name is used as a path.
+    Only the wanted names are read. Links, folders and devices are passed over, and no
+    name is used as a path.
 
     Raises:
         DataError: the archive cannot be read to its end.
     """
-    with unpacked(path) as stream, _named_errors(path):
-        packed = cast("IO[bytes]", stream)  # all that tarfile asks of a stream is `read`
-        with tarfile.open(fileobj=packed, mode="r|", bufsize=BLOCK_BYTES) as tar:
+    with named_errors(path), _unpacked(path) as stream:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK_BYTES) as tar:
             for member in tar:
-                content = tar.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    yield PurePosixPath(member.name).name, NamedStream(content, path)
+                name = PurePosixPath(member.name).name
+                file = tar.extractfile(member) if member.isfile() and name in wanted else None
+                if file is not None:
+                    yield name, file.read()
         # gzip's own check sum stands behind the end of the archive.
-        for _ in blocks(stream):
+        while stream.read(BLOCK_BYTES):
             pass
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged file raises into errors that name it."""
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        with gzip.open(file) as stream:
+            yield cast("IO[bytes]", stream)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged or unreadable file raises into errors that name it.
+
+    Raises:
+        DataError: for these errors.
+    """
     try:
         yield
     except EOFError as error:
@@ -117,4 +95,9 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, found: str) -> DataError:
-    return DataError(found, where=str(path), expected="a whole file", remedy=AGAIN)
+    return DataError(
+        found,
+        where=str(path),
+        expected="a whole file",
+        remedy=f"{AGAIN}, and compare its check sum with the published one",
+    )
