@@ -51,21 +51,22 @@ def make_folder(folder: Path) -> None:
         raise _write_error(folder, error) from error
 
 
-def check_room(folder: Path, size_bytes: int) -> None:
-    """Refuse to write this many bytes of images where the disk has no room for them.
+def check_room(folder: Path, size_bytes: int, count: int | None = None) -> None:
+    """Refuse to write so many bytes of images where the disk has no room for them.
 
     Args:
         folder: exists.
         size_bytes: of all images.
+        count: of them; None takes as many as ImageNet would have.
 
     Raises:
         MachineError: too few bytes or too few files are free.
     """
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize
-    # Each file's last block is half empty on average.
-    files = max(size_bytes, 0) // MEAN_IMAGE_BYTES
-    needed = max(size_bytes, 0) + files * disk.f_frsize // 2
+    files = max(size_bytes, 0) // MEAN_IMAGE_BYTES if count is None else count
+    # Each file's last block is half empty on average; a small file takes a whole one.
+    needed = max(max(size_bytes, 0) + files * disk.f_frsize // 2, files * disk.f_frsize)
     if needed > free or (disk.f_files and files > disk.f_favail):
         raise MachineError(
             f"{free / 1e9:,.1f} GB and {disk.f_favail:,} files are free",

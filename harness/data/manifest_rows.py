@@ -124,7 +124,8 @@ class Preparation:
     def _packed(self, source: ImageSource) -> Iterator[Item]:
         """Images of an archive: it has to be read whole, whatever is known of it."""
         known = _row_of(self.earlier)
-        check_room(self.out, source.size_bytes - _bytes_of(self.earlier))
+        more = None if source.count is None else max(0, source.count - len(self.earlier))
+        check_room(self.out, source.size_bytes - _bytes_of(self.earlier), more)
         self.weight_total = source.size_bytes
         self._show()
         unpacked: set[str] = set()

@@ -44,3 +44,11 @@ def test_archives_need_room(
         check_room(tmp_path, 155 * 10**9)
     assert "--out" in raised.value.remedy
     assert f"{155 * 10**9 // MEAN_IMAGE_BYTES:,} files" in raised.value.expected
+
+
+def test_small_images_take_a_block_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """70,000 of 900 bytes: 63 MB of content, 287 MB on the disk."""
+    monkeypatch.setattr(files.os, "statvfs", lambda _folder: disk(280 * 10**6, 10**6))
+    check_room(tmp_path, 63 * 10**6)
+    with pytest.raises(MachineError, match=r"0\.3 GB of images in about 70,000 files"):
+        check_room(tmp_path, 63 * 10**6, 70_000)
