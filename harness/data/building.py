@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.data.imagenet_facts import images_per_class, kind_of, known_truths
-from harness.data.known_rows import describes
+from harness.data.known_rows import rows_of
 from harness.data.manifest import (
     Description,
     read_description,
@@ -52,7 +52,7 @@ def build(
     try:
         make_folder(out)  # told now and not after hours of hashing
     except MachineError:
-        if not isinstance(source, Source) or not describes(out, source):
+        if not isinstance(source, Source) or rows_of(out, source) is None:
             raise
     preparation = Preparation(
         source,

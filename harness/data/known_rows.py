@@ -1,6 +1,6 @@
 """Rows of an earlier manifest that still describe a source's files, found column by column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,14 @@ def still_valid(
     if not len(earlier) or not len(listed):
         return np.full(len(listed), UNKNOWN, np.int64)
     paths = earlier["path"].combine_chunks()
-    place = pc.index_in(listed.paths, value_set=paths)
-    known = pc.fill_null(place, 0).to_numpy().astype(np.int64)
-    at = earlier.take(pa.array(known)).combine_chunks()
+    if paths.equals(listed.paths):  # as always where nothing came, vanished or moved
+        known, found, at = np.arange(len(paths)), np.array(True), earlier
+    else:
+        place = pc.index_in(listed.paths, value_set=paths)
+        known, found = pc.fill_null(place, 0).to_numpy().astype(np.int64), pc.is_valid(place)
+        at = earlier.take(pa.array(known)).combine_chunks()
     same = (
-        place.is_valid().to_numpy(zero_copy_only=False)
+        np.asarray(found)
         & (at["bytes"].to_numpy() == listed.size_bytes)
         & (at["label"].to_numpy() == listed.labels)
         & pc.fill_null(pc.equal(at["mtime_ns"], pa.array(listed.mtime_ns)), False).to_numpy()
@@ -60,17 +63,22 @@ def copy_is_there(rows: pa.Table, folder: Path) -> Callable[[int], bool]:
     return is_there
 
 
-def describes(kept: Path, source: Source) -> bool:
-    """Whether a kept manifest is about exactly these files, by path, class, size and time.
+def rows_of(kept: Path, source: Source, columns: Iterable[str] = ()) -> pa.Table | None:
+    """Rows of a kept manifest, if it is about exactly these files, by path, class, size and time.
 
     One that is damaged, or a converted copy that is gone, has to be made again.
+
+    Args:
+        kept: its folder.
+        source: as listed now.
+        columns: that are wanted besides `COLUMNS`.
     """
     try:
         read_description(kept)
-        rows = read_manifest(kept, COLUMNS)
+        rows = read_manifest(kept, list(dict.fromkeys([*COLUMNS, *columns])))
     except DataError:
-        return False
+        return None
     if len(rows) != source.count:
-        return False
+        return None
     known = still_valid(rows, source, copy_is_there(rows, kept))
-    return bool((known != UNKNOWN).all())
+    return rows if (known != UNKNOWN).all() else None

@@ -8,7 +8,6 @@ they were packed does not matter.
 
 import hashlib
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -78,29 +77,8 @@ class Description(Frozen):
 
 def root_digest(rows: pa.Table) -> str:
     """Hex sha256 over id, class and content of every row; rows must be sorted by id."""
-    return _digest_of_batches(rows.select(DIGEST_COLUMNS).to_batches(max_chunksize=DIGEST_ROWS))
-
-
-def stored_root_digest(folder: Path) -> str:
-    """The same of a written manifest, in constant memory.
-
-    Raises:
-        DataError: missing or unreadable.
-    """
-    path = folder / MANIFEST
-    try:
-        with pq.ParquetFile(path.absolute()) as file:
-            return _digest_of_batches(
-                batch.select(DIGEST_COLUMNS)
-                for batch in file.iter_batches(DIGEST_ROWS, columns=DIGEST_COLUMNS)
-            )
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise _unreadable(path, str(error)) from error
-
-
-def _digest_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
     digest = hashlib.sha256()
-    for batch in batches:
+    for batch in rows.select(DIGEST_COLUMNS).to_batches(max_chunksize=DIGEST_ROWS):
         lines = pc.binary_join_element_wise(*batch.columns, "\t")
         lines = pc.binary_join_element_wise(lines, "\n", "")
         digest.update(text_buffer(lines)[1])
@@ -185,14 +163,13 @@ def read_rows(path: Path, columns: list[str] | None = None) -> pa.Table:
         DataError: missing, unreadable or with other columns.
     """
     try:
-        schema = pq.read_schema(path.absolute())
-        same = schema.names == SCHEMA.names
-        rows = pq.read_table(path.absolute(), columns=columns, use_threads=False) if same else None
+        with pq.ParquetFile(path.absolute()) as file:  # half the time of `read_table`
+            names = file.schema_arrow.names
+            if names == SCHEMA.names:
+                return file.read(columns=columns, use_threads=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise _unreadable(path, str(error)) from error
-    if rows is None:
-        raise _unreadable(path, f"its columns are {', '.join(schema.names)}")
-    return rows
+    raise _unreadable(path, f"its columns are {', '.join(names)}")
 
 
 def _unreadable(path: Path, found: str) -> DataError:

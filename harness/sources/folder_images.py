@@ -45,7 +45,7 @@ class _Part:
     prefix: str
     images: Images
     classes: str | Sequence[str]
-    names: pa.Array | None
+    names: pa.Array
 
 
 def folder_source(
@@ -83,8 +83,8 @@ def folder_source(
 
 def _parts(split: SplitLayout, root: str) -> list[_Part]:
     return [
-        _Part(split.split == "val", _prefix(folder.path, root), folder.images, name, None)
-        for name, folder in sorted(split.classes.items())
+        _Part(split.split == "val", _prefix(f.path, root), f.images, name, f.images.names)
+        for name, f in sorted(split.classes.items())
     ]
 
 
@@ -136,7 +136,7 @@ def _flat(split: SplitLayout, root: str, names: Sequence[str], classes: Sequence
         _prefix(split.folder.path, root),
         split.folder.images,
         classes,
-        pa.array(own, pa.string()) if own != list(names) else None,
+        pa.array(own, pa.string()),
     )
 
 
@@ -230,11 +230,9 @@ def _same_but_case(only_train: Sequence[str], only_val: Sequence[str]) -> str:
 def _listing(train: Sequence[_Part], val: Sequence[_Part], classes: Sequence[str]) -> Listing:
     number: Mapping[str, int] = {name: label for label, name in enumerate(classes)}
     parts = [*train, *val]
-    renamed = any(part.names is not None for part in parts)
-    own = [part.images.names if part.names is None else part.names for part in parts]
     return Listing(
         paths=pa.concat_arrays([_paths(part) for part in parts]),
-        names=pa.concat_arrays(own) if renamed else None,
+        names=pa.concat_arrays([part.names for part in parts]),
         labels=np.concatenate([_labels(part, number) for part in parts]),
         in_val=np.repeat([part.in_val for part in parts], [len(part.images) for part in parts]),
         size_bytes=np.concatenate([part.images.size_bytes for part in parts]),

@@ -74,7 +74,7 @@ class _Columns:
         labels, in_val, sizes, times = np.array(self.facts, np.int64).reshape(-1, 4).T
         return Listing(
             paths=pa.array(self.paths, pa.string()),
-            names=None,
+            names=pa.array([path.rsplit("/", 1)[-1] for path in self.paths], pa.string()),
             labels=labels.astype(np.int32),
             in_val=in_val.astype(bool),
             size_bytes=sizes,

@@ -57,7 +57,7 @@ class Listing:
 
     Attributes:
         paths: strings [n], relative to the source's root.
-        names: strings [n], in the data set; None where all are the files' own.
+        names: strings [n], in the data set.
         labels: int32 [n], in the source's class order.
         in_val: bool [n].
         size_bytes: int64 [n].
@@ -65,7 +65,7 @@ class Listing:
     """
 
     paths: pa.Array
-    names: pa.Array | None
+    names: pa.Array
     labels: np.ndarray
     in_val: np.ndarray
     size_bytes: np.ndarray
@@ -77,12 +77,9 @@ class Listing:
 
     def ids(self, classes: tuple[str, ...]) -> pa.Array:
         """Names within the data set, see `SourceImage.id`."""
-        names = self.names
-        if names is None:
-            names = pc.replace_substring_regex(self.paths, "^.*/", "")
         split = pa.array(["train", "val"]).take(pa.array(self.in_val.astype(np.int8)))
         folders = pa.array(classes, pa.string()).take(pa.array(self.labels))
-        return pc.binary_join_element_wise(split, folders, names, "/")
+        return pc.binary_join_element_wise(split, folders, self.names, "/")
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ class Source:
                 path=listed.paths[place].as_py(),
                 size_bytes=int(listed.size_bytes[place]),
                 mtime_ns=int(listed.mtime_ns[place]),
-                name="" if listed.names is None else listed.names[place].as_py(),
+                name=listed.names[place].as_py(),
             )
 
     def items(self, _on_bytes: Callable[[int], None]) -> Iterator[tuple[SourceImage, None]]:

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import click
 
-from harness.cli.options import LocalPath, OutputPath
+from harness.cli.options import LocalPath
+from harness.system.folders import try_output
 
 FILE = LocalPath(exists=True, dir_okay=False)
 PART = click.Path(path_type=Path)
@@ -20,7 +21,7 @@ PART = click.Path(path_type=Path)
 )
 @click.option(
     "--out",
-    type=OutputPath(file_okay=False),
+    type=LocalPath(file_okay=False),
     required=True,
     help="Prepared folder: manifest, description, converted copies, images that were unpacked.",
 )
@@ -83,10 +84,13 @@ def command(
     pixels of IDX and CIFAR are written there as PNG). The same command again
     continues. Exit code 2 when images had to be refused: they are named.
     """
+    from harness.data.manifest import DESCRIPTION
     from harness.data.prepare import prepare, render
     from harness.progress import Progress
     from harness.sources.detection import Told
 
+    if not (out / DESCRIPTION).exists():  # an unchanged one may lie where nobody can write
+        try_output(out)
     lists = {"train": train_list, "val": val_list}
     folders = {"train": train_folder, "val": val_folder}
     told = Told(

@@ -4,6 +4,7 @@ What a folder means is decided elsewhere, from the whole of this listing; so the
 answer does not depend on the order in which a file system gives its entries.
 """
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -107,7 +108,11 @@ def visible_entries(folder: Path) -> tuple[Entry, ...]:
         DataError: the folder cannot be listed.
     """
     with _listing(str(folder)) as entries:
-        found = [Entry(e.name, e.path, e.is_dir()) for e in entries if not is_left_behind(e.name)]
+        found = [
+            Entry(e.name, f"{folder}/{e.name}", e.is_dir())
+            for e in entries
+            if not is_left_behind(e.name)
+        ]
     return tuple(sorted(found, key=attrgetter("name")))
 
 
@@ -147,12 +152,16 @@ def read_tree(
     each_s = (now() - begun_s) / max(1, sum(len(f.images) for f in first))
     workers = MOST_AT_ONCE if each_s > SLOW_FILE_S else 1
     pool = ThreadPoolExecutor(workers, thread_name_prefix="listing")
+    collecting = gc.isenabled()
+    gc.disable()  # a million tuples are no garbage, and looking for it takes a sixth of the time
     try:
         rest = pool.map(lambda name: _read(f"{path}/{name}", (here,), on_files), names)
         return top.folder(path, (*first, *rest))
     finally:
         # After an error or Ctrl-C what has not begun is not worth waiting for.
         pool.shutdown(cancel_futures=True)
+        if collecting:
+            gc.enable()
 
 
 def _read(path: str, above: tuple[tuple[int, int], ...], on_files: OnFiles) -> Folder:
@@ -191,7 +200,7 @@ class _Level:
                 if not usual and is_left_behind(name):
                     continue
                 if entry.is_file():
-                    kind = "image" if usual else _kind(entry)
+                    kind = "image" if usual else _kind(f"{path}/{name}")
                     if kind == "image":
                         stat = entry.stat()
                         files.append((name, stat.st_size, stat.st_mtime_ns))
@@ -200,7 +209,7 @@ class _Level:
                 elif entry.is_dir():
                     folders.append(name)
                 else:
-                    raise _unusable(entry)
+                    raise _unusable(entry, f"{path}/{name}")
         files.sort(key=itemgetter(0))
         _refuse_undecodable(path, folders, others, unnamed, [name for name, *_ in files])
         on_files(len(files))
@@ -219,13 +228,13 @@ def _columns(files: list[tuple[str, int, int]]) -> Images:
     )
 
 
-def _kind(entry: "os.DirEntry[str]") -> Kind:
-    end = suffix(entry.name)
+def _kind(path: str) -> Kind:
+    end = suffix(path.rsplit("/", 1)[-1])
     if end in EXTENSIONS:
         return "image"
     if end in NO_IMAGES:
         return "other"
-    return "hidden_image" if _holds_an_image(entry.path) else "other"
+    return "hidden_image" if _holds_an_image(path) else "other"
 
 
 def _holds_an_image(path: str) -> bool:
@@ -241,20 +250,26 @@ def _holds_an_image(path: str) -> bool:
 
 
 class _listing:  # noqa: N801 - used like a function, as contextlib's own are
-    """`os.scandir`, with an error that says what to do."""
+    """`os.scandir`, with an error that says what to do.
+
+    By descriptor: the state of a file is then found without the path before it, which
+    takes a fifth less time. `DirEntry.path` is the bare name.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __enter__(self) -> "Iterator[os.DirEntry[str]]":
         try:
-            self.entries = os.scandir(self.path)
+            self.folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            self.entries = os.scandir(self.folder)
         except OSError as error:
             raise _unlistable(self.path, error) from error
         return self.entries
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.entries.close()
+        os.close(self.folder)
         if isinstance(error, OSError):
             raise _unlistable(self.path, error) from error
 
@@ -262,7 +277,7 @@ class _listing:  # noqa: N801 - used like a function, as contextlib's own are
 def _unlistable(path: str, error: OSError) -> DataError:
     return DataError(
         f"cannot list the folder: {error.strerror}",
-        where=str(error.filename or path),
+        where=os.path.join(path, error.filename) if isinstance(error.filename, str) else path,  # noqa: PTH118
         expected="a folder that can be read, with images in train and val",
         remedy="name the folder that holds train and val, and check that it can be read",
     )
@@ -276,11 +291,11 @@ def _identity(path: str) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _unusable(entry: "os.DirEntry[str]") -> DataError:
+def _unusable(entry: "os.DirEntry[str]", path: str) -> DataError:
     return DataError(
         "the entry is neither a file nor a folder"
         + (", but a link to nothing" if entry.is_symlink() else ""),
-        where=entry.path,
+        where=path,
         expected="image files, or links to them",
         remedy="restore what it links to, or remove it",
     )

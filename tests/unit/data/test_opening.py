@@ -191,9 +191,10 @@ def test_a_folder_is_listed_once(
     listed: list[str] = []
     scandir = os.scandir
 
-    def counting(path: str) -> Any:
-        listed.append(str(path))
-        return scandir(path)
+    def counting(folder: int | str) -> Any:
+        own = isinstance(folder, int)
+        listed.append(str(Path(f"/proc/self/fd/{folder}").readlink()) if own else str(folder))
+        return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", counting)
     for _ in range(2):

@@ -155,7 +155,8 @@ def _found(train: list[int], val: list[int], classes: tuple[str, ...] = WNIDS_AL
     labels = np.repeat(np.arange(len(classes)), train), np.repeat(np.arange(len(classes)), val)
     zeros = np.zeros(len(rows) + len(names), np.int64)
     listing = Listing(
-        paths=pa.array([*rows, *names]), names=None, labels=np.concatenate(labels).astype(np.int32),
+        paths=pa.array([*rows, *names]), labels=np.concatenate(labels).astype(np.int32),
+        names=pa.array([path.rsplit("/", 1)[-1] for path in (*rows, *names)]),
         in_val=np.arange(len(zeros)) >= len(rows), size_bytes=zeros, mtime_ns=zeros,
     )  # fmt: skip
     return Found(Path("/data"), None, Source("folder", Path("/data"), listing, classes))
