@@ -235,10 +235,11 @@ def earlier_rows(out: Path) -> pa.Table:
     tables = [SCHEMA.empty_table()]
     for file in files:
         try:
-            table = pq.read_table(file.absolute()) if file.exists() else None
+            with pq.ParquetFile(file.absolute()) as stored:
+                table = stored.read()
         except (OSError, pa.ArrowInvalid):
-            continue  # a damaged part is worth nothing: its images are inspected again
-        if table is not None and table.schema.remove_metadata() == SCHEMA:
+            continue  # none, or a damaged one: its images are inspected again
+        if table.schema.remove_metadata() == SCHEMA:
             tables.append(table)
     return pa.concat_tables(tables).combine_chunks()
 

@@ -81,6 +81,7 @@ class Trial:
         ended_s: when it had ended.
         exit_code: how.
         peak_bytes: most memory that was resident.
+        cpu_s: processor time in all.
     """
 
     words: tuple[str, ...]
@@ -89,6 +90,7 @@ class Trial:
     ended_s: float = 0.0
     exit_code: int = 0
     peak_bytes: int = 0
+    cpu_s: float = 0.0
 
     def run(self, stop: tuple[float, signal.Signals] | None = None) -> "Trial":
         """Run it to its end, or send a signal so many seconds after the start."""
@@ -109,6 +111,7 @@ class Trial:
         self.ended_s = time.monotonic() - begun_s
         process.returncode = self.exit_code = os.waitstatus_to_exitcode(status)
         self.peak_bytes = usage.ru_maxrss * 1024
+        self.cpu_s = usage.ru_utime + usage.ru_stime
         reader.join()
         assert process.stderr is not None
         process.stderr.close()

@@ -106,6 +106,7 @@ def test_starts_with_a_manifest(place: Place, figures: dict[str, object]) -> Non
         "prepared: processor time of the start, s": prepared.first_line(BEGUN).cpu_s,
         "prepared: peak memory, GB": prepared.peak_bytes / 1e9,
         "unchanged prepare, s": unchanged.ended_s,
+        "unchanged prepare: processor time, s": unchanged.cpu_s,
         "unchanged prepare: peak memory, GB": unchanged.peak_bytes / 1e9,
     }
     assert unchanged.exit_code == 0, unchanged.lines[-5:]

@@ -15,7 +15,7 @@ from harness.data import manifest_rows
 from harness.data.manifest import MANIFEST, read_manifest
 from harness.data.opening import open_dataset
 from harness.data.prepare import Prepared, prepare, render
-from harness.errors import DataError, HarnessError
+from harness.errors import DataError, HarnessError, MachineError
 from harness.sources import tars
 from harness.sources.class_order import class_orders, translate_labels
 from harness.sources.detection import Told
@@ -26,6 +26,7 @@ from tests.generated_sources import (
     WNIDS,
     damaged_behind_its_header,
     inner_tars,
+    jpeg,
     odd_files,
     train_images,
     val_images,
@@ -311,3 +312,25 @@ def test_one_list_without_the_other_is_refused(tmp_path: Path) -> None:
     args = ["--source", str(tmp_path), "--out", str(tmp_path / "o"), "--train-list", str(path)]
     result = CliRunner().invoke(command, args)
     assert isinstance(result.exception, HarnessError)
+
+
+def test_an_unchanged_folder_may_lie_where_nobody_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a read-only medium; anything else there is refused before a file is read."""
+    root = write_folder(tmp_path / "in")
+    args = ["--source", str(root), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(command, args).exit_code == 0
+    # Permissions do not bind the superuser, who may be running this.
+    monkeypatch.setattr("harness.files.os.access", lambda _path, mode: not mode & os.W_OK)
+
+    def refused(folder: Path) -> None:
+        raise MachineError("nothing can be written here", where=str(folder))
+
+    monkeypatch.setattr("harness.cli.train.prepare.try_output", refused)
+    assert CliRunner().invoke(command, args).exit_code == 0
+    for out, added in (("other", False), ("out", True)):
+        if added:
+            (root / "train" / WNIDS[0] / "new.JPEG").write_bytes(jpeg(9))
+        result = CliRunner().invoke(command, [*args[:-1], str(tmp_path / out)])
+        assert isinstance(result.exception, MachineError), out
