@@ -178,7 +178,7 @@ def _variety(found: Mapping[str, np.ndarray], origin: Path) -> Variety:
 
 
 def _refuse_uneven(variety: Variety, found: Mapping[str, np.ndarray], origin: Path) -> None:
-    """Files that are published in one length: a cut between two records is told only by it."""
+    """Files that are published in one length: a cut between two records shows only by it."""
     lengths = {n: len(found[n]) for n in variety.known.files if n not in TEST_FILES}
     if len(set(lengths.values())) > 1:
         raise DataError(

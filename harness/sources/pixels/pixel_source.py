@@ -87,7 +87,7 @@ def class_name(label: int, labels: Sequence[int]) -> str:
 
 
 def refuse_missing_classes(files: Sequence[PixelFile], labels: Sequence[int], at: Path) -> None:
-    """Every class needs an image in both splits, which is told before anything is written.
+    """Every class needs an image in both splits, which is checked before anything is written.
 
     Raises:
         DataError: one has none.
