@@ -5,11 +5,32 @@ command line prints that text and exits with `exit_code`. A traceback reaches
 a user only for a defect in the harness itself.
 """
 
+import errno
 from typing import ClassVar
+
+SYSTEM_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "close other programs' files, or raise the limit (ulimit -n)"
+    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "give this user the right to it, or name another"),
+    **dict.fromkeys(
+        (errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ENOTCONN),
+        "see whether the disk is sound (dmesg) or the network drive is mounted",
+    ),
+    errno.EFBIG: "raise the limit on a file's size (ulimit -f)",
+    errno.EROFS: "mount the file system for writing, or name another folder",
+    errno.ENOMEM: "free memory",
+    errno.EAGAIN: "end other processes, or raise the limit on their number (ulimit -u)",
+}
+"""What to do where the operating system refuses a path that is right, by error number."""
 
 
 class HarnessError(Exception):
     """An error with a remedy.
+
+    One that was raised from an `OSError` of `SYSTEM_REMEDIES` shows the remedy from there: advice
+    for a wrong path would mislead.
 
     Args:
         found: What was found, as one sentence.
@@ -31,12 +52,29 @@ class HarnessError(Exception):
         self.found = found
         self.where = where
         self.expected = expected
-        self.remedy = remedy
-        parts = [found]
-        parts += [f"  where:      {where}"] if where else []
-        parts += [f"  expected:   {expected}"] if expected else []
-        parts += [f"  what to do: {remedy}"] if remedy else []
-        super().__init__("\n".join(parts))
+        self._remedy = remedy
+        super().__init__(found)
+
+    @property
+    def remedy(self) -> str | None:
+        """What the reader can do now."""
+        return system_remedy(self.__cause__) or self._remedy
+
+    def __str__(self) -> str:
+        lines = {
+            "where:      ": self.where,
+            "expected:   ": self.expected,
+            "what to do: ": self.remedy,
+        }
+        return "\n".join([self.found, *(f"  {k}{v}" for k, v in lines.items() if v)])
+
+
+def system_remedy(error: BaseException | None) -> str | None:
+    """What to do where the operating system refuses a path that is right; None for other errors."""
+    if not isinstance(error, OSError) or error.errno not in SYSTEM_REMEDIES:
+        return None
+    again = "then give the same command again; nothing half-written is used"
+    return f"{SYSTEM_REMEDIES[error.errno]}, {again}"
 
 
 class UsageError(HarnessError):

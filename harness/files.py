@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import MachineError
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
+from harness.system.folders import cannot_write, disk_errors
 
 MEAN_IMAGE_BYTES = 115_000
 """Of ImageNet's files."""
@@ -23,7 +21,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
-    with _told(path), replaced(path, durable=False) as temporary:
+    with disk_errors(path), replaced(path, durable=False) as temporary:
         temporary.write_bytes(content)
 
 
@@ -33,7 +31,7 @@ def write_durably(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         MachineError: the disk is full or the folder cannot be written.
     """
-    with _told(path), replaced(path) as temporary:
+    with disk_errors(path), replaced(path) as temporary:
         write(temporary)
 
 
@@ -48,7 +46,7 @@ def make_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise _write_error(folder, error) from error
+        raise cannot_write(error, folder) from error
 
 
 def check_room(folder: Path, size_bytes: int, count: int | None = None) -> None:
@@ -113,55 +111,8 @@ def replace_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _write_error(path, error) from error
-
-
 def _remove(temporary: Path) -> None:
     try:
         temporary.unlink(missing_ok=True)
     except OSError:
         return  # the folder itself is out of reach: nothing was written there
-
-
-def _write_error(path: Path, error: OSError) -> MachineError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return MachineError(
-            "the disk is full",
-            where=str(path),
-            expected="room for the manifest and what is unpacked or converted",
-            remedy="free space, then run the same command again: it continues",
-        )
-    return MachineError(
-        f"cannot write: {error.strerror or error}",
-        where=str(path),
-        expected="a folder that can be made and written",
-        remedy="name another folder, or correct its permissions; the same command continues",
-    )
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an `OSError` in the block into `MachineError`."""
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, folder) from error
-
-
-def disk_error(error: OSError, folder: Path) -> MachineError:
-    """What to tell when a file of the run could not be written."""
-    full = error.errno in FULL
-    reason = error.strerror or str(error)
-    return MachineError(
-        f"{'the disk is full' if full else 'a file cannot be written'}: {reason}",
-        where=str(error.filename or folder),
-        expected="room and permission for journal, checkpoints, predictions and certificate",
-        remedy=f"{'make room' if full else 'let this user write there'}, then give the same "
-        "command again; nothing half-written is used, and a training resumes from its last whole "
-        "checkpoint",
-    )

@@ -135,6 +135,10 @@ def make_files(folder: Path, draw: random.Random) -> list[Path]:
     for journal in draw.sample(journals, worse):
         change = altered if draw.random() < 0.7 else damaged
         journal.write_bytes(change(journal.read_bytes(), draw))
+    described = b'{"seeds": [1, 2, 3], "jobs": {"1": "4711"}}'
+    study_file = damaged(described, draw) if draw.random() < 0.3 else described
+    (folder / "study" / "study.json").write_bytes(study_file)
+    (folder / "study" / "seed-x").mkdir()
     (folder / "evaluation").mkdir()
     (folder / "evaluation" / "evaluation.json").write_bytes(damaged(b'{"schema_version": 1}', draw))
     (folder / "target.toml").write_bytes(
@@ -158,6 +162,8 @@ class Lines:
 
     def __init__(self, draw: random.Random, paths: list[Path], out: Path) -> None:
         self._draw = draw
+        self._odd = draw.random() < 0.7
+        """Otherwise most words are what the command asks for."""
         self._paths = paths
         self._out = out
 
@@ -175,9 +181,9 @@ class Lines:
             command = command.get_command(context, inner)
         for parameter in command.params if command is not None else ():
             words += self._parameter(parameter)
-        if draw.random() < 0.1:
+        if self._odd and draw.random() < 0.15:
             draw.shuffle(words)
-        if name in LONG_COMMANDS or draw.random() < 0.05:
+        if name in LONG_COMMANDS or (self._odd and draw.random() < 0.07):
             words.append(draw.choice(("--no-such-option", "--runs=", "--seed=x")))
         return words
 
@@ -196,13 +202,14 @@ class Lines:
 
     def _value(self, parameter: click.Parameter) -> str:
         draw, kind = self._draw, parameter.type
-        if draw.random() < 0.07:
+        if self._odd and draw.random() < 0.1:
             return draw.choice(WORDS)
         if isinstance(kind, LocalPath):
             names = {"out", "markdown", "page"}
             if parameter.name in names:
                 return str(self._out / draw.choice(("made", "made.h5", "deep/er/made.html")))
-            return str(self._paths[0] if draw.random() < 0.4 else draw.choice(self._paths))
+            right = draw.random() < (0.3 if self._odd else 0.9)
+            return str(self._paths[0] if right else draw.choice(self._paths))
         if isinstance(kind, click.Choice):
             return str(draw.choice(kind.choices))
         numbers = {click.types.IntParamType: INTEGERS, click.types.FloatParamType: REALS}

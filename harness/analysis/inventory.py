@@ -6,14 +6,15 @@ from typing import Any
 
 from harness.baselines import load_baselines
 from harness.baselines.schema import Target, ThresholdTarget
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, RecordError, UsageError
 from harness.models.catalogue import describe, names
 from harness.recipes.catalogue import RECIPES
 from harness.recipes.normalisations import normalisation_name
 from harness.recipes.protocol import Protocol
 from harness.recipes.protocol_catalogue import PROTOCOLS
 from harness.recipes.recipe import Recipe
-from harness.record.journal import FILE_NAME, Journal, read_journal
+from harness.record.journal import Journal, read_journal
+from harness.record.run_folder import runs_of_study
 from harness.verdict.text import exact_percent
 
 CLASS_ORDER_NOTE = (
@@ -167,10 +168,14 @@ def _aim(target: Target) -> tuple[str, str, str, str]:
     return exact_percent(target.top1), str(target.n), target.selection, margin
 
 
+RUN_COLUMNS = ("run", "status", "step", "of", "evaluation")
+
+
 def list_runs(runs: Path) -> Listing:
     """Every run below a folder with its state and last accuracy."""
-    entries = [_run_entry(path.parent) for path in sorted(runs.glob(f"*/*/{FILE_NAME}"))]
-    columns = ("run", "status", "step", "of", "evaluation")
+    studies = sorted(runs.iterdir()) if runs.is_dir() else []
+    entries = [entry for study in studies for entry in _entries(study)]
+    columns = RUN_COLUMNS
     return Listing(
         columns,
         tuple(tuple("" if e[c] is None else str(e[c]) for c in columns) for e in entries),
@@ -194,15 +199,26 @@ def _cell(protocol: Protocol, name: str) -> str:
     return str(value)
 
 
+def _entries(study: Path) -> list[dict[str, Any]]:
+    try:
+        return [_run_entry(run) for run in sorted(runs_of_study(study))]
+    except RecordError as error:
+        return [_unreadable(study, error)]
+
+
+def _unreadable(folder: Path, error: HarnessError) -> dict[str, Any]:
+    status = f"unreadable: {error.found}"
+    return {**dict.fromkeys(RUN_COLUMNS), "run": str(folder), "status": status}
+
+
 def _run_entry(folder: Path) -> dict[str, Any]:
-    entry: dict[str, Any] = dict.fromkeys(("run", "status", "step", "of", "evaluation"))
-    entry["run"] = str(folder)
     try:
         journal = read_journal(folder)
         started = journal.started
     except HarnessError as error:
-        return entry | {"status": f"unreadable: {error.found}"}
-    return entry | {
+        return _unreadable(folder, error)
+    return {
+        "run": str(folder),
         "status": journal.finished.status if journal.finished else "unfinished",
         "step": journal.last_step,
         "of": started.steps_total,

@@ -1,5 +1,6 @@
 """The one net for what no command has caught: a sentence, a remedy and an exit code."""
 
+import errno
 import os
 import platform
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.errors import HarnessError, PreemptedError
+from harness.errors import SYSTEM_REMEDIES, HarnessError, PreemptedError, system_remedy
 from harness.system.reaction import REACTION
 from harness.system.secrets import redacted
 from harness.system.signals import Stopped
@@ -40,19 +41,32 @@ def exit_code_of(command: Callable[[], Any]) -> int:
         return _interrupted(error)
     except Exception as error:  # noqa: BLE001 - the net
         # A library may have made an error of its own of the signal's.
-        return told(error) if REACTION.raised is None else _interrupted(Stopped(REACTION.raised))
+        return _told_somehow(error if REACTION.raised is None else Stopped(REACTION.raised))
     return answer if isinstance(answer, int) else 0
+
+
+def _told_somehow(error: BaseException) -> int:
+    """Tell an error, also where there is no memory or descriptor left to tell it in full."""
+    try:
+        return _interrupted(error) if isinstance(error, Stopped) else told(error)
+    except Exception as second:  # noqa: BLE001 - the net's own
+        words = f"harness: {_one_line(error)}\n  and in telling it: {_one_line(second)}\n"
+        os.write(2, redacted(words).encode(errors="backslashreplace"))
+        return USAGE if isinstance(error, (MemoryError, OSError)) else DEFECT
 
 
 def told(error: BaseException) -> int:
     """Tell what nothing else has caught; returns the exit code."""
     if isinstance(error, MemoryError):
         return _refused("there is not enough memory", error, "free memory, or use a larger machine")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return _refused("no further thread can be started", error, SYSTEM_REMEDIES[errno.EAGAIN])
     if isinstance(error, OSError):
         place = "" if error.filename is None else f": {error.filename}"
         words = f"the system says no: {error.strerror or error}{place}"
-        return _refused(words, error, "correct that, then give the same command again")
-    if isinstance(error, ImportError) and not (error.name or "").startswith("harness"):
+        remedy = system_remedy(error) or "correct that, then give the same command again"
+        return _refused(words, error, remedy)
+    if _of_a_package(error):
         words = f"an installed package cannot be used: {error}"
         return _refused(words, error, "install the project again, with its lock file")
     text = (
@@ -64,13 +78,23 @@ def told(error: BaseException) -> int:
     return _told(text, DEFECT)
 
 
+def _of_a_package(error: BaseException) -> bool:
+    """Whether another package could not be imported, or failed in its first lines."""
+    if isinstance(error, ImportError):
+        return not (error.name or "").startswith("harness")
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].name == "<module>" and not _is_ours(frames[-1].filename)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(str(Path(__file__).parents[1]) + os.sep)
+
+
 def _refused(found: str, error: BaseException, remedy: str) -> int:
     """The machine says no in a way that no command has words of its own for."""
-    text = (
-        f"{found}\n  where:      {_place(error)}\n"
-        f"  what to do: {remedy}; the full trace: {write_trace(error)}"
-    )
-    return _told(text, USAGE)
+    trace = write_trace(error)
+    more = "" if "\n" in trace else f"; the full trace: {trace}"  # no file could be written
+    return _told(f"{found}\n  where:      {_place(error)}\n  what to do: {remedy}{more}", USAGE)
 
 
 def _told(text: str, code: int) -> int:
@@ -107,13 +131,12 @@ def _one_line(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     """The innermost line of this package that the error went through."""
-    package = str(Path(__file__).parents[1]) + os.sep
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(package)] or list(frames)
+    ours = [frame for frame in frames if _is_ours(frame.filename)] or list(frames)
     if not ours:
         return "unknown"
     frame = ours[-1]
-    name = frame.filename.removeprefix(str(Path(package).parent) + os.sep)
+    name = frame.filename.removeprefix(str(Path(__file__).parents[2]) + os.sep)
     return f"{name}, line {frame.lineno}, in {frame.name}"
 
 
@@ -125,7 +148,7 @@ def write_trace(error: BaseException) -> str:
     trace = "".join(traceback.format_exception(error))
     words = " ".join(sys.argv[1:])
     text = redacted(
-        f"harness {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"harness {__version__}, Python {platform.python_version()}, {' '.join(os.uname()[::2])}\n"
         f"command: harness {words}\n\n{trace}"
     )
     name = f"harness-defect-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"

@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.data.string_column import text_buffer
 from harness.errors import DataError
@@ -138,7 +138,7 @@ def read_description(folder: Path) -> Description:
     path = folder / DESCRIPTION
     try:
         return Description.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, or no description
         raise DataError(
             f"cannot read the data set's description: {error}",
             where=str(path),

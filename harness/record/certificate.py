@@ -115,13 +115,14 @@ def read_certificate(path: Path) -> Certificate:
     """Read a certificate.
 
     Raises:
-        RecordError: the file is malformed.
+        RecordError: the file cannot be read or is malformed.
     """
     try:
         return Certificate.model_validate_json(path.read_bytes())
-    except ValidationError as error:
+    except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.errors()[0]["msg"]
         raise RecordError(
-            f"the certificate is malformed: {error.errors()[0]['msg']}",
+            f"the certificate cannot be read: {reason}",
             where=str(path),
             expected="a file written by `harness certify`",
             remedy="certify again, or restore the file from a copy",

@@ -129,8 +129,8 @@ def read_journal(path: Path) -> Journal:
         RecordError: no such file, a line in the middle that is no event, an
             event of a newer schema, a broken chain, or steps that are missing or doubled.
     """
-    path = path / FILE_NAME if path.is_dir() else path
     try:
+        path = path / FILE_NAME if path.is_dir() else path
         raw = path.read_bytes()
     except OSError as error:
         raise RecordError(

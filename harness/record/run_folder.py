@@ -227,8 +227,22 @@ def _runs_at(path: Path) -> list[Path]:
 
 
 def runs_of_study(study: Path) -> list[Path]:
-    """Every folder with a journal in a study: a renamed run is still one of its runs."""
-    return sorted((file.parent for file in study.glob(f"*/{FILE_NAME}")), key=_place)
+    """Every folder with a journal in a study: a renamed run is still one of its runs.
+
+    Raises:
+        RecordError: whether a folder holds a run cannot be told; a verdict would leave it out.
+    """
+    try:
+        return sorted((e for e in study.iterdir() if (e / FILE_NAME).exists()), key=_place)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RecordError(
+            f"a folder of the study cannot be read ({error.strerror})",
+            where=str(error.filename),
+            expected="every run of the study",
+            remedy="name the runs one by one",
+        ) from error
 
 
 def data_from(folder: Path, data: Path) -> str:

@@ -7,9 +7,9 @@ does not look as the writer writes it goes through the full parser.
 """
 
 import mmap
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -123,13 +123,10 @@ def read_summary(path: Path) -> RunSummary:
         RecordError: as `read_journal` does, except that measurements of steps
             are not looked at.
     """
-    path = path / FILE_NAME if path.is_dir() else path
     try:
+        path = path / FILE_NAME if path.is_dir() else path
         with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return _summary(Journal(path, (), 0), _Marks())
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _read(content, path)
+            content = _content(file)
     except OSError as error:
         raise RecordError(
             f"cannot read the journal ({error.strerror})",
@@ -137,9 +134,18 @@ def read_summary(path: Path) -> RunSummary:
             expected=f"a run's folder with {FILE_NAME}",
             remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
         ) from error
+    return _read(content, path)
 
 
-def _read(content: mmap.mmap, path: Path) -> RunSummary:
+def _content(file: BinaryIO) -> "mmap.mmap | bytes":
+    """Mapped; or read where nothing is mapped, as on some network file systems and when empty."""
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return file.read()
+
+
+def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
     marks = _Marks()
     events: list[AnyEvent] = []
     chain = Chain()
@@ -158,7 +164,7 @@ def _read(content: mmap.mmap, path: Path) -> RunSummary:
 
 
 def _taken(
-    content: mmap.mmap, begin: int, end: int, marks: _Marks, path: Path, number: int
+    content: "mmap.mmap | bytes", begin: int, end: int, marks: _Marks, path: Path, number: int
 ) -> bool:
     """Whether the line [begin, end) is dealt with; if not, it needs the full parser."""
     head = content[begin : min(end, begin + _HEAD)]

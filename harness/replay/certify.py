@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import CheckpointError, TrackerError, UsageError
-from harness.files import disk_errors
 from harness.record.certificate import FILE_NAME, Audit, Certificate, Level, StepDetail
 from harness.record.journal import Journal
 from harness.record.run_folder import write_json
@@ -27,7 +26,7 @@ from harness.replay.numerics_spans import (
     stretches_of,
 )
 from harness.replay.setup import one_run, open_replay, trained
-from harness.system.folders import try_output
+from harness.system.folders import disk_errors, try_output
 
 TOLERANCE = 1e-3
 """Relative, for loss and gradient norm where bits may differ."""

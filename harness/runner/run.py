@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data.changes import check_same_data
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
-from harness.files import disk_errors, write_file
+from harness.files import write_file
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
 from harness.record.journal import Journal
@@ -27,6 +27,7 @@ from harness.record.run_folder import (
 from harness.record.schema import EffectiveNumerics, Evaluation, RunFinished
 from harness.runner.rendezvous import Joint, joined
 from harness.runner.request import RunRequest, check_init, check_registered, check_seeds
+from harness.system.folders import disk_errors
 from harness.tracking.places import tracker_of, try_places
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ import keras
 
 from harness.data.input_pipeline.contact_sheet import with_contact_sheet
 from harness.errors import DivergedError, HarnessError, PreemptedError
-from harness.files import disk_error
 from harness.record.run_folder import CONTACT_SHEET
 from harness.record.schema import AnyEvent, Evaluation, RunFinished
 from harness.runner.begin import Start, begin
@@ -33,6 +32,7 @@ from harness.runner.hooks import (
 )
 from harness.runner.recorder import Recorder
 from harness.runner.roles import role_of
+from harness.system.folders import disk_errors
 from harness.training.batches import read_ahead, recipe_batches
 from harness.training.errors import device_errors
 from harness.training.loop import Plan
@@ -196,20 +196,17 @@ def _interruption_recorded(
 ) -> Iterator[None]:
     """Record why a run stops early, as far as the disk still takes it."""
     try:
-        yield
+        with disk_errors(setup.folder.path):
+            yield
     except (PreemptedError, DivergedError):
         raise  # recorded where they were raised
     except UnusualCurveError as error:
         recorder.interrupted(position.step, "gate", error.found)
         raise
     except HarnessError as error:
-        recorder.interrupted(position.step, "error", error.found)
-        raise
-    except OSError as error:
-        known = disk_error(error, setup.folder.path)
         with suppress(OSError):
-            recorder.interrupted(position.step, "error", known.found)
-        raise known from error
+            recorder.interrupted(position.step, "error", error.found)
+        raise
 
 
 def _worker_lost(recorder: Recorder, position: Position, text: str) -> None:

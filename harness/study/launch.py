@@ -10,10 +10,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness.analysis.sync import sync
 from harness.data.opening import find_dataset
 from harness.distributed.signals import StopRequest
-from harness.errors import HarnessError, PreemptedError, UsageError
+from harness.errors import HarnessError, PreemptedError, RecordError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
@@ -217,6 +216,8 @@ def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:
     folder = run_folder(request.runs, request.recipe, seed).path
     if not request.tracking or not (folder / FILE_NAME).exists():
         return
+    from harness.analysis.sync import sync  # a study's status needs none of it
+
     try:
         sync((folder,), tracking_uri=request.tracking_uri, study=request.folder.name)
     except HarnessError as error:
@@ -237,9 +238,21 @@ def _write_study(request: StudyRequest, running: Mapping[int, StudyJob]) -> None
 
 
 def read_study(folder: Path) -> dict[str, Any]:
-    """`study.json`, or nothing where the seeds were started one by one."""
+    """`study.json`, or nothing where the seeds were started one by one.
+
+    Raises:
+        RecordError: it is damaged or cannot be read.
+    """
     path = folder / STUDY_FILE
     if not path.exists():
         return {}
-    document = json.loads(path.read_bytes())
-    return document if isinstance(document, dict) else {}
+    try:
+        document = json.loads(path.read_bytes())
+        return {"seeds": [*map(int, document["seeds"])], "jobs": dict(document["jobs"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"the study's description cannot be read: {error}",
+            where=str(path),
+            expected="a file written by `harness study`",
+            remedy="remove it, or give the same `harness study` again, which writes it anew",
+        ) from error

@@ -1,5 +1,6 @@
 """`harness status`: how far each seed of a study is, read from its journal alone."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +72,8 @@ def study_status(study: Path, is_running: Callable[[Path], bool] | None = None) 
         RecordError: a journal is damaged.
     """
     document = read_study(study) if study.is_dir() else {}
-    found = {int(f.name.removeprefix("seed-")): f for f in study.glob("seed-*")}
+    named = {f.name.removeprefix("seed-"): f for f in study.glob("seed-*")}
+    found = {int(name): folder for name, folder in named.items() if re.fullmatch(r"\d+", name)}
     seeds = sorted(set(document.get("seeds", [])) | set(found))
     if not seeds:
         raise UsageError(

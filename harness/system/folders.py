@@ -23,7 +23,6 @@ NO_FOLDER_SYNC = frozenset(
 """What CIFS, sshfs and others answer to the sync of a folder; the files in it are synced."""
 
 CONTENTION = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 BLOCK = 4096
 
 
@@ -129,6 +128,7 @@ def try_folder(folder: Path) -> tuple[str, ...]:
     Raises:
         MachineError: something that it cannot do without; nothing is left behind.
     """
+    try_temporary()
     place = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,14 @@ def try_output(path: Path) -> None:
     """See whether a file or folder can be put at `path`; nothing is made for it, nothing stays.
 
     Raises:
-        MachineError: its folder, or the first above it that exists, takes no file.
+        MachineError: its folder, or the first above it that exists, takes no file; or there
+            is no folder for temporary files.
     """
+    try_temporary()
+    _try_file_at(path)
+
+
+def _try_file_at(path: Path) -> None:
     above = next((p for p in path.absolute().parents if p.exists()), Path("/"))
     folder = path if path.is_dir() else above
     try:
@@ -188,7 +194,7 @@ def try_temporary() -> Path:
     """
     try:
         folder = Path(tempfile.gettempdir())
-        try_output(folder / "harness")
+        _try_file_at(folder / "harness")
     except (OSError, MachineError) as error:
         raise MachineError(
             f"there is no folder for temporary files: {error}".splitlines()[0],
@@ -201,14 +207,19 @@ def try_temporary() -> Path:
 
 def cannot_write(error: OSError, where: Path) -> MachineError:
     """What to tell when something could not be written."""
-    full = error.errno in FULL
-    reason = error.strerror or str(error)
     return MachineError(
-        f"{'the disk is full' if full else 'nothing can be written here'}: {reason}",
+        f"nothing can be written here: {error.strerror or error}",
         where=str(where),
         expected="a folder that this user may write, on a file system that can rename and sync "
         "files, with room",
-        remedy="make room, or name another folder"
-        if full
-        else "name another folder, or let this user write there",
+        remedy="name another folder",
     )
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` in the block into `MachineError`."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error, Path(error.filename or folder)) from error

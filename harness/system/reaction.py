@@ -88,20 +88,20 @@ REACTION = Reaction()
 def reacting(signals: tuple[int, ...]) -> Iterator[None]:
     """Answer signals beside the main thread in the block, which the main thread runs.
 
-    Where no descriptor is left nothing is answered beside it; the block reports that itself.
+    Where no descriptor or thread is left nothing is answered beside it; the block reports that
+    itself.
     """
+    over = threading.Event()
     try:
         reading, writing = os.pipe()
-    except OSError:
+        threading.Thread(
+            target=_listen, args=(reading, frozenset(signals), over), name="signals", daemon=True
+        ).start()
+    except (OSError, RuntimeError):
         yield
         return
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    over = threading.Event()
-    thread = threading.Thread(
-        target=_listen, args=(reading, frozenset(signals), over), name="signals", daemon=True
-    )
-    thread.start()
     try:
         yield
     finally:

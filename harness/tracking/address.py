@@ -18,7 +18,7 @@ DRIVERS = {
     "mysql": "pymysql, with an address that begins with mysql+pymysql://",
     "mssql": "pymssql, with an address that begins with mssql+pymssql://",
 }
-_HOST_AND_PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*:\d+(?:/.*)?")
+_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):\d+(?:/.*)?")
 
 
 def shown_uri(tracking_uri: str) -> str:
@@ -33,6 +33,8 @@ def check_address(tracking_uri: str) -> None:
         TrackerError: it can never work: no scheme, one that MLflow lacks, a port out of
             range, a database in memory, a driver that is not installed.
     """
+    if tracking_uri != tracking_uri.strip():  # from a file of settings with Windows' line ends
+        raise unusable(tracking_uri, "the tracker's address begins or ends with white space")
     scheme = _scheme(tracking_uri)
     if scheme in SERVERS:
         _check_server(tracking_uri)
@@ -85,23 +87,30 @@ def _check_database(tracking_uri: str, kind: str) -> None:
 
     try:
         url = sqlalchemy.make_url(tracking_uri)
-        if kind != "sqlite":
+        lost = kind == "sqlite" and in_memory(url)
+        if not lost:
             sqlalchemy.create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
         raise unusable(
             tracking_uri,
             f"the driver for this database is not installed: {error}",
             "a driver of SQLAlchemy",
-            f"pip install {DRIVERS.get(kind, 'it')}",
+            f"pip install {DRIVERS[kind]}" if kind in DRIVERS else f"write {EXAMPLES}",
         ) from error
     except (ArgumentError, ValueError, TypeError) as error:
         raise unusable(tracking_uri, f"the tracker's address cannot be read: {error}") from error
-    if kind == "sqlite" and in_memory(url):
+    if lost:
         raise unusable(
             tracking_uri,
             "this database lives in memory: it is lost when the command ends",
             "a file",
             "write sqlite:////absolute/folder/mlflow.db, with four strokes",
+        )
+    if kind == "sqlite" and str(url.database).startswith("~"):
+        raise unusable(
+            tracking_uri,
+            "a tilde in a database's address is the name of a folder, not the home folder",
+            "sqlite:////absolute/folder/mlflow.db",
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from harness.record.schema import DataIdentity
 from harness.system.folders import alone
 from harness.system.secrets import redacted
-from harness.tracking.address import shown_uri
+from harness.tracking.address import shown_uri, unusable
 from harness.tracking.failures import words_of
 from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, Row
 
@@ -49,10 +49,18 @@ def default_tracking_uri(runs: Path) -> str:
     """SQLite beside the runs, by absolute path: a relative one would follow the working folder.
 
     Quoted as SQLAlchemy reads it: a folder may be called `runs?` or `a%2Fb`.
+
+    Raises:
+        TrackerError: the folder's name is no UTF-8, which an address must be.
     """
     from sqlalchemy.engine import URL
 
     database = (runs.resolve() / "mlflow.db").as_posix()
+    shown = database.encode(errors="backslashreplace").decode()
+    if shown != database:
+        raise unusable(
+            shown, "the name of the runs folder is no UTF-8", "a name that an address can hold"
+        )
     return URL.create("sqlite", database=database).render_as_string(hide_password=False)
 
 

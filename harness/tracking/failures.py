@@ -13,6 +13,9 @@ _INACTIVE = re.compile(r"must be in the 'active' state|is deleted|deleted_experi
 _PASSWORD = re.compile(
     r"password authentication failed|Access denied for user|Login failed for user"
 )
+_SETTING = re.compile(r"Failed to convert .* for MLFLOW_")
+"""Of MLflow's client: a variable of the environment that is no number."""
+
 _FILE = re.compile(
     r"unable to open database file|file is not a database|readonly database|out-of-date database|"
     r"disk image is malformed"
@@ -38,7 +41,7 @@ def is_permanent(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in PERMANENT_STATUS
-    patterns = (_CERTIFICATE, _ADDRESS, _NO_MLFLOW, _INACTIVE, _PASSWORD, _FILE)
+    patterns = (_CERTIFICATE, _ADDRESS, _NO_MLFLOW, _INACTIVE, _PASSWORD, _SETTING, _FILE)
     return any(pattern.search(str(error)) for pattern in patterns)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import CheckpointError
+from harness.errors import CheckpointError, MachineError, system_remedy
 from harness.frozen import digest_of
 from harness.system.folders import sync_folder
 
@@ -120,6 +120,7 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
     Raises:
         CheckpointError: a file is missing, torn or altered, or the checkpoint
             belongs to another run.
+        MachineError: the operating system refuses to read it now.
     """
     try:
         document = json.loads((folder / INDEX_FILE).read_bytes())
@@ -139,6 +140,8 @@ def read_checkpoint(folder: Path, run_id: str | None = None) -> Loaded:
         with np.load(folder / STATE_FILE, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        if system_remedy(error):  # not the checkpoint's fault: an older one would cost hours
+            raise MachineError(f"a checkpoint cannot be read: {error}") from error
         raise CheckpointError(
             f"the checkpoint is not readable: {type(error).__name__}: {error}",
             where=str(folder),

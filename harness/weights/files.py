@@ -126,7 +126,8 @@ def _names(archive: zipfile.ZipFile) -> dict[str, str]:
 @contextmanager
 def _opened(source: Any, path: Path) -> Iterator[Any]:
     try:
-        with h5py.File(source, "r") as file:
+        # Reading needs no lock, which some network file systems refuse.
+        with h5py.File(source, "r", locking=False) as file:
             yield file
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeError) as error:
         raise unreadable(path, f"is damaged or truncated ({error})") from error

@@ -105,6 +105,8 @@ def stopped(sent: signal.Signals, told: str) -> Row:
 
 
 NOWHERE = "/nonexistent/folder"
+NO_THREAD = """import threading
+def refuse(*_): raise RuntimeError("can't start new thread")"""
 ROWS = (
     Row("nothing odd", 0),
     Row("nothing odd, missed", 1, JUDGE_MISSED),
@@ -163,11 +165,25 @@ ROWS = (
         before=limited(resource.RLIMIT_FSIZE, 1024)),
     # Set once Python stands: how many files its own start opens differs between installations.
     Row("no descriptors", 2, JUDGE, "Too many open files",
-        inside="import resource, harness.cli.judge.verdict, harness.analysis.verdict;"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))"),
+        inside="import resource, scipy.stats, harness.__main__, harness.cli.judge.verdict\n"
+        "import harness.analysis.verdict\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))"),
     Row("processor time used up", 75, REPORT, "stopped by SIGXCPU",
         before=limited(resource.RLIMIT_CPU, 1)),
+    Row("no further thread", 0, JUDGE, inside=f"{NO_THREAD}\nthreading.Thread.start = refuse"),
+    Row("no further thread, where one is needed", 2, ("doctor", "--runs", "{place}/runs"),
+        "no further thread can be started",
+        inside=f"{NO_THREAD}\nimport harness.doctor.run as one; one.diagnose = refuse"),
+    Row("no memory, not even to tell it in", 2, ("doctor", "--runs", "{place}/runs"),
+        "and in telling it: MemoryError",
+        inside="def refuse(*_): raise MemoryError\nimport harness.cli.net as net\n"
+        "import harness.doctor.run as one\none.diagnose = net.write_trace = refuse"),
     # Python
+    Row("a package that is missing", 2, LIST, "cannot be used: import of click halted",
+        inside="import sys; sys.modules['click'] = None"),
+    Row("a date for builds that is none", 2, JUDGE, "an installed package cannot be used",
+        {"SOURCE_DATE_EPOCH": "x"}),
+    Row("warnings are errors", 0, JUDGE, environ={"PYTHONWARNINGS": "error"}),
     Row("no docstrings", 0, LIST, environ={"PYTHONOPTIMIZE": "2"}),
     Row("development mode", 0, LIST, environ={"PYTHONDEVMODE": "1"}),
     Row("no bytecode, another hash seed", 0, LIST,
@@ -244,7 +260,7 @@ def start(row: Row, place: Path) -> "subprocess.Popen[str]":
         if row.before is not None:
             row.before()
 
-    command = f"{row.inside}\nfrom harness.cli import main\nmain()"
+    command = f"{row.inside}\nfrom harness.__main__ import main\nmain()"
     started = ["-c", command] if row.inside else ["-m", "harness"]
     process = subprocess.Popen(
         [sys.executable, "-P", *started, *(w.format(place=place) for w in row.words)],
@@ -287,7 +303,7 @@ def test_environment(row: Row, place: Path) -> None:
         os.close(descriptor)
     assert process.returncode == row.code, told
     assert "Traceback" not in f"{printed}{told}"
-    assert "defect" not in f"{told}"
+    assert "a defect of the harness" not in f"{told}"
     if told is not None:
         assert row.told in told
     if row.words == REPORT and row.code == 0:

@@ -49,6 +49,11 @@ NONE_SUCH = '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such exper
         ("mssql+nosuch://h/db", "driver"),
         ("gopher://h", "no tracker of the kind gopher"),
         ("databricks-uc", "a folder is no tracker"),
+        ("[::1]:5000", "write http://[::1]:5000"),
+        ("http://host:5000\r", "begins or ends with white space"),
+        (" http://host:5000", "begins or ends with white space"),
+        ("sqlite+nosuch:////tmp/x.db", "driver"),
+        ("sqlite:///~/mlflow.db", "not the home folder"),
     ],
 )
 def test_an_address_that_can_never_work_is_refused_without_asking(uri: str, words: str) -> None:
@@ -57,6 +62,20 @@ def test_an_address_that_can_never_work_is_refused_without_asking(uri: str, word
     assert words in str(told.value)
     assert "secret-word" not in str(told.value)
     assert told.value.exit_code == 2
+
+
+def test_a_setting_of_the_client_that_is_no_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon")
+    with pytest.raises(TrackerError, match="for MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        check_tracker("http://127.0.0.1:9")
+
+
+def test_a_runs_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrackerError, match=r"no UTF-8") as told:
+        default_tracking_uri(tmp_path / "a\udcffb")
+    str(told.value).encode()
 
 
 class StandIn(BaseHTTPRequestHandler):

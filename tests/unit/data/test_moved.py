@@ -63,5 +63,5 @@ def test_what_did_not_change_may_lie_where_nobody_can_write(
     assert (tmp_path / "out" / MANIFEST).stat().st_mtime_ns == written
     assert len(load(tmp_path / "out").train) == 9
     next(root.rglob("*.JPEG")).unlink()
-    with pytest.raises(MachineError, match="cannot write"):
+    with pytest.raises(MachineError, match="nothing can be written"):
         prepare(root, tmp_path / "out")

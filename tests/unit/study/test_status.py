@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DataError, MachineError, UsageError
+from harness.errors import DataError, MachineError, RecordError, UsageError
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.run_folder import RunFolder, locked, write_json
@@ -13,7 +13,7 @@ from harness.record.schema import Interrupted, RunFinished
 from harness.study.jobs import Resources, check_slurm, open_executor
 from harness.study.launch import StudyRequest, parse_seeds, run_study
 from harness.study.status import study_status
-from tests.record_samples import EPOCH_S, SampleRun, started, windows
+from tests.record_samples import EPOCH_S, SampleRun, started, windows, write_run
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,19 @@ def test_time_left_is_the_median_step_times_the_steps_to_come(tmp_path: Path) ->
     middle = statistics.median(window.step_time_s[1:])  # the first holds compilation
     assert seed.seconds_left == pytest.approx((240 - 11) * middle)
     assert seed.images_per_s == pytest.approx(32 / middle)
+
+
+def test_a_folder_of_another_name_is_no_seed(tmp_path: Path) -> None:
+    write_run(tmp_path / "seed-1", SampleRun())
+    (tmp_path / "seed-1-copy").mkdir()
+    assert [seed.seed for seed in study_status(tmp_path).seeds] == [1]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seeds": 1, "jobs": {}}', '{"seeds": ["x"]}'])
+def test_a_damaged_description_is_named(tmp_path: Path, text: str) -> None:
+    study_file(tmp_path / "s").write_text(text)
+    with pytest.raises(RecordError, match=r"description cannot be read"):
+        study_status(tmp_path / "s")
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
