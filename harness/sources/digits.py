@@ -10,7 +10,6 @@ fifth (numbers 4, 9, 14, ... counting from 0) is for validation. That gives
 1,442 training and 355 validation images.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +68,3 @@ def enlarge(strokes: np.ndarray) -> np.ndarray:
     both = rows[:, lower] * (1 - weight) + rows[:, upper] * weight
     margin = (SIZE - ENLARGED) // 2
     return np.pad(np.rint(both * (255 / 16)).astype(np.uint8), margin)
-
-
-if __name__ == "__main__":
-    write_digits(Path(sys.argv[1]))

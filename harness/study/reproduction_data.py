@@ -1,5 +1,6 @@
 """The data that a target is about: where it is looked for, and made ready where it is packed."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from harness.baselines.schema import Target
 from harness.data.manifest import DESCRIPTION, read_description
 from harness.data.shape import GET_IMAGENET
 from harness.errors import DataError, UsageError
+from harness.numerics.tensorflow_import import import_tensorflow
+from harness.sources.digits import write_digits
 from harness.study.child_process import run_harness, run_module
 from harness.verdict.checks import binding_differences
 
@@ -86,7 +89,7 @@ def reproduction_data(
 def embedded_digits(runs: Path) -> Path:
     """The embedded handwritten digits, written as a folder of images."""
     folder = runs / "datasets" / "digits"
-    run_module("harness.sources.digits", str(folder))
+    run_module("harness.study.reproduction_data", str(folder))
     return folder
 
 
@@ -124,3 +127,8 @@ def _refuse_other_data(folder: Path, target: Target, place: DataPlace) -> None:
             expected=f"{place.name}, whole and unchanged",
             remedy=place.get,
         )
+
+
+if __name__ == "__main__":
+    import_tensorflow()  # quietly: else it speaks of a missing driver
+    write_digits(Path(sys.argv[1]))
