@@ -1,9 +1,7 @@
 """What holds for every test."""
 
-import pytest
 
-
-def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
+def pytest_make_parametrize_id(val: object) -> str | None:
     """Name bytes by their length.
 
     An archive holds the time at which it was made, and the processes that share the tests
