@@ -93,14 +93,18 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "content", "options", "found"), READ, ids=lambda x: x)
+@pytest.mark.parametrize(
+    ("name", "content", "options", "found"), READ, ids=[row[0] for row in READ]
+)
 def test_a_label_file_is_read(
     tmp_path: Path, name: str, content: str | bytes, options: dict[str, Any], found: dict[str, str]
 ) -> None:
     assert read_val_labels(written(tmp_path, content), **options) == found, name
 
 
-@pytest.mark.parametrize(("name", "content", "options", "words"), REFUSED, ids=lambda x: x)
+@pytest.mark.parametrize(
+    ("name", "content", "options", "words"), REFUSED, ids=[row[0] for row in REFUSED]
+)
 def test_a_label_file_is_refused(
     tmp_path: Path, name: str, content: str | bytes, options: dict[str, Any], words: str
 ) -> None:
