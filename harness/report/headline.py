@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from harness.report.rendering.content import Drawing, Headline, Section, Table
 from harness.report.rendering.drawing import INK, MUTED, SERIES, Size, axes, draw
@@ -29,6 +28,9 @@ from harness.verdict.judgement import (
     ThresholdNumbers,
 )
 from harness.verdict.selection import SELECTION_WORDS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS_DRAWN = 20
 
@@ -220,7 +222,7 @@ def _informing(judgement: Judgement) -> Iterator[Difference]:
 
 
 def _forest(rows: list[Difference], margin: float | None) -> Drawing:
-    def paint(figure: Figure, size: Size) -> None:
+    def paint(figure: "Figure", size: Size) -> None:
         (plot,) = axes(figure)
         plot.axvline(0, color=INK, linewidth=1)
         if margin is not None:

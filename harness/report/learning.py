@@ -1,9 +1,9 @@
 """How the runs learned: loss of every step, accuracy of every evaluation."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from harness.baselines.schema import PublishedCurve
 from harness.report import published_curve
@@ -14,6 +14,9 @@ from harness.report.rendering.drawing import SERIES, Size, axes, draw, legend, s
 from harness.report.rendering.reduction import reduce_curve
 from harness.report.rendering.wording import MISSING, count, number, percent, plural
 from harness.report.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def learning(runs: Sequence[RunRecord], published: Sequence[PublishedCurve] = ()) -> Section:
@@ -46,7 +49,7 @@ def _reading(runs: Sequence[RunRecord]) -> str:
 
 
 def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
-    def paint(figure: Figure, size: Size) -> None:
+    def paint(figure: "Figure", size: Size) -> None:
         (plot,) = axes(figure)
         if band is not None:
             plot.fill_between(
@@ -71,7 +74,7 @@ def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
 
 
 def _accuracy(runs: Sequence[RunRecord], published: Sequence[PublishedCurve]) -> Drawing:
-    def paint(figure: Figure, _size: Size) -> None:
+    def paint(figure: "Figure", _size: Size) -> None:
         (plot,) = axes(figure)
         for curve in published:
             published_curve.paint(plot, curve)

@@ -1,16 +1,19 @@
 """How fast the runs were: distribution and timeline of the step time, rates, waits, pauses."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from harness.report.rendering.content import Drawing, Section, Table
 from harness.report.rendering.drawing import MUTED, Size, axes, draw, legend, series_style
 from harness.report.rendering.reduction import reduce_curve
 from harness.report.rendering.wording import count, duration, milliseconds, number, percent
 from harness.report.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WHAT_IS_TIMED = (
     "Steps that hold compilation are left out of every figure here, and pauses for evaluations and "
@@ -40,7 +43,7 @@ def timing(runs: Sequence[RunRecord]) -> Section:
 
 
 def _distribution(runs: Sequence[RunRecord]) -> Drawing:
-    def paint(figure: Figure, size: Size) -> None:
+    def paint(figure: "Figure", size: Size) -> None:
         (plot,) = axes(figure)
         times = [1000 * run.series["step_time_s"][run.series.timed] for run in runs]
         low = min(float(t.min()) for t in times)
@@ -60,7 +63,7 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
 
 
 def _timeline(runs: Sequence[RunRecord]) -> Drawing:
-    def paint(figure: Figure, size: Size) -> None:
+    def paint(figure: "Figure", size: Size) -> None:
         plots = axes(figure, rows=len(runs))
         for index, (run, plot) in enumerate(zip(runs, plots, strict=True)):
             kept = np.flatnonzero(run.series.timed)
@@ -86,7 +89,7 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
     )
 
 
-def _marks(plot: Axes, run: RunRecord) -> None:
+def _marks(plot: "Axes", run: RunRecord) -> None:
     """Checkpoints above, evaluations below: where both are at one step, both can be seen."""
     for steps, marker, height in (
         (sorted({one.step for one in run.checkpoints}), "|", 0.11),

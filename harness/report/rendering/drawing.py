@@ -8,14 +8,13 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from harness.report.rendering.content import Drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, MUTED, RULE = "#0a0b01", "#0a0b02", "#0a0b03"
 SERIES = tuple(f"#0a0c{index:02x}" for index in range(1, 7))
@@ -58,7 +57,7 @@ def series_style(index: int) -> dict[str, Any]:
 def draw(
     name: str,
     caption: str,
-    paint: Callable[[Figure, Size], None],
+    paint: Callable[["Figure", Size], None],
     *,
     wide: Size = WIDE,
     narrow: Size = NARROW,
@@ -76,7 +75,7 @@ def draw(
     return Drawing(name, caption, lambda width: _svg(f"{name}-{width}", paint, sizes[width]))
 
 
-def axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:
+def axes(figure: "Figure", rows: int = 1, columns: int = 1) -> list["Axes"]:
     """Plain axes with a light grid and no box."""
     made = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for one in made:
@@ -88,7 +87,7 @@ def axes(figure: Figure, rows: int = 1, columns: int = 1) -> list[Axes]:
     return list(made)
 
 
-def legend(figure: Figure) -> None:
+def legend(figure: "Figure") -> None:
     """Name the series above the axes, where no curve passes."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if len(labels) > 1:
@@ -96,7 +95,11 @@ def legend(figure: Figure) -> None:
         figure.legend(handles, labels, loc="outside upper right", ncols=columns, handlelength=2.5)
 
 
-def _svg(name: str, paint: Callable[[Figure, Size], None], size: Size) -> str:
+def _svg(name: str, paint: Callable[["Figure", Size], None], size: Size) -> str:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": name,
