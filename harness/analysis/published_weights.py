@@ -97,8 +97,8 @@ def _predictions(folder: Path, entry: dict[str, Any]) -> Path:
 def _facts(document: dict[str, Any], entry: dict[str, Any], folder: Path) -> EvaluationFacts:
     predictions = read_predictions(_predictions(folder, entry))
     labels = predictions.column("label").to_numpy()
-    first = predictions.column("top5_class").combine_chunks().flatten().to_numpy().reshape(-1, 5)
-    right = first[:, 0] == labels
+    top5 = predictions.column("top5_class").combine_chunks().flatten().to_numpy().reshape(-1, 5)
+    right = top5[:, 0] == labels
     if len(labels) != entry["images"] or int(right.sum()) != entry["top1_correct"]:
         raise RecordError(
             f"{len(labels):,} predictions with {int(right.sum()):,} right, the document says "
@@ -114,6 +114,7 @@ def _facts(document: dict[str, Any], entry: dict[str, Any], folder: Path) -> Eva
         images=entry["images"],
         images_in_split=entry["images_in_split"],
         top1_correct=entry["top1_correct"],
+        top5_correct=int((top5 == labels[:, None]).any(axis=1).sum()),
         classes=len(document["data"]["classes"]),
         data_kind=document["data"]["kind"],
         correct_by_label={int(x): int(right[labels == x].sum()) for x in present},

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from harness.baselines.extension import Extension
 from harness.frozen import ADDED_LATER, Frozen, Identified, digest_of
 from harness.recipes.protocol import Crops, Normalisation, Protocol
 from harness.recipes.recipe import Selection
@@ -105,6 +106,12 @@ class AccuracyRow(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     model: Words = Field(description="as the source names it")
     network: Network
+    architecture: str | None = Field(
+        default=None, description="exactly this network of `harness list models`; None: not stated"
+    )
+    lineage: str | None = Field(
+        default=None, description="one name for all rows that are measurements of the same weights"
+    )
     data: Words = Field(default="imagenet", description="kind of data, as a run's identity has it")
     protocol: PublishedProtocol
     selection: Selection | None = Field(
@@ -265,6 +272,7 @@ class PublishedTarget(TargetBase):
     margin: float = Field(gt=0, lt=1)
     min_seeds: int = Field(ge=2)
     declared_seeds: tuple[int, ...] = Field(min_length=1)
+    extension: Extension | None = Field(default=None, json_schema_extra=ADDED_LATER)
     reasons: PublishedReasons
     spread: TargetSpread | StatedSpread
     source: Source
@@ -291,7 +299,18 @@ class PublishedTarget(TargetBase):
             raise ValueError(
                 f"{len(self.declared_seeds)} declared seeds, min_seeds is {self.min_seeds}"
             )
+        if self.extension is not None:
+            _check_seeds((*self.declared_seeds, *self.extension.seeds))
+            self.extension.check(self.declared_seeds)
         return self
+
+    def looks(self) -> tuple["PublishedTarget", ...]:
+        """The target as each look asks it; itself alone where no extension is registered."""
+        if self.extension is None:
+            return (self,)
+        return tuple(
+            self.model_copy(update=update) for update in self.extension.updates(self.declared_seeds)
+        )
 
 
 class ThresholdReasons(Frozen):

@@ -334,6 +334,7 @@ def _evaluation(
         limit=None,
         recorded=[],
         stop_if_asked=lambda _step: None,
+        look_at=lambda _step, _predictions: None,
     )
     numbers = itertools.count()
     return lambda: evaluator.evaluate(next(numbers), (recipe.epoch_protocol,))

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from harness.data.building import build
-from harness.data.manifest import Description
+from harness.data.dataset import Leak, leak
+from harness.data.manifest import Description, read_manifest
 from harness.data.opening import refused_images
 from harness.progress import SILENT, Progress
 from harness.sources.detection import NOTHING_TOLD, Told, find_source
@@ -21,12 +24,14 @@ class Prepared:
         description: its `dataset.json`.
         refused: id and reason of up to 20 images that cannot be used.
         notes: what lies in the source and is not used.
+        leak: validation images that are training images too.
     """
 
     out: Path
     description: Description
     refused: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    leak: Leak | None = None
 
 
 def prepare(
@@ -62,7 +67,16 @@ def prepare(
         found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
     )
     refused = refused_images(out, 20) if description.refused else ()
-    return Prepared(out, description, refused, getattr(found, "notes", ()))
+    return Prepared(out, description, refused, getattr(found, "notes", ()), _leak(out))
+
+
+def _leak(folder: Path) -> Leak | None:
+    rows = read_manifest(folder, ["id", "split", "farmhash64"])
+    split = rows.column("split").to_numpy(zero_copy_only=False)
+    marks = rows.column("farmhash64").fill_null(0).to_numpy()
+    is_val = (split == "val") & (marks != 0)
+    names = rows.column("id").filter(pa.array(is_val)).to_pylist()
+    return leak(marks[(split == "train") & (marks != 0)], marks[is_val], tuple(names))
 
 
 def render(prepared: Prepared) -> str:
@@ -80,6 +94,8 @@ def render(prepared: Prepared) -> str:
         f"  root digest: {identity.root_digest}",
     ]
     lines += [f"  not used:    {note}" for note in prepared.notes]
+    if prepared.leak is not None:
+        lines.append(f"  leakage:     {prepared.leak.text}")
     small = description.source in SMALL_SETS
     for truth in description.truths if small or identity.kind.startswith("imagenet") else ():
         mark = "holds" if truth.holds else f"NOT MET, found {truth.found}"

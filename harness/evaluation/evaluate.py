@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.data.dataset import Split
+from harness.data.dataset import Split, fixed_draw
 from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.pipeline import evaluation_batches
 from harness.data.input_pipeline.undecodable import images_in_order, naming_batches
@@ -52,7 +52,7 @@ def evaluate(
         protocol: What the network is shown and how its answers are averaged.
         crops_per_batch: Crops that go through the network at once, over as many
             images as fit whole.
-        limit: Evaluate only this many images, from the first.
+        limit: Only so many images, a fixed random draw of all classes (`fixed_draw`).
         weights_source: Where the model's weights come from, for error messages.
         progress: Called with images done and images in all, first with none done,
             then after each batch.
@@ -106,15 +106,17 @@ class Walk:
     memory that never comes back.
 
     Attributes:
-        split: The images.
+        split: The images that are evaluated.
+        in_split: How many the whole split has.
         protocols: What the answers are for; they show the same crops.
-        images: How many of the split's images are evaluated.
+        images: How many are evaluated.
         begin: Starts the pipeline at the first batch.
         forward: From a batch's images to the answers, one for each protocol.
         renew: Brings the model's present weights to where `forward` has its own.
     """
 
     split: Split
+    in_split: int
     protocols: tuple[Protocol, ...]
     images: int
     begin: Callable[[], Iterable[Any]]
@@ -142,7 +144,7 @@ class Walk:
         for collector in collectors:
             collector.check()
         return tuple(
-            _result(self.split, protocol, collector, duration_s)
+            _result(self, protocol, collector, duration_s)
             for protocol, collector in zip(self.protocols, collectors, strict=True)
         )
 
@@ -156,7 +158,9 @@ def prepared(
     limit: int | None = None,
 ) -> Walk:
     """Make a walk for protocols that show the same crops; see `evaluate_together`."""
-    images = _images_asked_for(split, limit)
+    whole, images = len(split), _images_asked_for(split, limit)
+    if images < whole:
+        split = split.taken(fixed_draw(split.labels, images))
     _check_labels(model, split, images)
     network, renew = model, _nothing
     if protocols[0].fold_batch_norm:
@@ -166,7 +170,7 @@ def prepared(
         begin, forward = _whole_images(network, split, protocols[0], crops_per_batch, images)
     else:
         begin, forward = _crops(network, split, protocols, crops_per_batch, images)
-    return Walk(split, protocols, images, begin, forward, renew)
+    return Walk(split, whole, protocols, images, begin, forward, renew)
 
 
 def _nothing() -> None:
@@ -326,15 +330,15 @@ def _check_labels(model: keras.Model, split: Split, images: int) -> None:
 
 
 def _result(
-    split: Split, protocol: Protocol, collector: Collector, duration_s: float
+    walk: Walk, protocol: Protocol, collector: Collector, duration_s: float
 ) -> EvaluationResult:
     return EvaluationResult(
         protocol=protocol,
-        image_ids=split.ids[: len(collector.seen)],
+        image_ids=walk.split.ids[: walk.images],
         labels=collector.labels,
         top5_class=collector.classes,
         top5_probability=collector.probabilities,
-        images_in_split=len(split),
+        images_in_split=walk.in_split,
         crops=len(collector.seen) * crops_an_image(protocol),
         duration_s=duration_s,
     )

@@ -46,7 +46,7 @@ class EvaluationRequest:
             for the network, the weights, the data, and whatever else decides the
             answer: protocols, description and limit.
         crops_per_batch: Crops that go through the network at once.
-        limit: Evaluate only this many images, from the first.
+        limit: Only so many images, a fixed random draw of all classes.
         numerics: Threads, oneDNN, op determinism.
     """
 
@@ -113,10 +113,11 @@ class EvaluationReport:
         ]
         for one in self.evaluated:
             r = one.result
+            drawn = " (a fixed random draw of all classes)" if r.images < r.images_in_split else ""
             lines.append(
                 f"{r.protocol.name:12} top-1 {100 * r.top1_correct / r.images:6.2f} %   "
                 f"top-5 {100 * r.top5_correct / r.images:6.2f} %   "
-                f"{r.images} of {r.images_in_split} images   {r.duration_s:.1f} s   "
+                f"{r.images} of {r.images_in_split} images{drawn}   {r.duration_s:.1f} s   "
                 f"protocol {r.protocol.digest[:8]}"
             )
         lines.append(f"predictions and {DOCUMENT} in {self.out}")

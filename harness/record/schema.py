@@ -264,7 +264,7 @@ class Evaluation(Event):
 
 
 class Interrupted(Event):
-    """The process stopped before the last step; `gate`: the early curve was unusual."""
+    """The process stopped before the last step; `gate`: an early check found something."""
 
     event: Literal["interrupted"] = "interrupted"
     step: int = Field(ge=0)

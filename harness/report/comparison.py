@@ -83,7 +83,7 @@ def _paired(of: Comparable) -> Iterator[Section]:
         ("top-1 of the second", percent(found.second_accuracy)),
         ("right in the first only", count(found.first_only)),
         ("right in the second only", count(found.second_only)),
-        ("exact McNemar test", f"p = {found.p_value:.4g}"),
+        ("McNemar test, mid-p", f"p = {found.p_value:.4g}"),
         ("churn: images that get another class", percent(found.churn)),
         ("protocol fields that differ", ", ".join(found.protocol_differences) or "none"),
     )

@@ -28,6 +28,7 @@ from harness.verdict.judgement import (
     ThresholdNumbers,
 )
 from harness.verdict.selection import SELECTION_WORDS
+from harness.verdict.text import conditional
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +57,9 @@ def headlines(judgements: Judgements) -> tuple[Headline, ...]:
 
 
 def _sentence(judgement: Judgement, *, several: bool) -> str:
-    runs = plural(len(judgement.seeds), "run")
+    declared = [seed for seed in judgement.seeds if seed.declared] or judgement.seeds
+    beyond = len(judgement.seeds) - len(declared)
+    runs = plural(len(declared), "run") + (f" (and {beyond} beyond the declared)" * bool(beyond))
     subject = f"{runs} of {judgement.recipe} on {judgement.data}"
     subject += f" against {judgement.target}" if several else ""
     numbers = judgement.numbers
@@ -118,6 +121,8 @@ def _evidence(judgement: Judgement) -> Section:
     paragraphs += [_flattery(judgement.choosing)] if judgement.choosing else []
     if isinstance(judgement.numbers, PublishedNumbers) and judgement.numbers.stated_spread:
         paragraphs.append(f"The published runs' spread: {judgement.numbers.stated_spread}.")
+    if isinstance(judgement.numbers, PublishedNumbers):
+        paragraphs.append(f"Validation images: {conditional(judgement, judgement.numbers)}.")
     paragraphs += [f"Note: {warning}." for warning in judgement.warnings]
     if judgement.left_out:
         names = listed(["/".join(path.split("/")[-2:]) for path in judgement.left_out])
@@ -272,7 +277,7 @@ def _seeds(judgement: Judgement) -> Table:
             *(_chosen_cells(seed) if chosen else ()),
             *((percent(seed.lower_bound),) if with_bound else ()),
         )
-        for seed in judgement.seeds
+        for seed in sorted(judgement.seeds, key=lambda one: not one.declared)
     ]
     return Table("The judged runs", columns, tuple(rows), frozenset({0, *range(4, len(columns))}))
 

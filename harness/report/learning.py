@@ -7,10 +7,9 @@ import numpy as np
 
 from harness.baselines.schema import PublishedCurve
 from harness.report import published_curve
-from harness.report.early import Band, early_band, early_checks
 from harness.report.published_curve import curves_of, landmarks
 from harness.report.rendering.content import Drawing, Section, Table
-from harness.report.rendering.drawing import SERIES, Size, axes, draw, legend, series_style
+from harness.report.rendering.drawing import Size, axes, draw, legend, series_style
 from harness.report.rendering.reduction import reduce_curve
 from harness.report.rendering.wording import MISSING, count, number, percent, plural
 from harness.report.run_record import RunRecord
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
 def learning(runs: Sequence[RunRecord], published: Sequence[PublishedCurve] = ()) -> Section:
     """Loss and accuracy curves of all runs, beside published ones of the same protocol."""
     published = curves_of(runs, published)
-    band = early_band(runs)
-    paragraphs = [_reading(runs), *([band] if isinstance(band, str) else [])]
+    paragraphs = [_reading(runs)]
     drawings, tables = [], []
     if any(len(run.series) for run in runs):
-        drawings.append(_loss(runs, band if isinstance(band, Band) else None))
-        tables += [early_checks(runs), _by_epoch(runs)]
+        drawings.append(_loss(runs))
+        tables.append(_by_epoch(runs))
     if any(run.evaluations for run in runs):
         drawings.append(_accuracy(runs, published))
         tables += [*(landmarks(runs, curve) for curve in published), _evaluations(runs)]
@@ -48,14 +46,9 @@ def _reading(runs: Sequence[RunRecord]) -> str:
     return text
 
 
-def _loss(runs: Sequence[RunRecord], band: Band | None) -> Drawing:
+def _loss(runs: Sequence[RunRecord]) -> Drawing:
     def paint(figure: "Figure", size: Size) -> None:
         (plot,) = axes(figure)
-        if band is not None:
-            plot.fill_between(
-                band.step, band.low, band.high, color=SERIES[-1], alpha=0.25, linewidth=0,
-                label=band.label,
-            )  # fmt: skip
         for index, run in enumerate(runs):
             loss = run.series["loss"]
             curve = reduce_curve(np.arange(1, len(loss) + 1), loss, size.columns)

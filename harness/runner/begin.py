@@ -69,6 +69,7 @@ def _begin_new(setup: SeedSetup, state: TrainState, recorder: Recorder) -> Start
     start = Start(uuid4().hex, state)
     recorder.record(started_event(setup, start.run_id, recorder.now()))
     # A run is there from its first event on, so that no second one begins in its place.
+    recorder.leakage(setup.data.leak, setup.say)
     recorder.writer.sync()
     return start
 

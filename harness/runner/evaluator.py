@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
+import pyarrow as pa
 
 from harness.data.dataset import DataSet
 from harness.evaluation.evaluate import Walk, prepared
@@ -27,10 +28,11 @@ class RunEvaluator:
         recorder: The journal.
         steps_per_epoch: To tell epochs.
         total_steps: The recipe's last step.
-        limit: Evaluate only this many images, from the first.
+        limit: Evaluate only so many images, a fixed random draw of all classes.
         recorded: Evaluations that the journal has, in order; one is not repeated.
         stop_if_asked: Called with the step between batches; raises to end an
             evaluation, which is then not recorded.
+        look_at: Given step and predictions of each evaluation once it is recorded.
         progress: Where it is shown how far an evaluation is.
         walks: What evaluates each protocol, by its digest, kept for the whole run.
     """
@@ -44,6 +46,7 @@ class RunEvaluator:
     limit: int | None
     recorded: list[Evaluation]
     stop_if_asked: Callable[[int], None]
+    look_at: Callable[[int, pa.Table], None]
     progress: Progress = SILENT
     walks: dict[str, Walk] = field(init=False, default_factory=dict)
 
@@ -52,11 +55,12 @@ class RunEvaluator:
         for protocol in protocols:
             key = (step, protocol.digest)
             if key not in {(e.step, e.protocol_digest) for e in self.recorded}:
-                event = self._evaluate_one(step, protocol)
+                event, predictions = self._evaluate_one(step, protocol)
                 self.recorder.record(event)
                 self.recorded.append(event)
+                self.look_at(step, predictions)
 
-    def _evaluate_one(self, step: int, protocol: Protocol) -> Evaluation:
+    def _evaluate_one(self, step: int, protocol: Protocol) -> tuple[Evaluation, pa.Table]:
         title = f"evaluating {protocol.name} after step {step:,}"
         with self.progress.work(title, unit="images") as work:
 
@@ -68,8 +72,9 @@ class RunEvaluator:
                 weights_source=f"{self.folder.path}, after step {step}", progress=batch_done
             )
         path = self.folder.predictions(protocol.name, step)
-        digest = write_predictions(result_table(result, self.data, protocol, step), path)
-        return Evaluation(
+        predictions = result_table(result, self.data, protocol, step)
+        digest = write_predictions(predictions, path)
+        event = Evaluation(
             time_s=self.recorder.now(),
             step=step,
             epoch=step / self.steps_per_epoch,
@@ -85,6 +90,7 @@ class RunEvaluator:
             predictions_file=path.name,
             predictions_digest=digest,
         )
+        return event, predictions
 
     def _walk(self, protocol: Protocol) -> Walk:
         """What evaluates this protocol; a run with many epochs would grow by one for each."""

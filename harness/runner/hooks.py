@@ -10,7 +10,7 @@ from harness.recipes.protocol import Protocol
 from harness.record.schema import Steps
 from harness.runner.begin import Start
 from harness.runner.context import SeedSetup
-from harness.runner.early_curve import CurveWatch
+from harness.runner.early_check import Watch
 from harness.runner.recorder import Recorder, show
 from harness.runner.roles import Nothing
 from harness.training.background import CheckpointWriter
@@ -49,7 +49,7 @@ class TrainingHooks:
     checkpoints: Checkpoints
     evaluate: Callable[[int, tuple[Protocol, ...]], None]
     position: Position
-    watch: CurveWatch | None
+    watch: Watch | None
     computed: Callable[[], None]
 
     def for_loop(self, work: Work) -> Hooks:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.data.dataset import Leak
 from harness.errors import DifferenceFoundError
 from harness.numerics.fingerprint import arrays_fingerprint
 from harness.progress import Work
@@ -59,6 +60,12 @@ class Recorder:
     def warning(self, step: int, topic: str, text: str) -> None:
         """Record something that a reader of the result should know."""
         self.record(Warned(time_s=self.now(), step=step, topic=topic, text=text))
+
+    def leakage(self, found: Leak | None, say: Callable[[str], None]) -> None:
+        """Record and say that validation images are training images too, where some are."""
+        if found is not None:
+            self.warning(0, "leakage", found.text)
+            say(f"warning: {found.text}")
 
     def replayed(self, window: Steps, recorded: dict[int, str]) -> None:
         """Record steps that were computed again.

@@ -25,12 +25,12 @@ class RunRequest:
         runs: Where runs, tracker and manifests go.
         steps: Stop after this many steps; None runs to the end.
         checkpoint_every: Steps between checkpoints.
-        eval_images: Evaluate only this many images, from the first; None takes all.
+        eval_images: Evaluate only so many images, a fixed random draw; None takes all.
         max_hours: Longest time that preflight lets a seed take.
         tracking_uri: MLflow's; None is SQLite within `runs`.
         mlflow_every_step: Mirror every step, not windows of 100.
         accept_numerics: Go on under other numerics than the run began with.
-        stop_when_unusual: End a seed whose early curve is not that of earlier runs.
+        stop_when_unusual: End a seed in which an early check finds something.
         eager: Run the step operation by operation.
         command: The command line, for the record.
         tracking: Whether there is a mirror at all.

@@ -107,6 +107,7 @@ class RunReport:
             lines += [
                 f"  {e.protocol.name:12} top-1 {100 * e.top1_accuracy:6.2f} %   "
                 f"top-5 {100 * e.top5_accuracy:6.2f} %   {e.images} of {e.images_in_split} images"
+                + ("" if e.complete else " (a fixed random draw of all classes)")
                 for e in outcome.evaluations
             ]
         if any(outcome.status == STOPPED and not outcome.evaluations for outcome in self.seeds):

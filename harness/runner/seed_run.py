@@ -21,7 +21,7 @@ from harness.record.run_folder import CONTACT_SHEET
 from harness.record.schema import AnyEvent, Evaluation, RunFinished
 from harness.runner.begin import Start, begin
 from harness.runner.context import SeedSetup
-from harness.runner.early_curve import CurveWatch, UnusualCurveError, open_watch
+from harness.runner.early_check import UnusualRunError, Watch, open_watch
 from harness.runner.evaluator import RunEvaluator
 from harness.runner.hooks import (
     Checkpoints,
@@ -84,7 +84,7 @@ def train_seed(
         DifferenceFoundError: a replayed step differs.
         DataError: an image vanished or changed.
         MachineError: memory or disk did not suffice, or the device failed.
-        UnusualCurveError: the early curve is unusual and a stop was asked for.
+        UnusualRunError: an early check found something and a stop was asked for.
     """
     role = role_of(setup.job)
     with _saving(saving_first) as computed, role.journal(setup.folder.journal) as journal:
@@ -98,7 +98,7 @@ def train_seed(
             device_errors(setup.folder.path, setup.job.explain),
             _checkpoints(setup, start, recorder) as checkpoints,
         ):
-            evaluator = _evaluator(setup, start, recorder, checkpoints)
+            evaluator = _evaluator(setup, start, recorder, checkpoints, watch)
             hooks = TrainingHooks(
                 setup=setup,
                 start=start,
@@ -146,7 +146,7 @@ def _train(setup: SeedSetup, start: Start, hooks: TrainingHooks) -> int:
         work.text = "the first step is being compiled"
         return run_steps(
             step_function,
-            _pictured(setup, batches) if first == 0 and setup.job.chief else batches,
+            _pictured(setup, batches, hooks.watch) if first == 0 and hooks.watch else batches,
             recipe.phases,
             plan,
             hooks.for_loop(work),
@@ -156,10 +156,11 @@ def _train(setup: SeedSetup, start: Start, hooks: TrainingHooks) -> int:
         )
 
 
-def _pictured(setup: SeedSetup, batches: Iterator[Any]) -> Iterator[Any]:
-    return with_contact_sheet(
-        batches, setup.folder.path / CONTACT_SHEET, setup.recipe.normalisation
-    )
+def _pictured(setup: SeedSetup, batches: Iterator[Any], watch: Watch) -> Iterator[Any]:
+    """The batches of a beginning: the first one is pictured, and its pixels are checked."""
+    normalisation = setup.recipe.normalisation
+    sheet = setup.folder.path / CONTACT_SHEET
+    return watch.first_batch(with_contact_sheet(batches, sheet, normalisation), normalisation)
 
 
 def _finish(setup: SeedSetup, start: Start, hooks: TrainingHooks, step: int) -> RunFinished | None:
@@ -200,7 +201,7 @@ def _interruption_recorded(
             yield
     except (PreemptedError, DivergedError):
         raise  # recorded where they were raised
-    except UnusualCurveError as error:
+    except UnusualRunError as error:
         recorder.interrupted(position.step, "gate", error.found)
         raise
     except HarnessError as error:
@@ -230,7 +231,11 @@ def _checkpoints(
 
 
 def _evaluator(
-    setup: SeedSetup, start: Start, recorder: Recorder, checkpoints: Checkpoints
+    setup: SeedSetup,
+    start: Start,
+    recorder: Recorder,
+    checkpoints: Checkpoints,
+    watch: Watch | None,
 ) -> RunEvaluator:
     return RunEvaluator(
         model=start.state.model,
@@ -242,23 +247,14 @@ def _evaluator(
         limit=setup.request.eval_images,
         recorded=list(setup.journal.evaluations if setup.journal else ()),
         stop_if_asked=lambda step: stop_if_asked(setup, recorder, checkpoints, step),
+        look_at=watch.evaluation if watch else lambda _step, _predictions: None,
         progress=setup.progress,
     )
 
 
-def _open_watch(setup: SeedSetup, recorder: Recorder, position: Position) -> CurveWatch:
+def _open_watch(setup: SeedSetup, recorder: Recorder, position: Position) -> Watch:
     def warn(topic: str, text: str) -> None:
         recorder.warning(position.step, topic, text)
         setup.progress.note(f"{setup.recipe.name}, seed {setup.seed}: warning: {text}")
 
-    return open_watch(
-        setup.folder.path.parent,
-        setup.journal.steps if setup.journal else (),
-        seed=setup.seed,
-        recipe_digest=setup.recipe.digest,
-        root_digest=setup.data.identity.root_digest,
-        classes=setup.classes,
-        steps_total=setup.total_steps,
-        stop=setup.request.stop_when_unusual,
-        warn=warn,
-    )
+    return open_watch(setup, warn)

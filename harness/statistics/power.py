@@ -1,6 +1,7 @@
 """What a planned comparison with a published accuracy can decide, before anything is run."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -140,8 +141,50 @@ def _half_widths(design: Design) -> np.ndarray:
         return np.asarray([scipy.stats.t.isf(design.alpha, df) * math.sqrt(theirs)])
     own_df = design.runs - 1
     quantiles = scipy.stats.chi2.ppf((np.arange(_GRID) + 0.5) / _GRID, own_df)
-    ours = design.spread**2 * quantiles / own_df / design.runs
+    return _half_width(design.spread**2 * quantiles / own_df, int(design.runs), design)
+
+
+def _half_width(variances: np.ndarray, runs: int, design: Design) -> np.ndarray:
+    """Half-widths of the 1 - 2 alpha interval for sample variances of so many runs."""
+    theirs = design.published_spread**2 / design.published_runs
+    ours = variances / runs
     total = ours + theirs
-    df = total**2 / (ours**2 / own_df + theirs**2 / design.published_df)
+    df = total**2 / (ours**2 / (runs - 1) + theirs**2 / design.published_df)
     widths: np.ndarray = scipy.stats.t.isf(design.alpha, df) * np.sqrt(total)
     return widths
+
+
+def simulated_chances(
+    design: Design,
+    true_difference: float,
+    *,
+    looks: Sequence[int] = (),
+    best_of: int = 1,
+    studies: int = 20_000,
+    seed: int = 0,
+) -> Chances:
+    """As `chances`, by simulation, for what has no formula; the error is at most 0.004.
+
+    Args:
+        design: The comparison; its `alpha` is that of each look.
+        true_difference: Ours minus the published recipe's, of true means.
+        looks: Our runs at each look, ascending; the first conclusive look ends the study.
+            None: one look at the design's runs.
+        best_of: The published figure is the greatest of so many runs, and is taken for one.
+        studies: Simulated studies.
+        seed: Of the simulation; the same seed gives the same chances.
+    """
+    counts = tuple(looks) or (int(design.runs),)
+    generator = np.random.default_rng(seed)
+    ours = true_difference + design.spread * generator.standard_normal((studies, max(counts)))
+    theirs = design.published_spread * generator.standard_normal((studies, best_of)).max(axis=1)
+    theirs /= math.sqrt(design.published_runs)
+    words = np.zeros((3, studies), bool)
+    for runs in counts:
+        part = ours[:, :runs]
+        half = _half_width(part.var(axis=1, ddof=1), runs, design)
+        low, high = part.mean(axis=1) - theirs - half, part.mean(axis=1) - theirs + half
+        margin, still = design.margin, ~words.any(axis=0)
+        words |= still & np.stack([(low > -margin) & (high < margin), high < -margin, low > margin])
+    reproduced, lower, upper = (float(word.mean()) for word in words)
+    return Chances(reproduced, lower, upper, max(0.0, 1 - reproduced - lower - upper))

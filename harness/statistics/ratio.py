@@ -1,8 +1,7 @@
-"""The ratio of two timings with a bootstrap interval on block medians.
+"""The ratio of two timings with Student's interval on the logarithms of block medians.
 
 Neighbouring steps share a machine state, so steps are not independent; the
-median of a block of steps, taken at different times, is the unit of the
-sample. The same seed gives the same interval.
+median of a block of steps, taken at different times, is the unit of the sample.
 """
 
 import math
@@ -10,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 
 from harness.errors import StatisticsError
 from harness.statistics.difference import welch_satterthwaite
-from harness.statistics.intervals import check_confidence, mean_estimate
+from harness.statistics.intervals import Estimate, mean_estimate
 
-RESAMPLES = 4000
 MIN_BLOCKS = 5
 
 
@@ -59,42 +56,29 @@ def block_medians(values: Sequence[float], block: int) -> tuple[float, ...]:
 
 
 def ratio_interval(
-    base: Sequence[float],
-    head: Sequence[float],
-    *,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    base: Sequence[float], head: Sequence[float], *, confidence: float = 0.95
 ) -> RatioInterval:
     """Interval for the ratio of two independent sets of block medians.
 
-    Formula: percentile bootstrap of mean log head - mean log base, each set
-    resampled by itself. A bootstrap of few blocks is too narrow by
-    sqrt((n - 1) / n) and ignores that the spread is estimated; the percentiles
-    are widened to make up for both. Source: Hesterberg (2015), "What teachers
-    should know about the bootstrap", section 4.2 (expanded percentile
-    interval); the factor is that of the smaller set, which errs on the wide side.
+    Formula: Student's interval of mean log head - mean log base with Welch's degrees of
+    freedom. A handful of blocks is too few to resample: a bootstrap cannot reach beyond
+    the largest of five values.
 
     Args:
         base: Block medians, positive.
         head: Block medians, positive, in the same unit.
         confidence: Level in (0, 1).
-        resamples: Bootstrap samples.
-        seed: Of the resampling.
 
     Raises:
         StatisticsError: fewer than five blocks, or values that are not
             positive and finite.
     """
     logs = [_logs(values, name) for values, name in ((base, "base"), (head, "head"))]
-    generator = np.random.default_rng(seed)
-    means = [_resampled_means(values, resamples, generator) for values in logs]
-    parts = [(max(float(v.var(ddof=1)), 1e-300) / len(v), len(v) - 1.0) for v in logs]
-    _, df = welch_satterthwaite(*parts)
-    tail = _expanded_tail(confidence, min(map(len, logs)), df)
-    low, high = np.quantile(means[1] - means[0], (tail, 1 - tail))
-    point = float(logs[1].mean() - logs[0].mean())
-    return _interval(point, float(low), float(high), confidence, (len(base), len(head)))
+    error, df = welch_satterthwaite(*((float(v.var(ddof=1)) / len(v), len(v) - 1.0) for v in logs))
+    estimate = Estimate(float(logs[1].mean() - logs[0].mean()), error, df)
+    interval = estimate.interval(confidence)
+    blocks = (len(base), len(head))
+    return _interval(estimate.value, interval.low, interval.high, confidence, blocks)
 
 
 def paired_ratio_interval(
@@ -104,8 +88,7 @@ def paired_ratio_interval(
 
     What both measurements of a round share, such as a slow minute of the
     machine, cancels. Formula: Student's interval of the mean of
-    log head[i] - log base[i]. A handful of rounds is too few to resample: the
-    bootstrap cannot reach beyond the largest of five values.
+    log head[i] - log base[i].
 
     Raises:
         StatisticsError: fewer than two rounds, different numbers of them, or
@@ -137,21 +120,6 @@ def _logs(values: Sequence[float], name: str, least: int = MIN_BLOCKS) -> np.nda
             expected="times or rates above 0",
         )
     return np.log(array)
-
-
-def _resampled_means(
-    values: np.ndarray, resamples: int, generator: np.random.Generator
-) -> np.ndarray:
-    drawn = generator.integers(0, len(values), (resamples, len(values)))
-    means: np.ndarray = values[drawn].mean(axis=1)
-    return means
-
-
-def _expanded_tail(confidence: float, blocks: int, df: float) -> float:
-    """The tail probability whose normal quantile is Student's times sqrt(n / (n - 1))."""
-    check_confidence(confidence)
-    reach = scipy.stats.t.isf((1 - confidence) / 2, df) * math.sqrt(blocks / (blocks - 1))
-    return float(scipy.stats.norm.sf(reach))
 
 
 def _interval(

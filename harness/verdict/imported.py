@@ -81,6 +81,7 @@ class EvaluationFacts(Frozen):
     images: int
     images_in_split: int
     top1_correct: int
+    top5_correct: int | None = None
     classes: int
     data_kind: str
     correct_by_label: dict[int, int]
@@ -101,6 +102,7 @@ class EvaluationAnswer(Frozen):
     difference: float
     interval: Bounds | None
     detectable: float | None
+    unstated: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -146,11 +148,11 @@ def judge_evaluation(
         row: The published row.
         draw: How a subset was drawn; None for the whole set or any other subset.
     """
-    differs = row.protocol.differences(facts.protocol)
-    obstacles = _not_comparable(facts, row, differs)
+    obstacles = _not_comparable(facts, row)
     whole = facts.images == facts.images_in_split == VAL_IMAGES
     if obstacles:
-        return _answer("described", obstacles, facts, row)
+        rest = () if whole or draw is not None else (_description(facts),)
+        return _answer("described", (*obstacles, *rest), facts, row)
     if whole:
         return _judge_whole(facts, row)
     if draw is None:
@@ -159,16 +161,18 @@ def judge_evaluation(
 
 
 def _judge_whole(facts: EvaluationFacts, row: AccuracyRow) -> EvaluationAnswer:
-    difference = facts.top1_correct / facts.images - row.top1
-    if abs(difference) <= TOLERANCE + 1e-12:
-        reason = (
-            f"all {facts.images:,} images: no sampling error, and the difference of "
-            f"{points(difference)} points is within {100 * TOLERANCE:.2f}"
-        )
+    pairs = [("top-1", facts.top1_correct, row.top1)]
+    if facts.top5_correct is not None and row.top5 is not None:
+        pairs.append(("top-5", facts.top5_correct, row.top5))
+    apart = {name: correct / facts.images - published for name, correct, published in pairs}
+    told = ", ".join(f"{name} {points(difference)}" for name, difference in apart.items())
+    basis = f"all {facts.images:,} images: no sampling error, and the differences are {told} points"
+    if all(abs(difference) <= TOLERANCE + 1e-12 for difference in apart.values()):
+        reason = f"{basis}, within {100 * TOLERANCE:.2f}"
         return _answer("agrees", (reason,), facts, row)
     reason = (
-        f"all {facts.images:,} images: no sampling error, so {points(difference)} points are "
-        "preprocessing, class order or decoder, or these are not the published weights"
+        f"{basis}, not within {100 * TOLERANCE:.2f}: preprocessing, class order or decoder, or "
+        "these are not the published weights"
     )
     return _answer("differs", (reason,), facts, row, suspects=_suspects(facts, row))
 
@@ -201,18 +205,18 @@ def _draw_interval(facts: EvaluationFacts, draw: Draw) -> Interval:
     return stratified_interval(strata, CONFIDENCE)
 
 
-def _not_comparable(
-    facts: EvaluationFacts, row: AccuracyRow, differs: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Why no comparison is possible at all, in words."""
+def _not_comparable(facts: EvaluationFacts, row: AccuracyRow) -> tuple[str, ...]:
+    """Every reason why no comparison is possible at all, in words."""
     found = []
     if facts.data_kind not in {"imagenet", "imagenet_subset"}:
         found.append(
             f"the data is {facts.data_kind}, the row is about ImageNet's validation images"
         )
-    if row.network not in facts.model.replace("-", "").casefold():
-        found.append(f"the network is {facts.model}, the row's {row.model}")
-    if differs:
+    if row.architecture is None:
+        found.append(f"the row does not state exactly which network it is about: {row.model}")
+    elif row.architecture != facts.model:
+        found.append(f"the network is {facts.model}, the row's {row.architecture}")
+    if differs := row.protocol.differences(facts.protocol):
         keys = ", ".join(
             f"{key} ({getattr(facts.protocol, key)}, the row's {getattr(row.protocol, key)})"
             for key in differs
@@ -271,6 +275,7 @@ def _answer(
         difference=accuracy - row.top1,
         interval=interval,
         detectable=detectable,
+        unstated=row.protocol.unstated(),
     )
 
 
@@ -286,6 +291,8 @@ def evaluation_text(answer: EvaluationAnswer) -> str:
     lines += [f"ours       {percent(answer.accuracy)} on {answer.images:,} images"]
     if answer.word != "described":
         lines += [f"difference {points(answer.difference)} points"]
+    if answer.unstated:
+        lines += [f"unstated   the row's source does not state {', '.join(answer.unstated)}"]
     if answer.suspects:
         lines += ["", "suspects:", *(f"  {suspect}" for suspect in answer.suspects)]
     return "\n".join(lines)

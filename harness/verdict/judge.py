@@ -70,7 +70,8 @@ def _judged(
     left_out: Sequence[str],
     again: Mapping[str, int],
 ) -> Judgement:
-    answer = _answer(runs, target, again)
+    registered, target = target, _look(runs, target)
+    answer = _answer(runs, target, again, registered)
     started = runs[0].started
     return Judgement(
         word=answer.word,
@@ -96,22 +97,61 @@ def _judged(
     )
 
 
-def _answer(runs: Sequence[RunSummary], target: Target, again: Mapping[str, int]) -> Answer:
+def _rule(runs: Sequence[RunSummary], target: Target) -> Answer:
+    if isinstance(target, PublishedTarget):
+        return judge_published(runs, target)
+    return judge_threshold(runs, target)
+
+
+def _look(runs: Sequence[RunSummary], target: Target) -> Target:
+    """The look of a registered extension that decides: the first conclusive one.
+
+    Seeds of a later look then enter no number. An inconclusive look is left only where
+    every seed of the next one is there.
+    """
+    if not isinstance(target, PublishedTarget):
+        return target
+    present = {run.started.seed for run in runs}
+    decides, *later = target.looks()
+    for look in later:
+        if _rule(runs, decides).word != "inconclusive" or not present.issuperset(
+            look.declared_seeds
+        ):
+            break
+        decides = look
+    return decides
+
+
+def _of_look(target: Target, registered: Target, answer: Answer) -> Answer:
+    """Which look of a registered extension an answer is of, and what the next one takes."""
+    if not isinstance(registered, PublishedTarget) or registered.extension is None:
+        return answer
+    extension, seeds = registered.extension, len(target.declared_seeds)
+    words = (
+        f"look at {seeds} of at most {extension.looks[-1]} registered seeds, each look at "
+        f"alpha = {extension.alpha:g}"
+    )
+    if answer.word == "inconclusive" and seeds < extension.looks[-1]:
+        following = next(look for look in registered.looks() if len(look.declared_seeds) > seeds)
+        added = ", ".join(map(str, following.declared_seeds[seeds:]))
+        words += f"; the next look takes seeds {added} as well"
+    return answer.model_copy(update={"reasons": (*answer.reasons, words)})
+
+
+def _answer(
+    runs: Sequence[RunSummary], target: Target, again: Mapping[str, int], registered: Target
+) -> Answer:
     """The rule's answer, or inconclusive where the target or the seeds are not those declared.
 
     The numbers are shown all the same: they answer another question than the registered one.
     """
-    answer = (
-        judge_published(runs, target)
-        if isinstance(target, PublishedTarget)
-        else judge_threshold(runs, target)
-    )
+    answer = _of_look(target, registered, _rule(runs, target))
     chosen = (
         f"seed {seed} was run more than once: {folder} was left out by hand"
         for folder, seed in again.items()
         if seed in target.declared_seeds
     )
-    held = (*registration(declared_of(runs, target), target), *chosen)
+    held = (*registration(declared_of(runs, target), registered), *chosen)
     if not held:
         return answer
     others = answer.reasons if answer.word == "inconclusive" else ()

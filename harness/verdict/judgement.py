@@ -124,6 +124,7 @@ class BaselineDifference(Extended):
     """Ours minus a published accuracy of the same protocol; carries no verdict word.
 
     `selection` is the row's, under which ours was taken too; None where not stated.
+    Rows of one `lineage` are measurements of the same weights.
     """
 
     name: str
@@ -137,6 +138,7 @@ class BaselineDifference(Extended):
     source: str
     unstated: tuple[str, ...]
     selection: Selection | None = Field(default=None, json_schema_extra=ADDED_LATER)
+    lineage: str | None = Field(default=None, json_schema_extra=ADDED_LATER)
 
 
 class Judgement(Extended):

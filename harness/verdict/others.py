@@ -90,6 +90,7 @@ def _difference(
         source=f"{row.source.title}, {row.source.table or row.source.commit}",
         unstated=(*row.protocol.unstated(), *(() if row.selection else ("selection",))),
         selection=row.selection,
+        lineage=row.lineage,
     )
 
 

@@ -11,7 +11,7 @@ from harness.errors import RecordError
 from harness.frozen import Frozen
 from harness.recipes.protocol import Protocol
 from harness.record.schema import Fraction
-from harness.statistics.paired import PairedCounts, mcnemar_exact, paired_difference_interval
+from harness.statistics.paired import PairedCounts, mcnemar_mid_p, paired_difference_interval
 from harness.verdict.judgement import Bounds
 from harness.verdict.text import percent, points, span, table
 
@@ -96,7 +96,7 @@ def compare_predictions(
         second_only=counts.second_only,
         difference=counts.difference,
         interval=Bounds(low=interval.low, high=interval.high, confidence=CONFIDENCE),
-        p_value=mcnemar_exact(counts),
+        p_value=mcnemar_mid_p(counts),
         churn=float((mine["top5_class"][:, 0] != theirs["top5_class"][:, 0]).mean()),
         protocol_differences=_protocol_differences(first, second),
         classes=_classes(mine["label"], right[0], right[1]),
@@ -116,7 +116,7 @@ def comparison_text(found: PairedComparison) -> str:
         "top-1": accuracies,
         "second - first": f"{points(found.difference)} points, {level} {span(found.interval)}",
         "right in one only": f"{found.first_only:,} and {found.second_only:,}",
-        "McNemar, exact": f"p = {found.p_value:.4g}",
+        "McNemar, mid-p": f"p = {found.p_value:.4g}",
         "churn": f"{percent(found.churn)} of the images get another class",
     }
     lines += [f"{name:18}  {value}" for name, value in facts.items()]

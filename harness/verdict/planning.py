@@ -1,6 +1,7 @@
 """What a planned study can answer, and what it costs, before three days of GPU time are spent."""
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 
 import scipy
 
@@ -16,6 +17,7 @@ from harness.statistics.power import (
     seeds_needed,
     undecidable_band,
 )
+from harness.verdict.planned_variants import Variant, variant_lines, variants
 from harness.verdict.text import points, table
 
 TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.0057, 0.0075, 0.01)
@@ -74,6 +76,7 @@ class StudyPlan(Frozen):
     half_width: float | None
     undecidable: tuple[float, float] | None
     chances: tuple[Chance, ...]
+    variants: tuple[Variant, ...] = ()
     pass_chances: tuple[PassChance, ...]
     costs: tuple[Cost, ...]
     assumptions: tuple[str, ...]
@@ -108,6 +111,7 @@ def plan_study(
         )
     steps = recipe.total_steps(recipe.steps_in_epoch(train_images))
     images = steps * recipe.batch
+    evaluations = steps // recipe.steps_in_epoch(train_images) // recipe.evaluate_every_epochs
     published = target if isinstance(target, PublishedTarget) else None
     enough = published is not None and seeds >= published.min_seeds
     design = design_of(published, seeds) if published and enough else None
@@ -124,6 +128,7 @@ def plan_study(
         chances=tuple(_chance(published, seeds, size) for size in _sizes(published, rivals))
         if published
         else (),
+        variants=tuple(variants(published, design, evaluations)) if published and design else (),
         pass_chances=_pass_chances(threshold, seeds) if threshold else (),
         costs=tuple(_cost(images, seeds, rate, origin) for rate, origin in rates),
         assumptions=_assumptions(target),
@@ -164,17 +169,19 @@ def published_rates(rows: Sequence[ThroughputRow], recipe: Recipe) -> tuple[tupl
 
 
 def _sizes(target: PublishedTarget, rivals: Sequence[float]) -> list[float]:
+    """True differences of both signs, from the greatest loss to the greatest gain."""
     apart = {round(abs(top1 - target.top1), 6) for top1 in rivals}
-    return sorted({*TRUE_DIFFERENCES, *apart})
+    sizes = {*TRUE_DIFFERENCES, *apart}
+    return sorted({sign * size for size in sizes for sign in (-1, 1)})
 
 
 def _chance(target: PublishedTarget, seeds: int, size: float) -> Chance:
-    """The chances when we are worse by `size`; too few seeds are always inconclusive."""
+    """The chances at one true difference; too few seeds are always inconclusive."""
     design = design_of(target, max(seeds, target.min_seeds))
-    at = chances(design, -size) if seeds >= target.min_seeds else Chances(0.0, 0.0, 0.0, 1.0)
-    needed = [seeds_needed(design, -size, wanted, target.min_seeds) for wanted in WANTED]
+    at = chances(design, size) if seeds >= target.min_seeds else Chances(0.0, 0.0, 0.0, 1.0)
+    needed = [seeds_needed(design, -abs(size), wanted, target.min_seeds) for wanted in WANTED]
     return Chance(
-        true_difference=-size,
+        true_difference=size,
         reproduced=at.reproduced,
         not_reproduced=at.not_reproduced,
         exceeds=at.exceeds,
@@ -215,9 +222,17 @@ def _assumptions(target: Target | None) -> tuple[str, ...]:
         f"seed-to-seed spread of our runs {size:.3f} points, as of the target's",
         f"that spread: {spread.origin}",
         spread.assumption,
-        "differences of both signs have the same chances, not reproduced and exceeds exchanged",
+        f"conditional on the validation images, which are the same{_binomial(target)}",
         HOURS,
     )
+
+
+def _binomial(target: PublishedTarget) -> str:
+    images = target.data.val_images
+    if images is None:
+        return ""
+    part = 100 * sqrt(target.top1 * (1 - target.top1) / images)
+    return f"; with another draw of {images:,} both would move by {part:.3f} points (binomial)"
 
 
 def plan_text(plans: Sequence[StudyPlan]) -> str:
@@ -241,6 +256,8 @@ def _target_lines(plan: StudyPlan) -> Iterator[str]:
     yield from (f"target: {plan.target or 'none is registered for this recipe'}", "")
     if plan.chances:
         yield from (*_chance_lines(plan), "")
+    if plan.variants:
+        yield from (*variant_lines(plan.variants), "")
     if plan.chances and plan.half_width is None:
         yield from ("fewer seeds than the target asks for: the answer would be inconclusive", "")
     if plan.pass_chances:
@@ -254,6 +271,7 @@ def _chance_lines(plan: StudyPlan) -> list[str]:
         "true difference",
         "reproduced",
         "not reproduced",
+        "exceeds",
         "inconclusive",
         "seeds for 80 %",
         "seeds for 95 %",
@@ -263,6 +281,7 @@ def _chance_lines(plan: StudyPlan) -> list[str]:
             f"{points(c.true_difference)} points" if c.true_difference else "0",
             f"{c.reproduced:.3f}",
             f"{c.not_reproduced:.3f}",
+            f"{c.exceeds:.3f}",
             f"{c.inconclusive:.3f}",
             _needed(c.seeds_80, c.limit),
             _needed(c.seeds_95, c.limit),

@@ -2,9 +2,12 @@
 
 A block is the median of a few repetitions of a benchmark, divided by the median
 of a calibration kernel that ran in alternation with them: what slows the whole
-machine slows both and cancels. Blocks of one process are alike, so the sample's
-unit is the process: the median of its blocks. A loss is called only when it is
-significant and larger than the declared smallest effect that matters.
+machine slows both and cancels. Blocks of one process are alike, so a process is one
+observation: the median of its blocks. A round is a process of each revision, one after
+the other; Student's interval of the log ratios of rounds decides. While it cannot tell,
+more rounds are measured, at most `LOOKS` times in all, among which both errors are
+shared. A loss is called only when it is significant and larger than the declared
+smallest effect that matters.
 """
 
 import statistics
@@ -16,20 +19,20 @@ from pydantic import Field, model_validator
 
 from harness.errors import UsageError
 from harness.frozen import Frozen
-from harness.statistics.ratio import MIN_BLOCKS, RatioInterval, ratio_interval
+from harness.statistics.ratio import MIN_BLOCKS, RatioInterval, paired_ratio_interval
 
 SMALLEST_EFFECT = 0.05
 FALSE_ALARM = 0.005
-"""One-sided error of a comparison, shared by its benchmarks; 1 % is allowed."""
+"""One-sided error of a comparison, shared by its benchmarks and looks; 1 % is allowed."""
 
 MISSED_LOSS = 0.05
-"""One-sided error of a benchmark's "no difference"."""
+"""One-sided error of a benchmark's "no loss above 10 %", shared by its looks."""
 
-RESAMPLES = 4000
+LOOKS = 3
 
-Outcome = Literal["loss", "gain", "no difference", "cannot tell", "nothing measured"]
+Outcome = Literal["loss", "gain", "no loss above bound", "cannot tell", "nothing measured"]
 EXIT_CODES: dict[Outcome, int] = {
-    "no difference": 0,
+    "no loss above bound": 0,
     "gain": 0,
     "loss": 1,
     "cannot tell": 3,
@@ -136,12 +139,14 @@ class SpeedAnswer:
         head: Revision.
         benchmarks: One answer each.
         smallest_effect: A loss must be larger, as a fraction of base's time.
+        release: Head against a pinned release, so that small losses cannot add up.
     """
 
     base: str
     head: str
     benchmarks: tuple[BenchmarkAnswer, ...]
     smallest_effect: float
+    release: "SpeedAnswer | None" = None
 
     @property
     def outcome(self) -> Outcome:
@@ -149,7 +154,9 @@ class SpeedAnswer:
         found = {answer.outcome for answer in self.benchmarks}
         if not found:
             return "nothing measured"
-        order: tuple[Outcome, ...] = ("loss", "cannot tell", "gain", "no difference")
+        if self.release is not None:
+            found.add(self.release.outcome)
+        order: tuple[Outcome, ...] = ("loss", "cannot tell", "gain", "no loss above bound")
         return next(outcome for outcome in order if outcome in found)
 
     def document(self) -> dict[str, Any]:
@@ -158,8 +165,11 @@ class SpeedAnswer:
 
     def text(self) -> str:
         """For a person."""
+        bound = f"no loss above {200 * self.smallest_effect:.0f} %"
         title = f"{self.base} -> {self.head}: {self.outcome}"
-        return "\n".join([title, *(f"  {answer.text()}" for answer in self.benchmarks)])
+        lines = [title, *(f"  {answer.text()}" for answer in self.benchmarks)]
+        text = "\n".join(lines).replace("no loss above bound", bound)
+        return text if self.release is None else f"{text}\n{self.release.text()}"
 
 
 def judge_speed(
@@ -168,16 +178,14 @@ def judge_speed(
     *,
     smallest_effect: float = SMALLEST_EFFECT,
     false_alarm: float = FALSE_ALARM,
-    resamples: int = RESAMPLES,
 ) -> SpeedAnswer:
-    """Compare two records.
+    """Compare two records, round by round: process i of base beside process i of head.
 
     Args:
         base: The revision before.
         head: The revision after.
         smallest_effect: A loss must be larger, as a fraction of base's time.
-        false_alarm: One-sided error of the whole comparison, shared by its benchmarks.
-        resamples: Of the bootstrap.
+        false_alarm: One-sided error of the whole comparison, shared by its benchmarks and looks.
 
     Raises:
         UsageError: the records are of different machines.
@@ -189,7 +197,7 @@ def judge_speed(
             remedy="measure both revisions here: harness gate BASE_REVISION HEAD_REVISION",
         )
     names = sorted(base.benchmarks.keys() & head.benchmarks.keys())
-    confidence = 1 - 2 * false_alarm / max(1, len(names))
+    confidence = 1 - 2 * false_alarm / LOOKS / max(1, len(names))
     answers = [
         _answer(
             name,
@@ -197,7 +205,6 @@ def judge_speed(
             head.benchmarks[name].normalised(),
             confidence,
             smallest_effect,
-            resamples,
         )
         for name in names
     ]
@@ -216,13 +223,16 @@ def _answer(
     head: tuple[float, ...],
     confidence: float,
     smallest_effect: float,
-    resamples: int,
 ) -> BenchmarkAnswer:
-    if min(len(base), len(head)) < MIN_BLOCKS:
-        reason = f"fewer than {MIN_BLOCKS} processes"
+    if min(len(base), len(head)) < MIN_BLOCKS or len(base) != len(head):
+        reason = (
+            f"fewer than {MIN_BLOCKS} rounds"
+            if len(base) == len(head)
+            else f"{len(base)} processes of base and {len(head)} of head are no rounds"
+        )
         return BenchmarkAnswer(name, "cannot tell", None, reason)
-    interval = ratio_interval(base, head, confidence=confidence, resamples=resamples)
-    excluding = ratio_interval(base, head, confidence=1 - 2 * MISSED_LOSS, resamples=resamples)
+    interval = paired_ratio_interval(base, head, confidence=confidence)
+    excluding = paired_ratio_interval(base, head, confidence=1 - 2 * MISSED_LOSS / LOOKS)
     return BenchmarkAnswer(name, _outcome(interval, excluding.high, smallest_effect), interval)
 
 
@@ -240,4 +250,4 @@ def _outcome(interval: RatioInterval, highest: float, smallest_effect: float) ->
     if interval.high < 1 and interval.ratio < 1 / bound:
         return "gain"
     # Twice the smallest effect is the loss that the gate promises to find.
-    return "no difference" if highest < 1 + 2 * smallest_effect else "cannot tell"
+    return "no loss above bound" if highest < 1 + 2 * smallest_effect else "cannot tell"

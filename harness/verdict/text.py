@@ -13,8 +13,8 @@ from harness.verdict.judgement import (
     SeedResult,
     ThresholdNumbers,
 )
+from harness.verdict.published import LIMIT, reach_of_spread
 from harness.verdict.selection import SELECTION_WORDS
-from harness.verdict.spread import LIMIT, reach_of_spread
 
 
 def judgement_text(judgements: Judgements) -> str:
@@ -183,6 +183,7 @@ def _spread_lines(judgement: Judgement) -> Iterator[str]:
     numbers = judgement.numbers
     if not isinstance(numbers, PublishedNumbers):
         return
+    yield f"images               {conditional(judgement, numbers)}"
     if (reach := reach_of_spread(numbers, judgement.word)) is not None:
         also = "it holds" if reach.holds_at_upper else "it is inconclusive"
         yield (
@@ -190,6 +191,20 @@ def _spread_lines(judgement: Judgement) -> Iterator[str]:
             f"points for one published run; at the upper {100 * LIMIT:g} % limit of the one taken, "
             f"{100 * reach.upper:.3f}, {also}"
         )
+
+
+def conditional(judgement: Judgement, numbers: PublishedNumbers) -> str:
+    """That the answer is about these images alone, with what another draw of them would change."""
+    images = next((seed.images for seed in judgement.seeds if seed.images), None)
+    words = "conditional on these validation images, which ours and the published runs share"
+    if images is None:
+        return words
+    part = 100 * (numbers.mean * (1 - numbers.mean) / images) ** 0.5
+    seeds = 100 * numbers.spread / numbers.runs**0.5
+    return (
+        f"{words}: another draw of {images:,} would move both by {part:.3f} points (binomial), "
+        f"seeds move our mean by {seeds:.3f}"
+    )
 
 
 def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:
@@ -208,7 +223,9 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
         "ours - published",
         "95 % interval",
     )
-    shown = [row for row in rows if row.protocol == protocol]
+    fitting = [row for row in rows if row.protocol == protocol]
+    weights = [row.lineage or row.name for row in fitting]
+    shown = [row for i, row in enumerate(fitting) if weights[i] not in weights[:i]]
     cells = [
         (
             f"{row.name} ({', '.join([row.model, *_selection(row)])})",
@@ -219,9 +236,13 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
         )
         for row in shown
     ]
-    more = len(rows) - len(shown)
+    same = len(fitting) - len(shown)
+    more = len(rows) - len(fitting)
+    lines = table(header, cells)
+    if same:
+        lines.append(f"  {same} more rows are of the same weights as one above: each counts once")
     rest = f"; {more} more under the runs' other protocols: --json" if more else ""
-    return [*table(header, cells), f"  differences in points, no verdict word{rest}"]
+    return [*lines, f"  differences in points, no verdict word{rest}"]
 
 
 def _selection(row: BaselineDifference) -> Iterator[str]:

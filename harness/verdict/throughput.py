@@ -144,7 +144,7 @@ def compare_with_published(speed: Speed, row: ThroughputRow) -> SpeedComparison:
 
 
 def compare_with_run(speed: Speed, other: Speed) -> SpeedComparison:
-    """Our speed against an earlier run's, by a bootstrap on medians of 100-step blocks.
+    """Our speed against an earlier run's, by Welch's interval on log medians of 100-step blocks.
 
     The interval covers what varies within the two runs, not what may differ
     between two days of one machine.

@@ -1,14 +1,16 @@
-"""Twelve ways to talk a verdict round, and what each is answered.
+"""Ways to talk a verdict round, and what each is answered.
 
 Every study holds its registered targets, as a run of today does, but for the copies of the
 committed real runs. What only a replay finds is listed under `Manipulations` in
-`harness/README.md`.
+`docs/verdicts.md`.
 """
 
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from harness.analysis.verdict import verdict
 from harness.baselines import load_target
 from harness.baselines.loading import baselines_folder
 from harness.errors import HarnessError
-from harness.record.journal import FILE_NAME
+from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import predictions_table, read_predictions
 from harness.runner.begin import registered_targets
 from harness.verdict.text import judgement_text
@@ -182,9 +184,57 @@ def best_subset(folder: Path) -> Made:
     return [runs / f"seed-{seed}" for seed in (4, 5, 6)], None
 
 
+def tracker(runs: Path, known: dict[str, dict[str, str]]) -> None:
+    """A tracker beside the runs, with the tables of MLflow that a verdict reads."""
+    with closing(sqlite3.connect(runs / "mlflow.db")) as db, db:
+        for table in ("tags", "params"):
+            db.execute(f"CREATE TABLE {table} (run_uuid TEXT, key TEXT, value TEXT)")
+        db.execute("CREATE TABLE runs (run_uuid TEXT, lifecycle_stage TEXT)")
+        for run, values in known.items():
+            db.execute("INSERT INTO runs VALUES (?, ?)", (run, "deleted"))
+            for key, value in values.items():
+                table = "tags" if key.startswith("harness.") else "params"
+                db.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", (run, key, value))
+
+
+def as_known(folder: Path, **changes: str) -> dict[str, str]:
+    journal = read_journal(folder)
+    started = journal.started
+    return {
+        "harness.run_id": started.run_id, "seed": str(started.seed),
+        "recipe_digest": started.recipe_digest, "data.root_digest": started.data.root_digest,
+        "harness.journal_head": journal.head.text, "harness.end": "completed",
+    } | {key.replace("__", "."): value for key, value in changes.items()}  # fmt: skip
+
+
+def diverged_deleted(folder: Path) -> Made:
+    """The folder of a diverged run is gone; the tracker still knows it."""
+    runs = study(folder / "study", registered(*GOOD))
+    gone = as_known(runs / "seed-2", harness__run_id="another-run", harness__end="diverged: NaN")
+    tracker(folder, {"a" * 32: as_known(runs / "seed-2"), "b" * 32: gone})
+    return [runs], None
+
+
+def rewritten_after_its_head_was_published(folder: Path) -> Made:
+    runs = study(folder / "study", registered(76.70, 77.70, 77.80))
+    tracker(folder, {"a" * 32: as_known(runs / "seed-1")})
+    edit(runs / "seed-1" / FILE_NAME, "evaluation", lambda event: event.update(top1_correct=38_850))
+    return [runs], None
+
+
+def line_edited(folder: Path) -> Made:
+    runs = study(folder, registered(76.70, 77.70, 77.80))
+    journal = runs / "seed-1" / FILE_NAME
+    journal.write_text(journal.read_text().replace('"top1_correct":38350', '"top1_correct":38850'))
+    return [runs], None
+
+
 @pytest.mark.parametrize(
     ("made", "code", "said"),
     [
+        (line_edited, 2, "the journal's chain is broken: line"),
+        (rewritten_after_its_head_was_published, 1, "the one whose head was published"),
+        (diverged_deleted, 3, "seed 2 was run more than once: MLflow's run another-, deleted"),
         (edited_count, 1, "the number of top-1 hits is"),
         (edited_prediction, 1, "the number of top-1 hits is"),
         (margin_widened, 3, "changed after the run had begun, in margin"),

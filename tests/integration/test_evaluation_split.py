@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from harness.data.dataset import DataSet
+from harness.data.dataset import DataSet, fixed_draw
 from harness.data.opening import open_dataset
 from harness.errors import DataError, WeightsError
 from harness.evaluation.evaluate import evaluate, evaluate_together
@@ -150,10 +150,14 @@ def test_folding_is_another_protocol_with_the_same_answers(
     np.testing.assert_allclose(plain.top5_probability, other.top5_probability, rtol=1e-3)
 
 
-def test_a_limit_takes_the_first_images(model: keras.Model, data: DataSet) -> None:
-    part = evaluate(model, data.val, CENTER, limit=3)
-    assert part.image_ids == data.val.ids[:3]
+def test_a_limit_takes_a_fixed_draw(model: keras.Model, data: DataSet) -> None:
+    part, again = (evaluate(model, data.val, CENTER, limit=3) for _ in range(2))
+    drawn = fixed_draw(data.val.labels, 3)
+    assert part.image_ids == again.image_ids == tuple(data.val.ids[int(i)] for i in drawn)
+    assert part.labels.tolist() == data.val.labels[drawn].tolist()
     assert part.images_in_split == len(SIZES)
+    whole = evaluate(model, data.val, CENTER)
+    np.testing.assert_allclose(part.top5_probability, whole.top5_probability[drawn], rtol=1e-4)
 
 
 def test_time_is_the_injected_clock_without_tracing(model: keras.Model, data: DataSet) -> None:

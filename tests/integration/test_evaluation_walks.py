@@ -92,6 +92,7 @@ def test_a_run_traces_each_protocol_once_however_often_it_evaluates(
             limit=None,
             recorded=[],
             stop_if_asked=lambda _step: None,
+            look_at=lambda _step, _predictions: None,
         )
         for step in (10, 20, 30, 40):
             move(model, step)

@@ -7,7 +7,8 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,9 +19,15 @@ from harness.files import replace_text
 from harness.system import parent
 from harness.system.children import child_environment
 from harness.system.git import git
-from harness.verdict.speed import SpeedAnswer, SpeedRecord, judge_speed
+from harness.verdict.speed import LOOKS, SpeedAnswer, SpeedRecord, judge_speed
 
 PROCESSES = 8
+MORE_PROCESSES = 4
+"""At each further look, while the gate cannot tell: 8, 12 and 16 rounds."""
+
+RELEASE = "9326c6b4cca56677b37ddf7e13678a4ee2219337"
+"""The commit of version 0.2.0: losses too small to be called add up against it."""
+
 BLOCKS = 4
 """Many processes rather than many blocks: a process differs from the next by more than its blocks
 do from each other."""
@@ -50,17 +57,21 @@ def gate(
     out: Path | None = None,
     processes: int = PROCESSES,
     blocks: int = BLOCKS,
+    release: str | None = None,
     say: Say = lambda _text: None,
 ) -> SpeedAnswer:
     """Compare two recordings, or measure and compare two revisions of this checkout.
+
+    Revisions are measured in rounds until the gate can tell, at most `LOOKS` times.
 
     Args:
         base: A JSON file written by `out`, or a git revision.
         head: The same; both files or both revisions.
         smallest_effect: A loss must be larger, as a fraction of base's time.
         out: Folder to keep the recordings in, as `base.json` and `head.json`.
-        processes: Processes of each revision, in alternation.
+        processes: Rounds before the first look: a process of each revision, in turns.
         blocks: Blocks of each process.
+        release: A third revision, measured in the same rounds, that head is compared with too.
         say: Told before each process.
 
     Raises:
@@ -70,7 +81,7 @@ def gate(
     """
     files = [Path(base).is_file(), Path(head).is_file()]
     if all(files):
-        records = (read_record(Path(base)), read_record(Path(head)))
+        records = {"base": read_record(Path(base)), "head": read_record(Path(head))}
     elif any(files):
         raise UsageError(
             "one of the two is a file, the other is not",
@@ -78,12 +89,22 @@ def gate(
             remedy="record the other one as well: harness gate REVISION REVISION --out DIR",
         )
     else:
-        records = _measured(base, head, processes, blocks, say)
+        revisions = {"base": base, "head": head, **({"release": release} if release else {})}
+        records = _measured(revisions, processes, blocks, smallest_effect, say)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        for name, record in zip(("base", "head"), records, strict=True):
+        for name, record in records.items():
             write_record(record, out / f"{name}.json")
-    return judge_speed(*records, smallest_effect=smallest_effect)
+    return _judged(records, smallest_effect)
+
+
+def _judged(records: dict[str, SpeedRecord], smallest_effect: float) -> SpeedAnswer:
+    head = records["head"]
+    answer = judge_speed(records["base"], head, smallest_effect=smallest_effect)
+    if "release" not in records:
+        return answer
+    pinned = judge_speed(records["release"], head, smallest_effect=smallest_effect)
+    return replace(answer, release=pinned)
 
 
 def read_record(path: Path) -> SpeedRecord:
@@ -108,20 +129,28 @@ def write_record(record: SpeedRecord, path: Path) -> None:
 
 
 def _measured(
-    base: str, head: str, processes: int, blocks: int, say: Say
-) -> tuple[SpeedRecord, SpeedRecord]:
-    """Measure both in alternation; which of them is first changes from round to round."""
+    revisions: dict[str, str], processes: int, blocks: int, smallest_effect: float, say: Say
+) -> dict[str, SpeedRecord]:
+    """Measure all in rounds; which of them is first changes from round to round."""
     root = checkout_root()
-    with _worktree(root, base) as base_tree, _worktree(root, head) as head_tree:
-        trees = {"base": (base, base_tree), "head": (head, head_tree)}
+    with ExitStack() as stack:
+        trees = {
+            side: stack.enter_context(_worktree(root, revision))
+            for side, revision in revisions.items()
+        }
         found: dict[str, SpeedRecord] = {}
-        for number in range(processes):
-            for side in ("base", "head") if number % 2 == 0 else ("head", "base"):
-                revision, tree = trees[side]
-                say(f"round {number + 1} of {processes}: {side} ({revision})")
-                record = measure_tree(revision, tree, blocks, say)
+        most = processes + (LOOKS - 1) * MORE_PROCESSES
+        for number in range(most):
+            sides = list(revisions)
+            for side in sides if number % 2 == 0 else reversed(sides):
+                say(f"round {number + 1} of at most {most}: {side} ({revisions[side]})")
+                record = measure_tree(revisions[side], trees[side], blocks, say)
                 found[side] = found[side].joined(record) if side in found else record
-    return found["base"], found["head"]
+            more = number + 1 - processes
+            looks = more >= 0 and more % MORE_PROCESSES == 0
+            if looks and _judged(found, smallest_effect).outcome != "cannot tell":
+                break
+    return found
 
 
 def checkout_root() -> Path:

@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Compare FIRST and SECOND, two runs or two prediction files, image by image.
 
-    Exact McNemar test, accuracy difference with interval, churn, and what
+    McNemar test (mid-p), accuracy difference with interval, churn, and what
     changed most. It compares two trained networks, not two recipes. The page
     of two runs also shows what differs in recipe, curves, speed, data and
     environment; it is written as well where the networks cannot be compared,

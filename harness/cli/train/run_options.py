@@ -26,7 +26,8 @@ _OPTIONS = (
     click.option(
         "--eval-images",
         type=click.IntRange(min=1),
-        help="Evaluate only the first N images; also evaluates where --steps ends the run.",
+        help="Evaluate only so many images, a fixed random draw of all classes; also evaluates "
+        "where --steps ends the run.",
     ),
     max_hours_option,
     tracking_option,
@@ -47,7 +48,7 @@ _OPTIONS = (
     click.option(
         "--stop-when-unusual",
         is_flag=True,
-        help="End a seed whose early curve is not that of earlier runs; without it a warning.",
+        help="End a seed in which an early check finds something; without it a warning.",
     ),
 )
 

@@ -48,7 +48,11 @@ from harness.cli.options import (
     "--crops-per-batch", type=click.IntRange(min=1), default=64, show_default=True,
     help="Crops that go through the network at once.",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), help="Evaluate only the first N images.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Only so many images: a fixed random draw of all classes.",
+)
 @click.option(
     "--out",
     type=OutputPath(file_okay=False),

@@ -16,8 +16,7 @@ from harness.statistics.intervals import (
     proportion_interval,
     proportion_lower_bound,
 )
-from harness.statistics.paired import PairedCounts, mcnemar_exact, paired_difference_interval
-from harness.statistics.prediction import prediction_interval
+from harness.statistics.paired import PairedCounts, mcnemar_mid_p, paired_difference_interval
 from harness.statistics.ratio import paired_ratio_interval, ratio_interval
 from tests.simulated_studies import (
     MARGIN,
@@ -128,13 +127,6 @@ def test_the_interval_of_a_stratified_draw_covers() -> None:
     assert 0.935 <= np.mean(hits) <= 0.965
 
 
-@pytest.mark.parametrize("m", [5, 8])
-def test_the_prediction_interval_holds_the_next_value(m: int) -> None:
-    values = np.random.default_rng(4).standard_normal((STUDIES, m + 1))
-    hits = [row[-1] in prediction_interval(row[:-1], 0.95) for row in values[:3000].tolist()]
-    assert 0.938 <= np.mean(hits) <= 0.962
-
-
 @pytest.mark.parametrize("classes", [8, 17, 47])
 def test_a_stratified_interval_of_all_right_is_no_wider_than_the_scale(classes: int) -> None:
     strata = [Stratum(size=5 + i % 3, drawn=3, correct=3) for i in range(classes)]
@@ -142,21 +134,21 @@ def test_a_stratified_interval_of_all_right_is_no_wider_than_the_scale(classes: 
     assert found.low <= found.high == 1.0
 
 
-def test_mcnemar_is_exact_and_the_paired_interval_covers() -> None:
+def test_mcnemar_keeps_its_size_and_the_paired_interval_covers() -> None:
     generator = np.random.default_rng(9)
     tables = generator.multinomial(2000, [0.72, 0.05, 0.05, 0.18], STUDIES)
     counts = [PairedCounts(*row) for row in tables[:3000].tolist()]
-    assert np.mean([mcnemar_exact(c) <= 0.05 for c in counts]) <= 0.05
+    assert 0.04 <= np.mean([mcnemar_mid_p(c) <= 0.05 for c in counts]) <= 0.06
     hits = [0.0 in paired_difference_interval(c, 0.95) for c in counts]
     assert 0.935 <= np.mean(hits) <= 0.97
 
 
 @pytest.mark.parametrize("blocks", [5, 12])
 def test_ratios_of_timings_cover(blocks: int) -> None:
-    noise = np.exp(0.05 * np.random.default_rng(6).standard_normal((800, 2, blocks)))
+    noise = np.exp(0.05 * np.random.default_rng(6).standard_normal((2000, 2, blocks)))
     pairs = [
         (
-            ratio_interval(base, 1.1 * head, resamples=1000),
+            ratio_interval(base, 1.1 * head),
             paired_ratio_interval(base, 1.1 * head),
         )
         for base, head in noise

@@ -12,6 +12,7 @@ from harness.baselines import load_baselines
 from harness.baselines.schema import AccuracyRow
 from harness.cli.judge.verdict import command
 from harness.errors import RecordError, UsageError
+from harness.models.catalogue import names as model_names
 from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.run_folder import find_runs
@@ -212,6 +213,48 @@ def written(folder: Path, numbers: list[int], right: int) -> Path:
     document = {"model": "keras-resnet50", "data": data, "evaluations": [entry]}
     (folder / "evaluation.json").write_text(json.dumps(document))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "said"),
+    [
+        ("keras-resnet50", "keras-resnet50v2", "the network is keras-resnet50, the row's keras-re"),
+        ("apm5-resnet50-v2", "torchvision-resnet50-v1", "the network is apm5-resnet50-v2, the row"),
+        ("keras-resnet50", "tensorpack-resnet50", "does not state exactly which network"),
+    ],
+)
+def test_a_row_is_about_one_network_not_a_family(model: str, name: str, said: str) -> None:
+    """Numbers made so that they agree with the row."""
+    published = row(name)
+    protocol = center_crop(crop_size=published.protocol.crop_size or 224)
+    answer = judge_evaluation(facts(published.top1, model=model, protocol=protocol), published)
+    assert (answer.word, answer.exit_code) == ("described", 3)
+    assert said in answer.reasons[0]
+
+
+def test_every_reason_is_printed_and_what_the_row_leaves_unstated() -> None:
+    few = facts(0.9, images=200, classes=10, kind="digits", model="smoke", protocol=ten_crop())
+    text = evaluation_text(judge_evaluation(few, row()))
+    for said in ("the data is digits", "the network is smoke", "differs in: crops", "10 of 1,000"):
+        assert said in text
+    assert "does not state short_sides, resize_rule" in text
+
+
+@pytest.mark.parametrize(("top5", "word"), [(0.9206, "agrees"), (0.90, "differs")])
+def test_top5_is_compared_where_both_have_it(top5: float, word: str) -> None:
+    whole = facts(0.74928).model_copy(update={"top5_correct": round(50_000 * top5)})
+    answer = judge_evaluation(whole, row())
+    assert (answer.word, "top-5" in answer.reasons[0]) == (word, True)
+
+
+def test_rows_of_one_set_of_weights_share_a_lineage_and_networks_are_known() -> None:
+    rows = load_baselines().accuracy
+    of_he = {r.name for r in rows if r.lineage == "he2015-released-resnet50"}
+    assert of_he == {
+        "he2015-released-resnet50-center-crop", "he2015-released-resnet50-ten-crop",
+        "he2015-table3-resnet-50-b", "keras-resnet50", "tensorpack-resnet-50-caffe-weights",
+    }  # fmt: skip
+    assert {r.architecture for r in rows} - {None} <= set(model_names())
 
 
 def test_a_folder_with_a_draw(tmp_path: Path) -> None:

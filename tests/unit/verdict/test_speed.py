@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.bench.regression.revisions import PROCESSES
-from harness.verdict.speed import SpeedRecord, Timings, judge_speed
+from harness.bench.regression.revisions import MORE_PROCESSES, PROCESSES
+from harness.verdict.speed import LOOKS, SpeedRecord, judge_speed
 
 RECORDED = Path(__file__).parents[2] / "data" / "gate-blocks.json"
 PLANTED = 1.10
@@ -28,9 +28,7 @@ def processes() -> list[SpeedRecord]:
 def slowed(record: SpeedRecord, factor: float) -> SpeedRecord:
     """The record with a slow-down planted in the training step."""
     step = record.benchmarks["step"]
-    planted = Timings(
-        block_s=tuple(factor * s for s in step.block_s), calibration_s=step.calibration_s
-    )
+    planted = step.model_copy(update={"block_s": tuple(factor * s for s in step.block_s)})
     return record.model_copy(update={"benchmarks": {**record.benchmarks, "step": planted}})
 
 
@@ -42,17 +40,50 @@ def joined(records: list[SpeedRecord]) -> SpeedRecord:
 
 
 def outcomes(comparisons: int, factor: float) -> Counter[str]:
-    """How often the gate gave each answer to head = base slowed by `factor`."""
+    """How often the gate gave each answer to head = base slowed by `factor`, over all its looks.
+
+    A round is two processes that were recorded one after the other, in either order.
+    """
     recorded = processes()
-    assert len(recorded) >= 2 * PROCESSES, "a comparison draws processes without replacement"
+    rounds = [recorded[i : i + 2] for i in range(0, len(recorded) - 1, 2)]
+    looks = [PROCESSES + MORE_PROCESSES * i for i in range(LOOKS)]
+    assert len(rounds) >= looks[-1], "a comparison draws rounds without replacement"
     generator = np.random.default_rng(20_261_123)
     found: Counter[str] = Counter()
     for _ in range(comparisons):
-        drawn = generator.permutation(len(recorded))[: 2 * PROCESSES]
-        base = joined([recorded[i] for i in drawn[:PROCESSES]])
-        head = slowed(joined([recorded[i] for i in drawn[PROCESSES:]]), factor)
-        found[judge_speed(base, head).outcome] += 1
+        drawn = [rounds[i] for i in generator.permutation(len(rounds))]
+        turned = [one[:: generator.choice((-1, 1))] for one in drawn]
+        answer = "cannot tell"
+        for n in looks:
+            base = joined([one[0] for one in turned[:n]])
+            answer = judge_speed(base, slowed(joined([x[1] for x in turned[:n]]), factor)).outcome
+            if answer != "cannot tell":
+                break
+        found[answer] += 1
     return found
+
+
+@pytest.mark.parametrize(
+    ("factor", "word", "most"),
+    [(1.0, "loss", 0.005), (1.0, "gain", 0.005), (1.10, "no loss above bound", 0.05)],
+)
+@pytest.mark.parametrize("spread", [0.02, 0.06, 0.12])
+def test_the_declared_errors_hold_over_all_looks(
+    factor: float, word: str, most: float, spread: float
+) -> None:
+    """Normal log ratios of rounds with a spread of their own: 20,000 comparisons."""
+    generator = np.random.default_rng(3)
+    logs = np.log(factor) + spread * generator.standard_normal((20_000, 16))
+    still, errors = np.ones(len(logs), bool), np.zeros(len(logs), bool)
+    for n in (8, 12, 16):
+        mean, error = logs[:, :n].mean(axis=1), logs[:, :n].std(axis=1, ddof=1) / np.sqrt(n)
+        low, high = (mean + side * stats.t.isf(0.005 / 3, n - 1) * error for side in (-1, 1))
+        highest = mean + stats.t.isf(0.05 / 3, n - 1) * error
+        loss, gain = (low > 0) & (mean > np.log(1.05)), (high < 0) & (mean < -np.log(1.05))
+        fine = ~loss & ~gain & (highest < np.log(1.10))
+        errors |= still & {"loss": loss, "gain": gain, "no loss above bound": fine}[word]
+        still &= ~(loss | gain | fine)
+    assert errors.mean() <= most + 2.6 * np.sqrt(most / len(logs)), errors.mean()
 
 
 def upper_bound(events: int, trials: int) -> float:

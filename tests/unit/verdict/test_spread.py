@@ -10,7 +10,7 @@ from harness.baselines.schema import PublishedTarget, TargetSpread
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement, PublishedNumbers
-from harness.verdict.spread import reach_of_spread
+from harness.verdict.published import reach_of_spread
 from harness.verdict.text import judgement_text
 from tests.planted_journals import imagenet_runs, plant
 

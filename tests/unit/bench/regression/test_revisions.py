@@ -1,6 +1,7 @@
 """The speed gate's answers from recorded blocks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,11 @@ def record(revision: str, **benchmarks: Timings) -> SpeedRecord:
 @pytest.mark.parametrize(
     ("factor", "outcome"),
     [
-        (1.0, "no difference"),
+        (1.0, "no loss above bound"),
         (1.15, "loss"),
         (1.10, "loss"),
         (0.85, "gain"),
-        (1.02, "no difference"),
+        (1.02, "no loss above bound"),
     ],
     ids=["equal", "15 % slower", "10 % slower", "15 % faster", "below the smallest effect"],
 )
@@ -49,15 +50,15 @@ def test_planted_changes(factor: float, outcome: str) -> None:
     assert answer.outcome == outcome
     named = {a.name: a.outcome for a in answer.benchmarks}
     assert named["step"] == outcome
-    assert named["forward"] == "no difference"
+    assert named["forward"] == "no loss above bound"
 
 
 def test_a_machine_that_slows_down_is_no_loss() -> None:
     base = record("base", step=timings(0.1, seed=1))
     slow = timings(0.1, seed=2, drift=0.6)
-    assert judge_speed(base, record("head", step=slow)).outcome == "no difference"
+    assert judge_speed(base, record("head", step=slow)).outcome == "no loss above bound"
     bare = Timings(block_s=slow.block_s, calibration_s=timings(0.1, seed=2).calibration_s)
-    assert judge_speed(base, record("head", step=bare)).outcome != "no difference"
+    assert judge_speed(base, record("head", step=bare)).outcome != "no loss above bound"
 
 
 def test_noise_that_could_hide_a_loss_cannot_tell() -> None:
@@ -79,7 +80,18 @@ def test_a_benchmark_that_head_lost_could_hide_a_loss() -> None:
     answer = judge_speed(both, one)
     assert answer.outcome == "cannot tell"
     assert "step           cannot tell: measured in base only" in answer.text()
-    assert judge_speed(one, both).outcome == "no difference"
+    assert judge_speed(one, both).outcome == "no loss above bound"
+
+
+def test_small_losses_that_add_up_are_seen_against_the_release() -> None:
+    head = record("head", step=timings(0.108, seed=3))
+    step = judge_speed(record("base", step=timings(0.105, seed=1)), head)
+    pinned = judge_speed(record("0.2.0", step=timings(0.1, seed=2)), head)
+    assert (step.outcome, pinned.outcome) == ("no loss above bound", "loss")
+    both = replace(step, release=pinned)
+    assert both.outcome == "loss"
+    assert "0.2.0 -> head: loss" in both.text()
+    assert both.document()["release"]["base"] == "0.2.0"
 
 
 def test_no_common_benchmark_is_nothing_measured() -> None:
@@ -117,9 +129,9 @@ def test_records_of_several_processes_are_joined_in_order() -> None:
 @pytest.mark.parametrize(
     ("head", "code", "word"),
     [
-        (record("head", step=timings(0.1, seed=5)), 0, "no difference"),
+        (record("head", step=timings(0.1, seed=5)), 0, "no loss above 10 %"),
         (record("head", step=timings(0.115, seed=5)), 1, "step"),
-        (record("head", step=timings(0.1, blocks=3)), 3, "cannot tell"),
+        (record("head", step=timings(0.1, blocks=3)), 3, "are no rounds"),
         (record("head", other=timings(0.1)), 5, "nothing measured"),
     ],
     ids=["no loss", "loss", "cannot tell", "nothing measured"],
@@ -133,7 +145,8 @@ def test_each_answer_has_its_exit_code(
     plain = CliRunner().invoke(command, paths)
     assert (plain.exit_code, word in plain.output) == (code, True)
     as_json = CliRunner().invoke(command, [*paths, "--json"])
-    assert json.loads(as_json.stdout)["outcome"] == ("loss" if code == 1 else word)
+    outcome = {0: "no loss above bound", 1: "loss", 3: "cannot tell"}.get(code, word)
+    assert json.loads(as_json.stdout)["outcome"] == outcome
 
 
 def test_the_command_measures_what_the_error_rates_are_of() -> None:
