@@ -81,14 +81,19 @@ def test_first_run(place: Place, figures: dict[str, object]) -> None:
     assert small.exit_code == 2
     first = place.run(place.data, 1, "--steps", "1").run()
     assert first.exit_code == 0, first.lines[-5:]
+    (kept,) = (place.work / "runs" / "datasets").glob("imagenet-*")
+    prepared = place.run(kept, 4, "--steps", "1").run()
+    more_bytes = first.peak_bytes - prepared.peak_bytes
     error = _error_at_a_fifth(first)
     figures |= {
         "first run: manifest and start, s": first.first(BEGUN),
         "first run: peak memory, GB": first.peak_bytes / 1e9,
+        "first run: memory beside that of a run on the prepared folder, GB": more_bytes / 1e9,
         "first run: longest silence, s": first.longest_silence_s,
         "first run: time left at 20 % over what it took": error,
     }
     assert 1 / ERROR_AT_A_FIFTH < error < ERROR_AT_A_FIFTH
+    assert more_bytes < MEMORY_BYTES
     assert first.longest_silence_s < 2 * 10 + 1  # a line each ten seconds, and compilation
 
 
