@@ -5,12 +5,10 @@ Synopsis:
     with Progress() as progress:
         with progress.work("inspecting images", unit="images", total=50_000) as work:
             work.update(1_000)
-        progress.note("checkpoint at step 1,000")
 
-Whatever takes longer than two seconds says what it does, even where nothing
-calls `update` meanwhile: a thread of the display looks after it. Time left is
-computed from what was done lately, so that what was passed over or came out of a
-cache does not flatter it.
+Whatever takes longer than two seconds says what it does, even where nothing calls `update`
+meanwhile: a thread of the display looks after it. Time left is computed from what was done
+lately, so that what was passed over or came out of a cache does not flatter it.
 """
 
 import threading
@@ -35,10 +33,8 @@ PLAIN_EVERY_S = 10.0
 TICK_S = 0.5
 REFRESHES_PER_S = 1.0
 """The display is drawn by a thread of the training process: once a second costs it nothing."""
-
 LATELY = 0.3
 """Share of the time so far that the rate is taken from."""
-
 LEAST_LATELY_S = 5.0
 SAMPLES = 400
 
@@ -114,6 +110,7 @@ class Work:
         done: how many are done, those included that there was nothing to do for.
         weight: what the time depends on, where that is not the count, such as bytes.
         weight_total: of all.
+        ends_s: when it will end, where the caller knows better than its rate.
         always: whether its end is shown however short it was.
     """
 
@@ -129,6 +126,7 @@ class Work:
     done: float = 0
     weight: float | None = None
     weight_total: float | None = None
+    ends_s: float | None = None
     shown_s: float | None = None
     shown: int = 0
     updates: int = 0
@@ -143,13 +141,15 @@ class Work:
         weight: float | None = None,
         weight_total: float | None = None,
         text: str = "",
+        left_s: float | None = None,
     ) -> None:
-        """How far it is; see the attributes."""
+        """How far it is; see the attributes. `left_s`: the caller's own time left."""
         with self.lock:
             self.done, self.text = done, text or self.text
             self.updates += 1
             self.total = self.total if total is None else total
             self.weight, self.weight_total = weight, weight_total
+            self.ends_s = self.now() + left_s if left_s else None
             self.rate.seen(self.now(), done if weight is None else weight)
 
     def add(self, more: int) -> None:
@@ -178,6 +178,8 @@ class Work:
             yield f"{rate / 1e6:,.1f} MB/s" if self.weight is not None else per_s
         total = self.total if self.weight is None else self.weight_total
         left_s = self.rate.left_s(self.now(), total) if total else None
+        if self.ends_s is not None:
+            left_s = self.ends_s - self.now()
         if left_s is not None:
             yield f"{duration(max(left_s, 1))} left"
 
@@ -302,11 +304,9 @@ class Progress:
                 self.note(work.ending())
 
     def __enter__(self) -> "Progress":
-        """Return the display itself."""
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Stop the thread."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()

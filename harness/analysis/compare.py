@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.judged_study import LoadedRun, load_runs
-from harness.analysis.relative_paths import portable_text
+from harness.analysis.judged_study import LoadedRun, load_runs, portable_text
 from harness.analysis.stored import sha256_of
 from harness.errors import RecordError, UsageError
 from harness.record.predictions import read_predictions
@@ -14,6 +13,7 @@ from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary, read_summary
 from harness.report.comparison import Comparable, build_comparison
 from harness.report.rendering.content import Report
+from harness.sources.class_order import readable
 from harness.verdict.paired import PairedComparison, compare_predictions, comparison_text
 
 
@@ -50,6 +50,11 @@ def _compared(files: tuple[Path, Path]) -> PairedComparison:
     return compare_predictions(tables[0], tables[1], names=(str(files[0]), str(files[1])))
 
 
+def class_names(path: Path) -> tuple[str, ...]:
+    """A run's classes in label order, for a person; nothing for a prediction file."""
+    return () if path.suffix == ".parquet" else readable(read_summary(path).started.data.classes)
+
+
 @dataclass(frozen=True)
 class Differences:
     """A page of differences, and what it rests on.
@@ -57,14 +62,18 @@ class Differences:
     Attributes:
         page: With the reason where the networks could not be compared.
         paired: The comparison; None where there is none.
+        classes: Names in label order; nothing where prediction files were given.
     """
 
     page: Report
     paired: PairedComparison | None
+    classes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """For a person."""
-        return comparison_text(self.paired) if self.paired else self.page.headlines[0].sentence
+        if self.paired is None:
+            return self.page.headlines[0].sentence
+        return comparison_text(self.paired, self.classes)
 
     def document(self) -> dict[str, Any]:
         """The comparison as plain JSON values, or why there is none."""
@@ -91,7 +100,9 @@ def differences(first: Path, second: Path, *, protocol: str | None = None) -> Di
     found, why_not = _compared_or_not(runs, protocol)
     why_not = portable_text(why_not, [run.folder for run in runs])
     records = tuple(run.record for run in runs)
-    return Differences(build_comparison(Comparable(found, why_not, records)), found)
+    classes = readable(records[0].started.data.classes)
+    page = build_comparison(Comparable(found, why_not, records, classes))
+    return Differences(page, found, classes)
 
 
 def _compared_or_not(

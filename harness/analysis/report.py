@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
+from harness.analysis.repeated import repetition
 from harness.analysis.stored import sha256_of
 from harness.analysis.thumbnails import NO_SOURCES, PictureSources
 from harness.errors import UsageError
@@ -17,6 +18,7 @@ from harness.report.build import Extras, build
 from harness.report.rendering.content import Report
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
+from harness.sources.class_order import readable
 from harness.system.secrets import without_credentials
 
 
@@ -65,8 +67,14 @@ def page_of(study: JudgedStudy, pictures: PictureSources = NO_SOURCES) -> Report
             contact_sheet=pictures.sheet_of(study.folders[0]),
             no_pictures=no_pictures,
             curves=study.baselines.curves,
+            repeated=_repeated(study.runs),
         ),
     )
+
+
+def _repeated(runs: Sequence[LoadedRun]) -> dict[str, str]:
+    found = {run.record.name: repetition(run.folder) for run in runs}
+    return {name: words for name, words in found.items() if words}
 
 
 def write_pages(content: Report, page: Path | None, text: Path | None) -> None:
@@ -109,7 +117,8 @@ def mistakes_of(runs: Sequence[LoadedRun]) -> Mistakes:
         if event.predictions_digest not in (None, sha256_of(path)):
             foreign.append(where)
             continue
-        found[where] = find_mistakes(read_predictions(path), run.record.started.data.classes)
+        classes = readable(run.record.started.data.classes)
+        found[where] = find_mistakes(read_predictions(path), classes)
     return Mistakes(found, tuple(foreign))
 
 

@@ -276,17 +276,21 @@ def _loop(
     asynchronous: bool,
 ) -> Callable[[], None]:
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
+    from harness.preflight.time_left import time_left
     from harness.progress import Progress, Work
-    from harness.runner.recorder import show
     from harness.training.loop import Hooks, Plan, train
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)
     progress = Progress(stream=io.StringIO(), terminal=False)
     starts = itertools.count(0, steps)
+    left = time_left(
+        recipe, 1, None, None, steps_per_epoch=ENDLESS_STEPS, last_step=ENDLESS_STEPS,
+        asynchronous=asynchronous,
+    )  # fmt: skip
 
     def window(one: Steps, work: Work) -> None:
         recorder.record(one)
-        show(one, work, ENDLESS_STEPS, ENDLESS_STEPS)
+        left.window_done(one, work, None)
 
     def hooks(work: Work) -> Hooks:
         return Hooks(

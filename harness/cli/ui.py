@@ -1,5 +1,6 @@
 """`harness ui`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -18,11 +19,19 @@ from harness.cli.options import runs_option
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: a free one."
 )
-def command(runs: Path, host: str, port: int | None) -> None:
-    """Open MLflow's interface over the runs.
+@click.option("--no-browser", is_flag=True, help="Only print the address of the page.")
+def command(runs: Path, host: str, port: int | None, *, no_browser: bool) -> None:
+    """Open MLflow's interface over the runs, on the newest study.
 
-    It listens on this machine only and prints its address; Ctrl-C stops it.
+    It listens on this machine only, prints the addresses and opens a browser
+    where there is a screen; Ctrl-C stops it.
     """
     from harness.tracking.ui import ui
 
-    ui(runs, host=host, port=port, say=lambda text: click.echo(text, err=True))
+    ui(
+        runs,
+        host=host,
+        port=port,
+        browser=not no_browser and sys.stderr.isatty(),
+        say=lambda text: click.echo(text, err=True),
+    )

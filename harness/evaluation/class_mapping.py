@@ -14,7 +14,7 @@ from harness.data.dataset import DataSet
 from harness.errors import DataError
 from harness.models.catalogue import HEADS
 from harness.recipes.imagenet import CLASSES
-from harness.sources.class_order import class_orders, translate_labels
+from harness.sources.class_order import class_orders, readable, translate_labels
 from harness.weights.description import WeightsDescription
 
 ResultOrder = Literal["wordnet", "folder"]
@@ -26,11 +26,18 @@ def result_order(description: WeightsDescription) -> ResultOrder:
 
 
 def class_names(description: WeightsDescription) -> tuple[str, ...]:
-    """A name for each class in the reported order; WordNet ids precede ImageNet's names."""
+    """A name for each class in the reported order; ImageNet's with their WordNet ids."""
     if description.class_order == "folder":
-        return description.class_names or tuple(f"class {i}" for i in range(description.classes))
-    orders = class_orders()
-    return tuple(f"{wnid} {name}" for wnid, name in zip(orders.wnids, orders.names, strict=True))
+        return names_as_stored(description)
+    return readable(class_orders().wnids)
+
+
+def names_as_stored(description: WeightsDescription) -> tuple[str, ...]:
+    """The same in the order in which the network itself answers."""
+    if description.class_order == "folder":
+        unnamed = (f"class {i}" for i in range(description.classes))
+        return readable(description.class_names or unnamed)
+    return readable(class_orders().ids_in(description.class_order))
 
 
 def move_head_to_wordnet_order(model: keras.Model, description: WeightsDescription) -> None:

@@ -71,9 +71,19 @@ def multiply_adds(model: Any, image_size: int, channels: int | None = None) -> i
     return sum(op.multiply_adds for op in count_operations(model, image_size, channels))
 
 
-def training_flops(forward_multiply_adds: int, images: int) -> int:
-    """Floating-point operations to train on `images` images: forward and both gradients."""
-    return TRAINING_PASSES * FLOPS_PER_MULTIPLY_ADD * forward_multiply_adds * images
+def training_flops(
+    forward_multiply_adds: int, images: int, *, trunk_is_frozen: bool = False
+) -> int:
+    """Floating-point operations to train on `images` images: forward and both gradients.
+
+    Below a frozen trunk nothing is derived, and its head is less than a percent of one pass.
+    """
+    return (
+        (1 if trunk_is_frozen else TRAINING_PASSES)
+        * FLOPS_PER_MULTIPLY_ADD
+        * forward_multiply_adds
+        * images
+    )
 
 
 def forward_flops(forward_multiply_adds: int, images: int) -> int:

@@ -83,7 +83,7 @@ def workload(
     images = steps * recipe.batch
     evaluated = min(data.val_images, eval_images or data.val_images)
     size = recipe.model.image_size
-    evaluations = _epoch_evaluations(recipe, per_epoch, steps_done, end)
+    evaluations = epoch_evaluations(recipe, per_epoch, steps_done, end)
     crops = evaluations * _crops([recipe.epoch_protocol], size)
     # A trial that names its images ends with the final protocols as well.
     final = recipe.final_protocols if end == total or eval_images is not None else ()
@@ -92,7 +92,11 @@ def workload(
         steps=steps,
         images=images,
         crops=evaluated * crops,
-        flops=training_flops(forward_multiply_adds, images)
+        flops=training_flops(
+            forward_multiply_adds,
+            images,
+            trunk_is_frozen=recipe.model.trunk == "imported_frozen",
+        )
         + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
         disk_bytes=_disk_bytes(
             BYTES_PER_FLOAT32 * (2 * trainable + moving),
@@ -103,7 +107,7 @@ def workload(
     )
 
 
-def _epoch_evaluations(recipe: Recipe, per_epoch: int, first: int, last: int) -> int:
+def epoch_evaluations(recipe: Recipe, per_epoch: int, first: int, last: int) -> int:
     """Evaluations after steps in (first, last]; the recipe's end has its own protocols."""
     every = recipe.evaluate_every_epochs * per_epoch
     last = min(last, recipe.total_steps(per_epoch) - 1)

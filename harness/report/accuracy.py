@@ -14,6 +14,7 @@ from harness.statistics.intervals import proportion_interval
 MISTAKES_SHOWN = 12
 MISTAKES_LISTED = 50
 CONFIDENCE = 0.95
+CLASSES_OF_TOP5 = 5
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,17 @@ def accuracy(runs: Sequence[RunRecord]) -> Section:
         "Numbers are comparable only within one protocol digest. The interval tells the sampling "
         "of images, not the spread of seeds."
     )
-    table = Table("Accuracy of the final weights", columns, tuple(rows), frozenset({3, 4, 5, 6}))
+    table = Table(
+        "Accuracy of the final weights", columns, tuple(rows), frozenset({3, 4, 5, 6}),
+        hidden=without_top5(runs, 6),
+    )  # fmt: skip
     return Section("protocols", title, (words,), tables=(table,))
+
+
+def without_top5(runs: Sequence[RunRecord], column: int) -> frozenset[int]:
+    """The column of top-5 is hidden where no data has more than five classes: all are 100 %."""
+    most = max(len(run.started.data.classes) for run in runs)
+    return frozenset({column}) if most <= CLASSES_OF_TOP5 else frozenset()
 
 
 def find_mistakes(predictions: pa.Table, classes: Sequence[str]) -> list[Mistake]:

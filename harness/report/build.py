@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.baselines.schema import PublishedCurve
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
-from harness.report import headline, reproducibility, setup
+from harness.report import headline, opening, reproducibility, setup
 from harness.report.accuracy import Mistakes
 from harness.report.learning import learning
 from harness.report.rendering.content import Headline, Picture, Report, Section
@@ -35,6 +35,7 @@ class Extras:
         contact_sheet: Augmented training images.
         no_pictures: Why there are none.
         curves: Published ones; those of another protocol are left out.
+        repeated: What a repetition in another process showed, by name of run.
     """
 
     judgements: Judgements | None = None
@@ -45,6 +46,7 @@ class Extras:
     contact_sheet: Picture | None = None
     no_pictures: str = NO_PICTURES
     curves: tuple[PublishedCurve, ...] = ()
+    repeated: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
@@ -54,13 +56,25 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         runs: At least one.
         extras: What else is known; what is missing is reported.
     """
-    sections = [
-        *_judged(extras),
+    picture, sections = opening.take_picture(_sections(runs, extras))
+    headlines = headline.headlines(extras.judgements) if extras.judgements else ()
+    return Report(
+        title=_title(runs),
+        headlines=headlines or (Headline(None, f"{extras.not_judged}."),),
+        sections=sections,
+        picture=picture,
+        facts=opening.facts(runs, extras.judgements, extras.repeated),
+    )
+
+
+def _sections(runs: Sequence[RunRecord], extras: Extras) -> list[Section]:
+    return [
+        *_judged(extras, with_top5=not accuracies.without_top5(runs, 0)),
         setup.study(runs),
         accuracies.accuracy(runs),
         learning(runs, extras.curves),
         timing(runs),
-        reproducibility.determinism(runs, extras.certificates),
+        reproducibility.determinism(runs, extras.certificates, extras.repeated),
         setup.data(runs, extras.contact_sheet, NO_CONTACT_SHEET),
         accuracies.mistakes(extras.mistakes, extras.pictures, extras.no_pictures),
         setup.environment(runs),
@@ -68,12 +82,6 @@ def build(runs: Sequence[RunRecord], extras: Extras) -> Report:
         reproducibility.repeat(runs),
         setup.files(runs),
     ]
-    headlines = headline.headlines(extras.judgements) if extras.judgements else ()
-    return Report(
-        title=_title(runs),
-        headlines=headlines or (Headline(None, f"{extras.not_judged}."),),
-        sections=tuple(sections),
-    )
 
 
 def _title(runs: Sequence[RunRecord]) -> str:
@@ -82,7 +90,8 @@ def _title(runs: Sequence[RunRecord]) -> str:
     return f"{recipes} on {data}: {listed([run.name for run in runs])}"
 
 
-def _judged(extras: Extras) -> list[Section]:
+def _judged(extras: Extras, *, with_top5: bool) -> list[Section]:
     if extras.judgements is None:
         return []
-    return [*headline.evidence(extras.judgements), headline.differences(extras.judgements)]
+    shown = headline.evidence(extras.judgements, with_top5=with_top5)
+    return [*shown, headline.differences(extras.judgements)]

@@ -10,7 +10,7 @@ from harness.report.rendering.content import Headline, Report, Section, Table
 from harness.report.rendering.wording import count, number, percent, plural, points
 from harness.report.run_record import RunRecord
 from harness.report.timing import timing
-from harness.verdict.paired import PairedComparison
+from harness.verdict.paired import PairedComparison, named
 
 NOT_STORED = "A page of differences shows no pictures; `harness report` of each run does."
 
@@ -23,11 +23,13 @@ class Comparable:
         paired: The two networks on the same images; None when it cannot be made.
         why_not: Why there is none.
         runs: The two runs; nothing where prediction files were given.
+        classes: Names in label order, as far as they are known.
     """
 
     paired: PairedComparison | None
     why_not: str = ""
     runs: tuple[RunRecord, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 def build_comparison(of: Comparable) -> Report:
@@ -91,19 +93,19 @@ def _paired(of: Comparable) -> Iterator[Section]:
         "paired",
         "The same images, image by image",
         (f"{found.caveat[0].upper()}{found.caveat[1:]}.",),
-        tables=(Table("Both networks", ("what", "value"), facts), *_changes(found, of.runs)),
+        tables=(Table("Both networks", ("what", "value"), facts), *_changes(found, of.classes)),
     )
 
 
-def _changes(found: PairedComparison, runs: Sequence[RunRecord]) -> Iterator[Table]:
-    classes = runs[0].started.data.classes if runs else ()
-
-    def named(label: int) -> str:
-        return classes[label] if label < len(classes) else str(label)
-
+def _changes(found: PairedComparison, classes: Sequence[str]) -> Iterator[Table]:
     if found.classes:
         rows = tuple(
-            (named(c.label), count(c.images), count(c.first_correct), count(c.second_correct))
+            (
+                named(c.label, classes),
+                count(c.images),
+                count(c.first_correct),
+                count(c.second_correct),
+            )
             for c in found.classes
         )
         columns = ("class", "images", "right in the first", "right in the second")
@@ -115,9 +117,9 @@ def _changes(found: PairedComparison, runs: Sequence[RunRecord]) -> Iterator[Tab
             tuple(
                 (
                     image.image_id,
-                    named(image.label),
-                    named(image.first_class),
-                    named(image.second_class),
+                    named(image.label, classes),
+                    named(image.first_class, classes),
+                    named(image.second_class, classes),
                     number(image.first_probability),
                     number(image.second_probability),
                 )

@@ -96,14 +96,14 @@ def _what(judgement: Judgement) -> str:
     )
 
 
-def evidence(judgements: Judgements) -> list[Section]:
+def evidence(judgements: Judgements, *, with_top5: bool = True) -> list[Section]:
     """For each target the runs that were judged and what was computed from them."""
     first, *others = judgements.each
     if not others:
-        return [_evidence(first)]
+        return [_evidence(first, with_top5)]
     return [
         replace(
-            _evidence(one),
+            _evidence(one, with_top5),
             name="evidence" if i == 1 else f"evidence-{i}",
             title=f"Evidence: {one.target}",
         )
@@ -111,8 +111,10 @@ def evidence(judgements: Judgements) -> list[Section]:
     ]
 
 
-def _evidence(judgement: Judgement) -> Section:
-    tables = [_seeds(judgement)]
+def _evidence(judgement: Judgement, with_top5: bool) -> Section:
+    seeds = _seeds(judgement)
+    hidden = frozenset() if with_top5 else frozenset({seeds.columns.index("top-5")})
+    tables = [replace(seeds, hidden=hidden)]
     if isinstance(judgement.numbers, PublishedNumbers):
         tables.append(_published(judgement.numbers))
     if isinstance(judgement.numbers, ThresholdNumbers):
@@ -333,6 +335,7 @@ def _published(numbers: PublishedNumbers) -> Table:
 
 
 def _threshold(numbers: ThresholdNumbers) -> Table:
+    note = "The bound decides nothing: it tells what the count of images alone leaves open."
     rows = (
         ("threshold for each declared seed", percent(numbers.threshold)),
         ("lowest seed", percent(numbers.lowest)),
@@ -341,4 +344,4 @@ def _threshold(numbers: ThresholdNumbers) -> Table:
             percent(numbers.lowest_bound),
         ),
     )
-    return Table("What was computed", ("quantity", "value"), rows, frozenset({1}))
+    return Table("What was computed", ("quantity", "value"), rows, frozenset({1}), note=note)

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.baselines.schema import PublishedCurve
 from harness.report import published_curve
+from harness.report.accuracy import without_top5
 from harness.report.published_curve import curves_of, landmarks
 from harness.report.rendering.content import Drawing, Section, Table
 from harness.report.rendering.drawing import Size, axes, draw, legend, series_style
@@ -141,4 +142,7 @@ def _evaluations(runs: Sequence[RunRecord]) -> Table:
         for event in run.evaluations
     )
     columns = ("run", "epoch", "step", "protocol", "images", "top-1", "top-5")
-    return Table("Every evaluation", columns, rows, frozenset({1, 2, 4, 5, 6}), folded=True)
+    return Table(
+        "Every evaluation", columns, rows, frozenset({1, 2, 4, 5, 6}), folded=True,
+        hidden=without_top5(runs, 6),
+    )  # fmt: skip

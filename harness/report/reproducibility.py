@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from harness.recipes.catalogue import RECIPES
 from harness.record.certificate import Certificate, contradictions
@@ -16,12 +17,24 @@ WHAT_IS_COMPARED = (
 WHERE_BITS_ARE_EQUAL = "Equal bits are promised on a machine with the same numerics digest."
 
 
-def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificate]) -> Section:
+NUMERICS = (
+    "Numerics: a digest over threads, flags, versions, processor and devices, all that decides how "
+    "the arithmetic is rounded."
+)
+FRESH_RUNS = "runs-again"
+
+
+def determinism(
+    runs: Sequence[RunRecord],
+    certificates: Mapping[str, Certificate],
+    repeated: Mapping[str, str] = MappingProxyType({}),
+) -> Section:
     """What supports the claim that the runs can be repeated bit for bit.
 
     Args:
         runs: At least one.
         certificates: Those that were found, by name of run.
+        repeated: What a repetition in another process showed, by name of run.
     """
     rows = []
     for run in runs:
@@ -42,12 +55,12 @@ def determinism(runs: Sequence[RunRecord], certificates: Mapping[str, Certificat
     cells = tuple(tuple(cell or MISSING for cell in row) for row in rows)
     foreign = _foreign(runs, certificates)
     missing = [run.name for run in runs if run.name not in certificates]
-    paragraphs = [WHAT_IS_COMPARED]
+    paragraphs = [WHAT_IS_COMPARED, *(f"{name}: {words}." for name, words in repeated.items())]
     if missing:
         paragraphs.append(
             f"No determinism certificate lies beside {listed(missing)}; `harness certify` makes it."
         )
-    tables = [Table("Repeatability", columns, cells, frozenset({2}))]
+    tables = [Table("Repeatability", columns, cells, frozenset({2}), note=NUMERICS)]
     for name, certificate in certificates.items():
         if name in foreign:
             paragraphs.append(
@@ -137,13 +150,23 @@ def repeat(runs: Sequence[RunRecord]) -> Section:
     commits = sorted({run.started.git_commit or "" for run in runs} - {""})
     need = f"Commit of the harness: {listed(commits)}. " if commits else ""
     roots = listed(sorted({run.started.data.root_digest for run in runs}))
-    words = f"{need}Data with the root digest {roots}. {WHERE_BITS_ARE_EQUAL}"
+    words = (
+        f"{need}Data with the root digest {roots}. {WHERE_BITS_ARE_EQUAL} `harness diff` compares "
+        "the two runs then."
+    )
     return Section("repeat", "How to repeat this exactly", (words,), commands=commands)
 
 
 def _command(run: RunRecord) -> str:
-    words = run.started.command
-    # Words that were quoted when they were recorded are not quoted again.
-    return " ".join(
-        word if word == shlex.quote(word) or "'" in word else shlex.quote(word) for word in words
-    )
+    """The command line with a fresh folder for the runs: in the old one all is done already."""
+    words = [
+        # Words that were quoted when they were recorded are not quoted again.
+        word if word == shlex.quote(word) or "'" in word else shlex.quote(word)
+        for word in run.started.command
+    ]
+    if "--runs" in words[:-1]:
+        words[words.index("--runs") + 1] = FRESH_RUNS
+    else:
+        words = [word for word in words if not word.startswith("--runs=")]
+        words += ["--runs", FRESH_RUNS]
+    return " ".join(words)

@@ -19,6 +19,7 @@ from harness.report.rendering.wording import (
 from harness.report.run_record import RunRecord
 
 MEGABYTE = 1e6
+ROOT_DIGEST = "Root digest: one SHA-256 over every image and label; equal roots are equal data."
 HOW_READ = ("name", "as they are", "from a converted copy", "of all, turned by EXIF")
 
 
@@ -38,13 +39,17 @@ def study(runs: Sequence[RunRecord]) -> Section:
         )
         for run in runs
     )
-    notes = list(
-        dict.fromkeys(
-            f"{run.started.recipe.notes.title}. {run.started.recipe.notes.citation}" for run in runs
-        )
-    )
+    notes = list(dict.fromkeys(map(_about, runs)))
     table = Table("The runs", columns, rows, frozenset({3, 4, 7}))
     return Section("runs", "What was run", tuple(notes), tables=(table, *_turns(runs)))
+
+
+def _about(run: RunRecord) -> str:
+    """The recipe in words; the smoke's source is that of the digits and of no other data."""
+    notes, started = run.started.recipe.notes, run.started
+    if started.recipe.name == "smoke" and started.data.kind != "digits":
+        return f"{notes.title}."
+    return f"{notes.title}. {notes.citation}"
 
 
 def _turns(runs: Sequence[RunRecord]) -> tuple[Table, ...]:
@@ -111,7 +116,7 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
         "Data",
         tuple(paragraphs),
         tables=(
-            Table("Data sets", columns, rows, frozenset({2, 3, 4})),
+            Table("Data sets", columns, rows, frozenset({2, 3, 4}), note=ROOT_DIGEST),
             Table("How the files are read", HOW_READ, files, frozenset({1, 2, 3})),
         ),
         pictures=(contact_sheet,) if contact_sheet else (),

@@ -109,7 +109,9 @@ def started_event(setup: SeedSetup, run_id: str, time_s: float) -> RunStarted:
         ceiling=Ceiling(
             gemm_flops_per_s=around.gemm_flops_per_s,
             devices=around.peak_devices,
-            training_flops_per_image=training_flops(counted, 1),
+            training_flops_per_image=training_flops(
+                counted, 1, trunk_is_frozen=recipe.model.trunk == "imported_frozen"
+            ),
         ),
         steps_per_epoch=setup.steps_per_epoch,
         steps_total=setup.total_steps,

@@ -9,7 +9,8 @@ import pyarrow as pa
 from harness.data.dataset import DataSet
 from harness.evaluation.evaluate import Walk, prepared
 from harness.evaluation.predictions import result_table
-from harness.progress import SILENT, Progress
+from harness.evaluation.result import EvaluationResult
+from harness.progress import SILENT, Progress, duration
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import write_predictions
 from harness.record.run_folder import RunFolder
@@ -34,6 +35,7 @@ class RunEvaluator:
             evaluation, which is then not recorded.
         look_at: Given step and predictions of each evaluation once it is recorded.
         progress: Where it is shown how far an evaluation is.
+        crops_per_s: Of the latest evaluation.
         walks: What evaluates each protocol, by its digest, kept for the whole run.
     """
 
@@ -48,6 +50,7 @@ class RunEvaluator:
     stop_if_asked: Callable[[int], None]
     look_at: Callable[[int, pa.Table], None]
     progress: Progress = SILENT
+    crops_per_s: float | None = None
     walks: dict[str, Walk] = field(init=False, default_factory=dict)
 
     def evaluate(self, step: int, protocols: tuple[Protocol, ...]) -> None:
@@ -62,7 +65,7 @@ class RunEvaluator:
 
     def _evaluate_one(self, step: int, protocol: Protocol) -> tuple[Evaluation, pa.Table]:
         title = f"evaluating {protocol.name} after step {step:,}"
-        with self.progress.work(title, unit="images") as work:
+        with self.progress.work(title, unit="images", always=True) as work:
 
             def batch_done(done: int, images: int) -> None:
                 work.update(done, images)
@@ -71,6 +74,8 @@ class RunEvaluator:
             (result,) = self._walk(protocol).evaluate(
                 weights_source=f"{self.folder.path}, after step {step}", progress=batch_done
             )
+            self.crops_per_s = result.crops / result.duration_s
+            work.update(result.images, text=_accuracy(result, len(self.data.classes)))
         path = self.folder.predictions(protocol.name, step)
         predictions = result_table(result, self.data, protocol, step)
         digest = write_predictions(predictions, path)
@@ -86,7 +91,7 @@ class RunEvaluator:
             top1_correct=result.top1_correct,
             top5_correct=result.top5_correct,
             duration_s=result.duration_s,
-            crops_per_s=result.crops / result.duration_s,
+            crops_per_s=self.crops_per_s,
             predictions_file=path.name,
             predictions_digest=digest,
         )
@@ -99,3 +104,12 @@ class RunEvaluator:
                 self.model, self.data.val, (protocol,), limit=self.limit
             )
         return self.walks[protocol.digest]
+
+
+def _accuracy(result: EvaluationResult, classes: int) -> str:
+    """What an evaluation found, for a person; of up to five classes all are among five."""
+    top5 = f", top-5 {100 * result.top5_correct / result.images:.2f} %" if classes > 5 else ""
+    return (
+        f"top-1 {100 * result.top1_correct / result.images:.2f} %{top5} of {result.images:,} "
+        f"images in {duration(result.duration_s)}"
+    )

@@ -1,17 +1,19 @@
 """What happens at the edges of a run's windows, at checkpoints, at epoch ends and on a signal."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import DivergedError, PreemptedError
 from harness.measure.memory import give_back
+from harness.preflight.time_left import TimeLeft
 from harness.progress import Work
 from harness.recipes.protocol import Protocol
 from harness.record.schema import Steps
 from harness.runner.begin import Start
 from harness.runner.context import SeedSetup
 from harness.runner.early_check import Watch
-from harness.runner.recorder import Recorder, show
+from harness.runner.recorder import Recorder
 from harness.runner.roles import Nothing
 from harness.training.background import CheckpointWriter
 from harness.training.errors import diverged, preempted
@@ -41,6 +43,7 @@ class TrainingHooks:
         position: Moved on with each window.
         watch: Over the early curve; None where this process does not record.
         computed: Called whenever a step has been computed: there is something to save.
+        crops_per_s: Of the latest evaluation; None where there was none.
     """
 
     setup: SeedSetup
@@ -51,19 +54,20 @@ class TrainingHooks:
     position: Position
     watch: Watch | None
     computed: Callable[[], None]
+    crops_per_s: Callable[[], float | None]
 
-    def for_loop(self, work: Work) -> Hooks:
-        """The hooks as the loop takes them; `work` is the display of the training."""
+    def for_loop(self, work: Work, left: TimeLeft) -> Hooks:
+        """The hooks as the loop takes them; `work` displays the training and what is `left`."""
         state = self.start.state
         return Hooks(
-            on_window=lambda window: self.window(window, work),
+            on_window=lambda window: self.window(window, work, left),
             on_checkpoint=lambda step: self.checkpoints.write(step, lambda: to_arrays(state)),
             on_epoch=self.epoch_ended,
             reset_momentum=lambda: reset_momentum(state),
-            stop_requested=self.stops,
+            stop_requested=lambda step: self.stops(step, work, left),
         )
 
-    def window(self, window: Steps, work: Work) -> None:
+    def window(self, window: Steps, work: Work, left: TimeLeft) -> None:
         """Record a window, show it, and end the run if its loss is not finite."""
         replayed = window.first_step < self.start.recorded_step
         if replayed:
@@ -81,7 +85,7 @@ class TrainingHooks:
             raise self._diverged(window, bad)
         if self.watch is not None and not replayed:
             self.watch.see(window)
-        show(window, work, self.setup.steps_per_epoch, self.setup.total_steps)
+        left.window_done(window, work, self.crops_per_s())
 
     def epoch_ended(self, step: int) -> None:
         """Evaluate after an epoch, unless the final evaluation follows."""
@@ -90,9 +94,10 @@ class TrainingHooks:
         if step < self.setup.total_steps and epoch % recipe.evaluate_every_epochs == 0:
             self.evaluate(step, (recipe.epoch_protocol,))
 
-    def stops(self, step: int) -> bool:
+    def stops(self, step: int, work: Work, left: TimeLeft) -> bool:
         """Whether to stop after `step` steps; from the first one on there is something to save."""
         self.computed()
+        left.step_done(step, work, time.perf_counter())
         return self.setup.job.stops(step)
 
     def _diverged(self, window: Steps, step: int) -> DivergedError:

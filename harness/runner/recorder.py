@@ -8,9 +8,7 @@ from typing import Literal
 from harness.data.dataset import Leak
 from harness.errors import DifferenceFoundError
 from harness.numerics.fingerprint import arrays_fingerprint
-from harness.progress import Work
 from harness.record.journal import JournalWriter
-from harness.record.quantities import QUANTITIES, StepSeries
 from harness.record.schema import (
     AnyEvent,
     CheckpointWritten,
@@ -124,16 +122,3 @@ class Recorder:
         )
         self.record(event)
         return event
-
-
-def show(window: Steps, work: Work, steps_per_epoch: int, total_steps: int) -> None:
-    """Bring a display up to date with a window."""
-    steps = StepSeries.of((window,))
-    epoch_end = (window.end_step // steps_per_epoch + 1) * steps_per_epoch
-    figures = (
-        f"step {window.end_step:,} of {work.total or total_steps:,.0f}",
-        f"epoch {window.end_step / steps_per_epoch:.2f}",
-        *(quantity.text(steps) for quantity in QUANTITIES),
-        f"next evaluation at step {min(epoch_end, total_steps):,}",
-    )
-    work.update(window.end_step, text=", ".join(filter(None, figures)))

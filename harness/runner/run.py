@@ -6,13 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.publish import record_so_far
 from harness.data.changes import check_same_data
 from harness.distributed.signals import StopRequest, stop_on_signals
 from harness.errors import DivergedError, MachineError
 from harness.files import write_file
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
-from harness.record.journal import Journal
+from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import (
     Begun,
     RunFolder,
@@ -145,6 +146,9 @@ def run(
                 _one_seed(_setup(request, seed, joint, surroundings, say, progress), begun, stop)
                 for seed in request.seeds
             ]
+    # A reproduction judges against its target by itself, with a page.
+    if begins and request.tracking and request.target is None:
+        record_so_far(study_folder(request.runs, request.recipe), request.tracking_uri, say)
     diverged = [o for o in outcomes if o.status == "diverged"]
     if diverged:
         raise _diverged(diverged)
@@ -279,8 +283,9 @@ def _trained(setup: "SeedSetup", stop: StopRequest) -> SeedOutcome:
             say(str(error))
             detail = f"{error.found}; {error.expected}"
             return SeedOutcome(setup.seed, folder.path, "diverged", detail=detail)
-    if ending.finished:
-        log_network(setup.request, ending.model, ending.run_id, ending.step, say)
+    if ending.finished and setup.request.tracking:
+        # Read whole again: MLflow's copy of the network carries the run's accuracies.
+        log_network(setup.request, ending.model, read_journal(folder.journal), say)
     return SeedOutcome(
         seed=setup.seed,
         folder=folder.path,

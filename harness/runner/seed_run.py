@@ -17,6 +17,7 @@ import keras
 
 from harness.data.input_pipeline.contact_sheet import with_contact_sheet
 from harness.errors import DivergedError, HarnessError, PreemptedError
+from harness.preflight.time_left import time_left
 from harness.record.run_folder import CONTACT_SHEET
 from harness.record.schema import AnyEvent, Evaluation, RunFinished
 from harness.runner.begin import Start, begin
@@ -108,6 +109,7 @@ def train_seed(
                 position=position,
                 watch=watch,
                 computed=computed,
+                crops_per_s=lambda: evaluator.crops_per_s,
             )
             step = _train(setup, start, hooks)
             checkpoints.wait()
@@ -137,10 +139,13 @@ def _train(setup: SeedSetup, start: Start, hooks: TrainingHooks) -> int:
     batches = recipe_batches(
         recipe, setup.data.train, devices, seed=setup.seed, first=first, end=last
     )
+    left = time_left(
+        recipe, len(setup.data.val), setup.request.eval_images, setup.journal,
+        steps_per_epoch=setup.steps_per_epoch, last_step=last, asynchronous=devices.asynchronous,
+    )  # fmt: skip
     title = f"{recipe.name}, seed {setup.seed}"
     with (
-        # Pauses for evaluations belong to the rate, so all of the time counts.
-        setup.progress.work(title, total=last, lately=1, every_s=30, always=True) as work,
+        setup.progress.work(title, total=last, every_s=30, always=True) as work,
         closing(batches),
     ):
         work.text = "the first step is being compiled"
@@ -149,7 +154,7 @@ def _train(setup: SeedSetup, start: Start, hooks: TrainingHooks) -> int:
             _pictured(setup, batches, hooks.watch) if first == 0 and hooks.watch else batches,
             recipe.phases,
             plan,
-            hooks.for_loop(work),
+            hooks.for_loop(work, left),
             images_per_step=recipe.batch,
             asynchronous=devices.asynchronous,
             now=time.perf_counter,

@@ -14,6 +14,7 @@ from harness.errors import TrackerError
 from harness.measure.machine import gpu_uuids
 from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
 from harness.models.plain import plain_copy
+from harness.record.journal import Journal
 from harness.record.run_folder import RunFolder, study_folder
 from harness.record.schema import AnyEvent
 from harness.runner.request import RunRequest
@@ -21,6 +22,7 @@ from harness.tracking.address import shown_uri
 from harness.tracking.client import Tracker, identifier, reason_of
 from harness.tracking.mirror import EXPERIMENT, open_mirror
 from harness.tracking.places import tracker_of
+from harness.tracking.rows import evaluation_rows
 from harness.tracking.sender import RUN_TAG
 
 CLOSE_TIMEOUT_S = 120.0
@@ -61,8 +63,7 @@ def _ignore(_event: AnyEvent) -> None:
 def log_network(
     request: RunRequest,
     model: keras.Model,
-    run_id: str,
-    step: int,
+    journal: Journal,
     say: Callable[[str], None],
 ) -> None:
     """Put the final network beside its run in MLflow, once; a tracker that refuses is reported."""
@@ -71,9 +72,8 @@ def log_network(
     try:
         logged = log_model(
             model,
+            journal,
             tracking_uri=tracker_of(request.runs, request.tracking_uri),
-            run_id=run_id,
-            step=step,
         )
     except TrackerError as error:
         say(f"MLflow: the network was not logged\n{error}")
@@ -92,10 +92,9 @@ class LoggedNetwork:
 
 def log_model(
     model: keras.Model,
+    journal: Journal,
     *,
     tracking_uri: str,
-    run_id: str,
-    step: int,
     experiment: str = EXPERIMENT,
 ) -> LoggedNetwork:
     """Log a network in Keras format with its signature. Calling it again logs nothing.
@@ -108,18 +107,18 @@ def log_model(
 
     Args:
         model: float32 [B, S, S, 3] to float32 logits [B, classes].
+        journal: The run's, which must be in the tracker already: it gives name and accuracies.
         tracking_uri: Of the tracker that mirrors the run.
-        run_id: The journal's run id; the run must be in the tracker already.
-        step: Steps done.
         experiment: MLflow experiment.
 
     Raises:
         TrackerError: the tracker has no such run, does not answer, or refuses.
     """
+    run_id = journal.started.run_id
     try:
         tracker = Tracker(tracking_uri, experiment)
         found = tracker.find({RUN_TAG: identifier(run_id)})
-        logged = None if found is None else _log_once(tracker, found, model, step)
+        logged = None if found is None else _log_once(tracker, found, model, journal)
     except Exception as error:
         raise TrackerError(
             reason_of(error, tracking_uri),
@@ -136,14 +135,18 @@ def log_model(
     return logged
 
 
-def _log_once(tracker: Tracker, run_id: str, model: keras.Model, step: int) -> LoggedNetwork:
+def _log_once(tracker: Tracker, run_id: str, model: keras.Model, journal: Journal) -> LoggedNetwork:
     earlier = tracker.logged_models(run_id)
     if earlier:
         return LoggedNetwork(f"models:/{earlier[0]}", run_id, is_new=False)
     with tempfile.TemporaryDirectory() as folder:
-        model_id = tracker.create_logged_model(run_id, MODEL_NAME)
+        started = journal.started
+        name = f"{started.recipe.name}-seed-{started.seed}"
+        model_id = tracker.create_logged_model(run_id, name)
         _save(plain_copy(model), Path(folder) / "model", model_id, run_id)
-        tracker.finish_logged_model(run_id, model_id, Path(folder) / "model", step)
+        tracker.finish_logged_model(run_id, model_id, Path(folder) / "model", journal.last_step)
+        final = [row for one in journal.evaluations if one.final for row in evaluation_rows(one)]
+        tracker.write_model_rows(run_id, model_id, final, started.data)
     return LoggedNetwork(f"models:/{model_id}", run_id, is_new=True)
 
 

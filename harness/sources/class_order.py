@@ -9,6 +9,7 @@ mapped through WordNet ids; names alone are ambiguous ("crane", "maillot").
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -60,6 +61,13 @@ def class_orders() -> ClassOrders:
     """
     text = resources.files("harness.sources").joinpath("class_orders.csv").read_text("utf-8")
     return parse_class_orders(text)
+
+
+def readable(classes: Iterable[str]) -> tuple[str, ...]:
+    """Class names for a person: what a WordNet id stands for, with the id; others as they are."""
+    orders = class_orders()
+    names = dict(zip(orders.wnids, orders.names, strict=True))
+    return tuple(f"{names[one]} ({one})" if one in names else one for one in classes)
 
 
 def parse_class_orders(text: str) -> ClassOrders:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.errors import DataError, UsageError
 from harness.sources.class_order import Order
-from harness.sources.folder_images import SplitFolders, folder_source
+from harness.sources.folder_images import SplitFolders, folder_source, shared_source
 from harness.sources.folders.layout import SplitLayout, read_split
 from harness.sources.folders.places import (
     TRAIN_TAR,
@@ -54,6 +54,7 @@ class Told:
         order: class order of labels that are numbers.
         layout: which of several readings to take.
         folders: the folder of each split.
+        val_share: of each class, where class folders lie there without train and val.
     """
 
     lists: Mapping[SplitName, Path] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Told:
     order: Order | None = None
     layout: Layout | None = None
     folders: Mapping[SplitName, Path] = field(default_factory=dict)
+    val_share: float | None = None
 
 
 NOTHING_TOLD = Told()
@@ -94,6 +96,8 @@ def find_source(
         UsageError: an option is given that this source does not need.
     """
     path = path.resolve()
+    if told.val_share is not None:
+        return _shared(path, told, on_files)
     if told.lists:
         _refuse_half(told)
         _refuse_unused(told, ("val_labels", "layout", "folders"), "the lists name every image")
@@ -114,6 +118,24 @@ def find_source(
     if small is None:
         raise not_one(path, ())
     return small
+
+
+def _shared(path: Path, told: Told, on_files: OnFiles) -> Source:
+    """Class folders of which a share is held back; what has a validation split already is not."""
+    _refuse_unused(
+        told, ("lists", "val_labels", "order", "layout", "folders"), "--val-share splits"
+    )
+    if any(place.folder == path for place in find_places(path)):
+        raise UsageError(
+            "--val-share would not be used: train and val lie there",
+            where=str(path),
+            expected="a folder of class folders",
+            remedy="leave --val-share out, or name the folder train itself",
+        )
+    layout = read_split(read_tree(path, on_files), "train")
+    if layout is None:
+        raise not_one(path, ())
+    return shared_source(layout, told.val_share or 0)
 
 
 def find_folder(path: Path, told: Told = NOTHING_TOLD, *, on_files: OnFiles = _silent) -> Source:
@@ -315,7 +337,8 @@ def _refuse_half(told: Told) -> None:
 
 def _refuse_unused(told: Told, names: tuple[str, ...], why: str) -> None:
     options = {"val_labels": "--val-labels", "order": "--class-order", "layout": "--layout",
-               "folders": "--train-folder and --val-folder"}  # fmt: skip
+               "folders": "--train-folder and --val-folder",
+               "lists": "--train-list and --val-list"}  # fmt: skip
     given = [options[name] for name in names if getattr(told, name)]
     if given:
         raise UsageError(

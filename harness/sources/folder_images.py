@@ -1,7 +1,8 @@
 """Folders of image files as a source: classes by folder, by name or by label."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,43 @@ def folder_source(
     _refuse_other_classes(classes, _classes(val), folders, by)
     notes = (*folders.train.unused(by), *folders.val.unused(by))
     return Source(kind, folders.place.folder, _listing(train, val, classes), classes, notes)
+
+
+def shared_source(top: SplitLayout, share: float) -> Source:
+    """Class folders without train and val: a share of each class is held back for validation.
+
+    Which images is decided by the SHA-256 of their names, so adding others moves few.
+
+    Args:
+        top: the folder with the class folders, as read.
+        share: of each class; at least one image goes either way.
+
+    Raises:
+        DataError: there are no class folders, or a class has one image alone.
+    """
+    parts = _parts(top, top.folder.path)
+    single = [str(part.classes) for part in parts if len(part.images) < 2]
+    if not parts or single:
+        raise DataError(
+            f"{shown_all(single)} have one image alone" if parts else "there are no class folders",
+            where=top.folder.path,
+            expected="a folder for each class with two images or more",
+            remedy="sort the images into class folders, and take a class of one image away",
+        )
+    classes = _classes(parts)
+    listing = _listing(parts, [], classes)
+    held = np.concatenate([_held_back(part, share) for part in parts])
+    note = f"{int(held.sum()):,} of {len(held):,} images are held back for validation"
+    return Source("folder", Path(top.folder.path), replace(listing, in_val=held), classes, (note,))
+
+
+def _held_back(part: _Part, share: float) -> np.ndarray:
+    names = part.images.names.to_pylist()
+    order = sorted(range(len(names)), key=lambda i: hashlib.sha256(names[i].encode()).digest())
+    count = min(max(round(share * len(names)), 1), len(names) - 1)
+    held = np.zeros(len(names), bool)
+    held[order[:count]] = True
+    return held
 
 
 def _parts(split: SplitLayout, root: str) -> list[_Part]:

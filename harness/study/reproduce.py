@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.publish import Judged, judge_study
-from harness.baselines.loading import load_baselines
+from harness.baselines.loading import load_baselines, load_target
+from harness.baselines.own import OwnTarget, read_own_target
 from harness.baselines.schema import Target
 from harness.progress import SILENT, Progress
+from harness.recipes.catalogue import RECIPES
+from harness.recipes.files import is_file_name
+from harness.recipes.recipe import Recipe
 from harness.runner.request import RunRequest
 from harness.runner.run import RunReport, run
 from harness.verdict.judgement import Judgement
@@ -47,6 +51,24 @@ class Reproduction:
                 "stopped at --steps, so nothing is judged; the same command without it continues"
             )
         return self.judged.text(runs)
+
+
+def recipe_of(target: Target, named: str) -> str:
+    """The recipe that a target names: registered, or the file of that name beside its own."""
+    beside = Path(named).parent / f"{target.recipe}.toml"
+    own = is_file_name(named) and target.recipe not in RECIPES and beside.is_file()
+    return str(beside.resolve()) if own else target.recipe
+
+
+def own_target(named: str, recipe: Recipe) -> OwnTarget | None:
+    """A target of one's own, to be kept with the runs; None for a registered one.
+
+    Raises:
+        BaselineError: it is about another recipe.
+    """
+    if not is_file_name(named) or load_target(named).name in load_baselines().target_files:
+        return None
+    return read_own_target(Path(named), recipe.name, recipe.digest)
 
 
 def reproduce(

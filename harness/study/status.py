@@ -24,7 +24,7 @@ class SeedStatus:
 
     Attributes:
         seed: The seed.
-        state: "done", "diverged", "running", "interrupted", "waiting" or "stopped".
+        state: "done", "diverged", "running", "unfinished", "waiting" or "stopped".
         step: Steps recorded.
         steps: Steps of the recipe; None before the run began.
         images_per_s: Median of the last steps.
@@ -122,8 +122,8 @@ def _state(journal: Journal, running: bool) -> tuple[str, str]:
         return "running", ""
     last = journal.interruptions[-1] if journal.interruptions else None
     if last is not None and last.event == "interrupted":
-        return "interrupted", last.detail
-    return "interrupted", "its process is gone"
+        return "unfinished", last.detail
+    return "unfinished", "its process is gone"
 
 
 def _rate(journal: Journal) -> tuple[float | None, float | None]:

@@ -256,6 +256,19 @@ class Tracker:
         self._client.finalize_logged_model(model_id, LoggedModelStatus.READY)
         self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
 
+    def write_model_rows(
+        self, run_id: str, model_id: str, rows: Iterable[Row], data: DataIdentity
+    ) -> None:
+        """Write metrics of a model, each with the data set that it was measured on."""
+        from mlflow.entities import Metric
+
+        digest = data.root_digest[:DATASET_DIGEST_CHARACTERS]
+        metrics = [
+            Metric(*row, model_id=model_id, dataset_name=data.name, dataset_digest=digest)
+            for row in rows
+        ]
+        self._client.log_batch(run_id, metrics=metrics, synchronous=True)
+
     def set_running(self, run_id: str) -> None:
         """Mark a run as running again."""
         self._client.update_run(run_id, status="RUNNING")

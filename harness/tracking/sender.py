@@ -26,13 +26,18 @@ from harness.record.schema import (
 from harness.tracking.client import Tracker, age_s, identifier
 from harness.tracking.rows import (
     TAG_CHARACTERS,
+    EqualWindows,
     Row,
     end_status,
     evaluation_rows,
+    facts_tag,
     milliseconds,
     params,
+    run_name,
+    start_facts,
     start_tags,
     step_rows,
+    study_words,
     window_rows,
 )
 
@@ -43,6 +48,9 @@ PARENT_TAG = "mlflow.parentRunId"
 HEAD_TAG = "harness.journal_head"
 """The head of the journal's chain at the latest checkpoint, stop or `harness sync`."""
 START_FILES = ("recipe.json", "environment.json")
+WINDOW_STEPS = 100
+"""Steps in one row of metrics; an epoch where that is shorter."""
+
 LEFT_EMPTY_S = 600.0
 """After this time no process is about to put a first run below a study's parent."""
 
@@ -60,41 +68,41 @@ def study_tags(study: str, data_root_digest: str) -> dict[str, str]:
 
 
 class Facts:
-    """What changes while a run goes on and is shown as tags."""
+    """What is known of a run besides its rows; most of it is one tag."""
 
     def __init__(self) -> None:
+        self._told: dict[str, str] = {}
         self._resumed: dict[int, None] = {}
         self._replayed: set[int] = set()
         self._warnings: dict[str, None] = {}
-        self._checkpoint = ""
-        self._numerics = ""
 
     def add(self, event: AnyEvent) -> None:
         """Take up an event; one that says nothing new changes nothing."""
         match event:
+            case RunStarted():
+                self._told |= start_facts(event)
             case Resumed():
                 self._resumed[event.step] = None
-                self._numerics = event.numerics_digest
+                self._told["resumed_at_steps"] = ", ".join(str(step) for step in self._resumed)
+                self._told["numerics_digest"] = event.numerics_digest
             case Replayed():
                 self._replayed.update(event.step)
+                self._told["steps_replayed"] = str(len(self._replayed))
             case Warned():
                 self._warnings[f"step {event.step}, {event.topic}: {event.text}"] = None
             case CheckpointWritten():
-                self._checkpoint = f"{event.file} {event.digest}"
+                self._told["last_checkpoint"] = f"{event.file} {event.digest}"
             case _:
                 pass
 
+    def end(self, reason: str) -> None:
+        """How the run or its last part ended."""
+        self._told["end"] = reason
+
     def tags(self) -> dict[str, str]:
-        """Tags for what there is."""
-        tags = {
-            "harness.resumed_at_steps": ", ".join(str(step) for step in self._resumed),
-            "harness.steps_replayed": str(len(self._replayed) or ""),
-            "harness.warnings": "\n".join(self._warnings),
-            "harness.last_checkpoint": self._checkpoint,
-        }
-        if self._numerics:
-            tags["harness.numerics_digest"] = self._numerics
-        return {key: value[:TAG_CHARACTERS] for key, value in tags.items() if value}
+        """As tags; warnings have one of their own, because somebody should see them."""
+        warnings = "\n".join(self._warnings)[:TAG_CHARACTERS]
+        return {**facts_tag(self._told), **({"warnings": warnings} if warnings else {})}
 
 
 class Sender:
@@ -112,10 +120,11 @@ class Sender:
         self._run_dir = run_dir
         self._study = identifier(study)
         self._every_step = every_step
-        self._mark = "harness.mirrored_every_step" if every_step else "harness.mirrored_windows"
+        # Windows of equal width are sent since version 0.3.0, others before: both are counted.
+        self._mark = "harness.sent_every_step" if every_step else "harness.sent_steps"
         self._facts = Facts()
         self._shown: dict[str, str] = {}
-        self._sent_steps = 0
+        self._windows = EqualWindows(1, 0)
         self._parent_id = ""
         self._parent_key: dict[str, str] = {}
         self._run_key: dict[str, str] = {}
@@ -136,11 +145,10 @@ class Sender:
         """
         self._begin(journal.started)
         if from_start:
-            self._sent_steps = 0
+            self._windows = EqualWindows(self._windows.width, 0)
         rows = (row for event in journal.events for row in self._rows(event))
-        last = max(journal.last_step, self._sent_steps)
-        self._tracker.write_rows(self.run_id, rows, {self._mark: str(last)})
-        self._sent_steps = last
+        self._tracker.write_rows(self.run_id, rows, {})
+        self._tracker.write_tags(self.run_id, {self._mark: str(self._windows.done)})
         for event in journal.events:
             self._facts.add(event)
             self._copy_predictions(event)
@@ -156,9 +164,7 @@ class Sender:
             self._begin(event)
             return
         rows = [*self._rows(event), *extra]
-        if isinstance(event, Steps):
-            self._sent_steps = max(self._sent_steps, event.step[-1] + 1)
-        self._tracker.write_rows(self.run_id, rows, {self._mark: str(self._sent_steps)})
+        self._tracker.write_rows(self.run_id, rows, {self._mark: str(self._windows.done)})
         self._facts.add(event)
         self._copy_predictions(event)
         self._show_facts()
@@ -173,30 +179,25 @@ class Sender:
 
     def end_without_event(self, status: str, reason: str, time_s: float) -> None:
         """Say that a run stopped without having written why."""
-        self._end(status, reason, time_s)
+        self._end(status, "unfinished", reason, time_s)
 
     def _begin(self, started: RunStarted) -> None:
         start_ms = milliseconds(started.time_s)
         study = study_tags(self._study, started.data.root_digest)
-        about = {"harness.recipe": started.recipe.name}
         name = f"{self._study} on {started.data.name}"
         self._parent_key = study
-        self._parent_id = self._find_or_create(study, name, about, start_ms)
-        run = {RUN_TAG: identifier(started.run_id)}
-        about = {
-            **start_tags(started),
-            **run,
-            STUDY_TAG: self._study,
-            "harness.kind": "seed",
-            PARENT_TAG: self._parent_id,
-        }
-        self._run_key = run
-        self.run_id = self._find_or_create(run, f"seed {started.seed}", about, start_ms)
+        self._parent_id = self._find_or_create(study, name, study_words(started), start_ms)
+        run = self._run_key = {RUN_TAG: identifier(started.run_id)}
+        about = start_tags(started) | {STUDY_TAG: self._study, PARENT_TAG: self._parent_id}
+        name = run_name(self._study, started.seed)
+        self.run_id = self._find_or_create(run, name, about, start_ms)
         # A run that was sent under another study is moved to this one.
         self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
         tags = self._tracker.tags(self.run_id)
         _refuse_another_past(self._run_dir / FILE_NAME, tags.get(HEAD_TAG, ""), self.run_id)
-        self._sent_steps = int(tags.get(self._mark, "0"))
+        sent = int(tags.get(self._mark, "0"))
+        self._windows = EqualWindows(min(WINDOW_STEPS, started.steps_per_epoch), sent)
+        self._facts.add(started)
         self._tracker.write_params(self.run_id, params(started))
         self._tracker.write_data(self.run_id, started.data)
         self._copy(START_FILES)
@@ -248,10 +249,14 @@ class Sender:
 
     def _rows(self, event: AnyEvent) -> Iterator[Row]:
         match event:
-            case Steps() if event.step[-1] >= self._sent_steps:
-                yield from window_rows(event)
+            case Steps() if event.step[-1] >= self._windows.done:
                 if self._every_step:
                     yield from step_rows(event)
+                for window in self._windows.add(event):
+                    yield from window_rows(window)
+            case Interrupted() | RunFinished():
+                for window in self._windows.rest():
+                    yield from window_rows(window)
             case Evaluation():
                 yield from evaluation_rows(event)
             case _:
@@ -265,19 +270,21 @@ class Sender:
             self._shown = tags
 
     def _publish_head(self) -> None:
-        head = durable_head(self._run_dir / FILE_NAME)
-        self._tracker.write_tags(self.run_id, {HEAD_TAG: head.text})
+        head = durable_head(self._run_dir / FILE_NAME).text
+        self._tracker.write_tags(self.run_id, {HEAD_TAG: head})
 
     def _turn(self, event: Interrupted | Resumed | RunFinished) -> None:
         if isinstance(event, Resumed):
             self._tracker.set_running(self.run_id)
             self._tracker.set_running(self._parent_id)
+            self._tracker.write_tags(self.run_id, {"status": "running"})
             return
-        status, reason = end_status(event)
-        self._end(status, reason, event.time_s)
+        self._end(*end_status(event), event.time_s)
 
-    def _end(self, status: str, reason: str, time_s: float) -> None:
-        self._tracker.write_tags(self.run_id, {"harness.end": reason[:TAG_CHARACTERS]})
+    def _end(self, status: str, short: str, reason: str, time_s: float) -> None:
+        self._facts.end(reason)
+        self._show_facts()
+        self._tracker.write_tags(self.run_id, {"status": short})
         self._copy((*START_FILES, FILE_NAME))
         self._settle()
         self._tracker.set_end(self.run_id, status, milliseconds(time_s))

@@ -1,12 +1,13 @@
 """The verdict of a study on its parent run and on the seeds below it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import TrackerError
 from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
-from harness.tracking.rows import Row, milliseconds
+from harness.tracking.rows import TAG_CHARACTERS, Row, milliseconds
 from harness.tracking.sender import RUN_TAG, study_tags
 
 
@@ -16,20 +17,26 @@ class StudyResult:
 
     Attributes:
         data_root_digest: Of the data that the runs share.
-        run_ids: Of the judged runs, as in their journals.
         verdict: Such as `reproduced`.
+        status: How many seeds are done, in words.
         reasons: In words, one a line.
+        description: As MLflow shows it above the parent run, in Markdown.
         metrics: By key; a study has one value of each.
+        seed_metrics: Of each judged run, by the id of its journal.
+        steps: Where the values stand on the axis of steps.
         files: Report page, judgement and the like, copied as artifacts.
         time_s: Time of day of the newest event judged, so that the same result
             gives the same rows.
     """
 
     data_root_digest: str
-    run_ids: tuple[str, ...]
     verdict: str
+    status: str
     reasons: tuple[str, ...]
-    metrics: dict[str, float]
+    description: str
+    metrics: Mapping[str, float]
+    seed_metrics: Mapping[str, Mapping[str, float]]
+    steps: int
     files: tuple[Path, ...]
     time_s: float
 
@@ -63,13 +70,21 @@ def record_study(
 
 
 def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
-    tags = {"verdict": result.verdict, "harness.reasons": "\n".join(result.reasons)[:5000]}
-    judged = [tracker.find({RUN_TAG: identifier(run_id)}) for run_id in result.run_ids]
-    for run in (parent, *judged):
+    reasons = "\n".join(result.reasons)[:TAG_CHARACTERS]
+    tags = {"verdict": result.verdict, "reasons": reasons}
+    judged = {tracker.find({RUN_TAG: identifier(one)}): one for one in result.seed_metrics}
+    for run, run_id in judged.items():
         if run is not None:
+            tracker.write_rows(run, _rows(result, result.seed_metrics[run_id]), {})
             tracker.write_tags(run, tags)
-    stamp = milliseconds(result.time_s)
-    rows = [Row(key, value, stamp, 0) for key, value in result.metrics.items()]
-    tracker.write_rows(parent, rows, {})
+    tracker.write_rows(parent, _rows(result, result.metrics), {})
+    note = result.description[:TAG_CHARACTERS]
+    own = {"status": result.status, "mlflow.note.content": note}
+    tracker.write_tags(parent, {**tags, **own})
     for file in result.files:
         tracker.write_file(parent, file)
+
+
+def _rows(result: StudyResult, metrics: Mapping[str, float]) -> list[Row]:
+    stamp = milliseconds(result.time_s)
+    return [Row(key, value, stamp, result.steps) for key, value in metrics.items()]

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from harness.errors import MachineError, RecordError
 from harness.system.children import start_python
 from harness.tracking.mirror import default_tracking_uri
-from harness.tracking.newest import newest_study
+from harness.tracking.view import newest_study, share_view
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S = 120.0
@@ -78,18 +79,30 @@ def ui(
     *,
     host: str = LOOPBACK,
     port: int | None = None,
+    browser: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve until Ctrl-C or another signal, printing the address and how to stop."""
+    """Serve until Ctrl-C or another signal, printing the address and how to stop.
+
+    Args:
+        runs: Folder with `mlflow.db`.
+        host: Address to listen on.
+        port: None takes a free one.
+        browser: Open the newest study's page where this machine has a screen.
+        say: Told addresses.
+    """
     if not _is_loopback(host):
         say(OPEN_TO_OTHERS.format(host=host))
     say(f"starting MLflow over {runs.resolve()} ...")
     try:
         with serving(runs, host=host, port=port) as (address, process):
             newest = newest_study(runs / "mlflow.db")
+            page = address if newest is None else share_view(_near(address, host), newest)
             if newest is not None:
-                say(f"newest study, {newest[0]}: {address}{newest[1]}")
+                say(f"newest study, {newest.name}: {page}")
             say(f"MLflow: {address}\nCtrl-C stops it; the runs stay where they are.")
+            if browser and _has_screen():
+                webbrowser.open(page)
             process.wait()
             raise MachineError(
                 f"MLflow ended by itself with code {process.returncode}",
@@ -99,6 +112,18 @@ def ui(
             )
     except KeyboardInterrupt:
         say("stopped")
+
+
+def _near(address: str, host: str) -> str:
+    """The server's address as this machine reaches it."""
+    return address.replace(f"//{_in_address(host)}:", f"//{_reached_at(host)}:")
+
+
+def _has_screen() -> bool:
+    """Without one Python would open a browser of text in this terminal."""
+    return sys.platform == "darwin" or any(
+        os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,6 +4,8 @@ The comparison is about these two networks. Whether two recipes differ is a
 question about their seeds: that needs several runs of each.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -104,8 +106,8 @@ def compare_predictions(
     )
 
 
-def comparison_text(found: PairedComparison) -> str:
-    """A comparison for a terminal."""
+def comparison_text(found: PairedComparison, classes: Sequence[str] = ()) -> str:
+    """A comparison for a terminal; classes by name where these are known."""
     lines = [f"first   {found.first}", f"second  {found.second}", ""]
     if found.protocol_differences:
         lines += [f"the protocols differ in: {', '.join(found.protocol_differences)}", ""]
@@ -122,25 +124,28 @@ def comparison_text(found: PairedComparison) -> str:
     lines += [f"{name:18}  {value}" for name, value in facts.items()]
     if found.classes:
         rows = [
-            (str(c.label), str(c.images), str(c.first_correct), str(c.second_correct))
+            (named(c.label, classes), *map(str, (c.images, c.first_correct, c.second_correct)))
             for c in found.classes
         ]
         header = ("class that changed most", "images", "right in first", "right in second")
         lines += ["", *table(header, rows)]
     if found.changed:
-        lines += ["", *table(_IMAGE_HEADER, [_image_row(image) for image in found.changed])]
+        lines += ["", *table(_IMAGE_HEADER, [_image_row(one, classes) for one in found.changed])]
     return "\n".join([*lines, "", found.caveat])
 
 
 _IMAGE_HEADER = ("image that changed most", "label", "first says", "second says", "p(label)")
 
 
-def _image_row(image: ImageChange) -> tuple[str, ...]:
+def named(label: int, classes: Sequence[str]) -> str:
+    """A class by its name, by its number where none is known."""
+    return classes[label] if 0 <= label < len(classes) else str(label)
+
+
+def _image_row(image: ImageChange, classes: Sequence[str]) -> tuple[str, ...]:
     return (
         image.image_id,
-        str(image.label),
-        str(image.first_class),
-        str(image.second_class),
+        *(named(one, classes) for one in (image.label, image.first_class, image.second_class)),
         f"{image.first_probability:.3f} -> {image.second_probability:.3f}",
     )
 

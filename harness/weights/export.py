@@ -1,20 +1,30 @@
-"""Weight files for others to read, each with its description inside."""
+"""Weights for others to read: files of weights with a description inside, and whole networks."""
 
+import json
+import warnings
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import keras
 import numpy as np
 
 from harness.errors import WeightsError
-from harness.files import replaced
+from harness.files import replace_text, replaced
 from harness.models.catalogue import table_of
+from harness.models.plain import plain_copy
 from harness.models.variables import VariableSpec
+from harness.recipes.protocol import Normalisation
 from harness.weights.description import WeightsDescription
 from harness.weights.files import DESCRIPTION_ATTRIBUTE
 
 LAYER_BEFORE_HEAD = "global_average_pooling2d"
+THEIR_WARNING = "__array__ implementation doesn't accept a copy"
+"""Keras under NumPy 2."""
+
+Format = Literal["keras", "saved-model"]
 
 
 def export_weights(
@@ -53,8 +63,9 @@ def check_suffix(path: Path) -> None:
         raise WeightsError(
             f"{path.suffix or 'no suffix'} is no format for weights",
             where=str(path),
-            expected=".weights.h5 (Keras 3) or .h5 (legacy Keras, as the reference has it)",
-            remedy="name the file so",
+            expected=".weights.h5 (Keras 3) or .h5 (legacy Keras, as the reference has it); .keras "
+            "for a whole network",
+            remedy="name the file so, or give --format saved-model for a folder",
         )
 
 
@@ -85,3 +96,77 @@ def write_legacy(
             group.attrs["weight_names"] = np.array([v.legacy_name for v in variables], "S")
             for variable in variables:
                 group.create_dataset(variable.legacy_name, data=arrays[variable.path])
+
+
+def export_network(
+    model: keras.Model,
+    description: WeightsDescription,
+    classes: Sequence[str],
+    path: Path,
+    kind: Format,
+) -> Path:
+    """Write a network that plain Keras or TensorFlow opens, and its classes beside it.
+
+    It takes pixels as they are, RGB or grey from 0 to 255 of any size, normalises them by a
+    1x1 convolution, and gives a probability for each class.
+
+    Args:
+        model: From normalised pixels to logits.
+        description: Of its weights.
+        classes: Names in the order of the outputs.
+        path: A `.keras` file, or a folder that does not exist.
+        kind: Which.
+
+    Returns:
+        The file with class names, normalisation and what goes in and out.
+
+    Raises:
+        WeightsError: the folder exists.
+    """
+    whole = _with_pixels(model, description.normalisation)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", THEIR_WARNING)
+        if kind == "keras":
+            with replaced(path, suffix=".tmp.keras") as temporary:
+                whole.save(temporary)
+        else:
+            _refuse_existing(path)
+            whole.export(path, verbose=False)
+    beside = path.with_name(f"{path.name.removesuffix('.keras')}.classes.json")
+    document = {
+        "classes": list(classes),
+        "input": "float32 [batch, height, width, channels], "
+        + ("grey" if description.normalisation.channels == "grey" else "RGB")
+        + ", 0 to 255; normalised inside",
+        "output": "float32 [batch, classes], probabilities",
+        "normalisation": description.normalisation.model_dump(mode="json"),
+    }
+    replace_text(beside, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return beside
+
+
+def _with_pixels(model: keras.Model, normalisation: Normalisation) -> keras.Model:
+    """The network in Keras' own layers, with normalisation before it and probabilities behind."""
+    channels = normalisation.channel_count
+    pixels = keras.Input((None, None, channels), name="pixels")
+    layer = keras.layers.Conv2D(channels, 1, name="normalisation", trainable=False)
+    network = plain_copy(model)
+    logits = network(layer(pixels))
+    probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(logits)
+    scale = 1 / (normalisation.scale * np.asarray(normalisation.std))
+    kernel = np.diag(scale)
+    if normalisation.channels == "bgr":
+        kernel = kernel[::-1]
+    bias = -np.asarray(normalisation.mean) / np.asarray(normalisation.std)
+    layer.set_weights([kernel[None, None].astype(np.float32), bias.astype(np.float32)])
+    return keras.Model(pixels, probabilities, name=model.name)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise WeightsError(
+            "there is something already",
+            where=str(path),
+            expected="a folder that does not exist: a SavedModel is one",
+            remedy="name another, or move this one away",
+        )

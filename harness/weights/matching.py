@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 Shapes = dict[str, tuple[int, ...]]
 
 
+NAMED = 10
+"""Variables that a refusal names; a wrong network differs in hundreds."""
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """How a file's arrays differ from a network's variables; each entry names a variable."""
@@ -26,9 +30,10 @@ class Mismatch:
         return bool(self.missing or self.surplus or self.misshapen)
 
     def text(self) -> str:
-        """Names of everything that differs."""
+        """Names of what differs, of each kind at most `NAMED`."""
         parts = [
-            f"{len(found)} {word}: {', '.join(found)}"
+            f"{len(found)} {word}: {', '.join(found[:NAMED])}"
+            + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
             for word, found in (
                 ("missing", self.missing),
                 ("surplus", self.surplus),
@@ -90,9 +95,10 @@ def check_fits(model_name: str, classes: int, weights: WeightArrays) -> None:
     mismatch = compare_shapes(expected, weights.shapes)
     if not mismatch:
         return
-    fits = fitting_models(weights.shapes)
+    fits = fitting_models(weights.shapes)[:NAMED]
+    hint = f"; the file fits {fits[0]}" if fits else ""
     raise WeightsError(
-        f"the weights do not fit {model_name}; {mismatch.text()}",
+        f"the weights do not fit {model_name}{hint}; {mismatch.text()}",
         where=weights.source,
         expected=f"the {len(expected)} arrays of {model_name}",
         remedy=f"the file fits {', '.join(fits)}: name one of these as the model"

@@ -23,12 +23,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.models.build import build_model
 from harness.numerics.fingerprint import step_fingerprints
+from harness.preflight.time_left import time_left
 from harness.progress import Progress
 from harness.recipes.published.apm5 import APM5_RESNET50
 from harness.recipes.recipe import Constant, Phase
+from harness.recipes.smoke import SMOKE
 from harness.record.journal import JournalWriter
 from harness.record.schema import Steps
-from harness.runner.recorder import Recorder, show
+from harness.runner.recorder import Recorder
 from harness.tracking.mirror import default_tracking_uri, open_mirror
 from harness.training.loop import Hooks, Plan, train
 from harness.training.state import TrainState, create_state
@@ -64,10 +66,13 @@ def records(folder: Path) -> Iterator[Callable[[Steps], None]]:
             tracking_uri=default_tracking_uri(folder.parent), run_dir=folder, study="overhead"
         )
         recorder = Recorder(journal, mirror.publish)
+        left = time_left(
+            SMOKE, 1, None, None, steps_per_epoch=LONG, last_step=LONG, asynchronous=False
+        )
 
         def take(window: Steps) -> None:
             recorder.record(window)
-            show(window, work, LONG, LONG)
+            left.window_done(window, work, None)
 
         yield take
         outcome = mirror.close(120.0)

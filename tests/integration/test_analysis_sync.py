@@ -53,7 +53,11 @@ def test_the_verdict_of_an_ended_study_comes_along(
     client = MlflowClient(default_tracking_uri(tmp_path))
     experiments = [one.experiment_id for one in client.search_experiments()]
     found = {run.info.run_name: run for run in client.search_runs(experiments)}
-    assert set(found) == {"smoke-00000000 on digits", "seed 1", "seed 2"}
+    assert set(found) == {
+        "smoke-00000000 on digits",
+        "smoke-00000000 seed 1",
+        "smoke-00000000 seed 2",
+    }
     assert len({run.data.tags["verdict"] for run in found.values()}) == 1
     parent = found["smoke-00000000 on digits"].info.run_id
     assert [f.path for f in client.list_artifacts(parent)] == ["smoke-00000000.html"]

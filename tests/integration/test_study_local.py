@@ -71,7 +71,7 @@ def test_a_study_ends_although_a_job_is_preempted(request_: StudyRequest) -> Non
     assert victim is not None
     victim.terminate()
     states = {s.state for s in study_status(request_.folder).seeds}
-    assert states <= {"running", "waiting", "interrupted"}
+    assert states <= {"running", "waiting", "unfinished"}
     study.join(LONGEST_S)
     assert not study.is_alive()
 

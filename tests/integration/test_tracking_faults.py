@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning",  # SQLAlchemy 2.1 under MLflow 3.17
     "ignore::ResourceWarning",  # MLflow leaves its engines open
 )
-STEPS = [100, 200, 240]
+STEPS = [80, 160, 240]
 Fault = Callable[[int, str], str]
 """From a request's number and path to `""`, `before` (an error instead) or `after` (no answer)."""
 

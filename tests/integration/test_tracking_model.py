@@ -73,15 +73,19 @@ def test_a_real_network_is_logged_once_and_loads_where_this_project_is_not(
 
     monkeypatch.chdir(tmp_path)
     folder = write_run(tmp_path / "study" / "seed-1", SampleRun())
-    run_id = read_journal(folder).started.run_id
+    journal = read_journal(folder)
     uri = default_tracking_uri(tmp_path)
     model = trained("apm5-resnet18-v2")
     with pytest.raises(TrackerError, match=r"no run(.|\n)*harness export"):
-        log_model(model, tracking_uri=uri, run_id=run_id, step=240)
-    sync_run(read_journal(folder), tracking_uri=uri, study="study")
-    first, again = (log_model(model, tracking_uri=uri, run_id=run_id, step=240) for _ in range(2))
+        log_model(model, journal, tracking_uri=uri)
+    sync_run(journal, tracking_uri=uri, study="study")
+    first, again = (log_model(model, journal, tracking_uri=uri) for _ in range(2))
     assert (first.is_new, again.is_new) == (True, False)
     assert first.uri == again.uri
+    logged = mlflow.MlflowClient(uri).get_logged_model(first.uri.rpartition("/")[2])
+    assert logged.name == "smoke-seed-1"
+    measured = {(one.key, one.value, one.dataset_name) for one in logged.metrics}
+    assert ("ten_crop/top1_accuracy", 0.98, "digits") in measured
     np.save(tmp_path / "images.npy", images())
     words = [uri, first.uri, str(tmp_path / "images.npy"), str(tmp_path / "logits.npy")]
     done = subprocess.run(

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def publish_whole(runs: Path, run: SampleRun, *, every_step: bool = False) -> No
 def test_a_run_is_a_child_of_its_study_with_metrics_params_and_files(runs: Path) -> None:
     publish_whole(runs, RUN)
     found = all_runs(runs)
-    child, parent = found["seed 1"], found["a study on digits"]
+    child, parent = found["a study seed 1"], found["a study on digits"]
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.params["recipe.model.name"] == "apm5-resnet18-v2"
@@ -158,14 +159,15 @@ def test_a_resumed_part_goes_on_in_the_same_child(runs: Path, *, mirrored_before
             if mirror:
                 assert mirror.close(LIMIT_S).complete
             if live and part is not second:
-                assert all_runs(runs)["seed 1"].info.status == "KILLED"
+                assert all_runs(runs)["a study seed 1"].info.status == "KILLED"
     found = all_runs(runs)
     assert len(found) == 2
-    child = found["seed 1"]
-    assert child.data.tags["harness.resumed_at_steps"] == "100"
-    assert "without writing why" in child.data.tags["harness.end"]
+    child = found["a study seed 1"]
+    facts = json.loads(child.data.tags["harness"])
+    assert facts["resumed_at_steps"] == "100"
+    assert "without writing why" in facts["end"]
     assert child.info.status == found["a study on digits"].info.status == "FAILED"
-    assert sorted(row[3] for row in rows(runs) if row[0] == "loss") == [100, 200, 240]
+    assert sorted(row[3] for row in rows(runs) if row[0] == "loss") == [80, 160, 240]
 
 
 def _open(runs: Path, folder: Path):  # noqa: ANN202 - the class is not part of the interface
@@ -185,9 +187,9 @@ def test_a_study_with_a_crashed_seed_is_not_finished(runs: Path) -> None:
     )
     assert outcome.complete
     found = all_runs(runs)
-    assert found["seed 2"].info.status == "KILLED"
-    assert "no end" in found["seed 2"].data.tags["harness.end"]
-    assert found["seed 1"].info.status == "FINISHED"
+    assert found["a study seed 2"].info.status == "KILLED"
+    assert "no end" in json.loads(found["a study seed 2"].data.tags["harness"])["end"]
+    assert found["a study seed 1"].info.status == "FINISHED"
     assert found["a study on digits"].info.status == "KILLED"
 
 
@@ -197,18 +199,23 @@ def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) 
     page.write_text("<p>page</p>")
     result = StudyResult(
         data_root_digest="d" * 64,
-        run_ids=(RUN.run_id,),
         verdict="reproduced",
+        status="1 of 1 seeds completed",
         reasons=("every seed reaches 97 %",),
-        metrics={"study/mean_top1_accuracy": 0.98},
+        description="**reproduced**",
+        metrics={"top1_accuracy": 0.98},
+        seed_metrics={RUN.run_id: {"top1_accuracy": 0.97}},
+        steps=240,
         files=(page,),
-        time_s=EPOCH_S,
+        time_s=EPOCH_S + 1000,  # after the run's last event
     )
     for _ in range(2):
         record_study(result, tracking_uri=default_tracking_uri(runs), study="a study")
     found = all_runs(runs)
     assert {run.data.tags["verdict"] for run in found.values()} == {"reproduced"}
-    assert found["a study on digits"].data.metrics == {"study/mean_top1_accuracy": 0.98}
+    assert found["a study on digits"].data.metrics == {"top1_accuracy": 0.98}
+    assert found["a study on digits"].data.tags["mlflow.note.content"] == "**reproduced**"
+    assert found["a study seed 1"].data.metrics["top1_accuracy"] == 0.97
 
 
 def test_one_recipe_on_two_data_sets_is_two_studies(runs: Path, tmp_path: Path) -> None:
@@ -218,19 +225,21 @@ def test_one_recipe_on_two_data_sets_is_two_studies(runs: Path, tmp_path: Path) 
         folder = write_run(tmp_path / run.data_name / "a study" / f"seed-{run.seed}", run)
         sync_run(read_journal(folder), tracking_uri=uri, study="a study")
     result = StudyResult(
-        data_root_digest="d" * 64, run_ids=("no such run", SampleRun(seed=1).run_id),
-        verdict="reproduced", reasons=(), metrics={}, files=(), time_s=EPOCH_S,
+        data_root_digest="d" * 64, verdict="reproduced", status="", reasons=(), description="",
+        metrics={},
+        seed_metrics={"no such run": {}, SampleRun(seed=1).run_id: {}}, steps=1, files=(),
+        time_s=EPOCH_S,
     )  # fmt: skip
     record_study(result, tracking_uri=uri, study="a study")
     found = all_runs(runs)
     parents = {found[f"a study on {name}"].info.run_id for name in ("digits", "others")}
     assert len(parents) == 2
-    assert {found[f"seed {n}"].data.tags["mlflow.parentRunId"] for n in (1, 2)} == parents
+    assert {found[f"a study seed {n}"].data.tags["mlflow.parentRunId"] for n in (1, 2)} == parents
     judged = {name for name, run in found.items() if "verdict" in run.data.tags}
-    assert judged == {"a study on digits", "seed 1"}
+    assert judged == {"a study on digits", "a study seed 1"}
 
 
 def test_system_metrics_come_along_with_the_windows(runs: Path) -> None:
     publish_whole(runs, RUN)
-    child = all_runs(runs)["seed 1"]
+    child = all_runs(runs)["a study seed 1"]
     assert 0 <= child.data.metrics["system/system_memory_usage_percentage"] <= 100

@@ -6,6 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_folder_without_a_database_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def ask(address: str, question: object = None) -> Any:
+    body = None if question is None else json.dumps(question).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
 def check_strangers(address: str) -> None:
     """Another site's name does not lead here, and its pages change nothing; our own may."""
     search = f"{address}/api/2.0/mlflow/experiments/create"
@@ -99,14 +107,15 @@ def test_the_command_serves_the_runs_until_it_is_told_to_stop(tmp_path: Path) ->
         address = next(line.split()[1] for line in lines if line.startswith("MLflow: http"))
         assert newest.startswith(f"newest study, study: {address}/#/experiments/")
         experiment, _, wanted = newest.rpartition("/#/experiments/")[2].strip().partition("/runs?")
-        question = {"experiment_ids": [experiment], "filter": parse_qs(wanted)["searchFilter"][0]}
-        request = urllib.request.Request(
-            f"{address}/api/2.0/mlflow/runs/search",
-            json.dumps(question).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert len(json.load(answer)["runs"]) == 2  # the study and its seed
+        key = f"mlflow.sharedViewState.{parse_qs(wanted)['viewStateShareKey'][0]}"
+        kept = ask(f"{address}/api/2.0/mlflow/experiments/get?experiment_id={experiment}")
+        tags = {tag["key"]: tag["value"] for tag in kept["experiment"]["tags"]}
+        question = {
+            "experiment_ids": [experiment],
+            "filter": json.loads(tags[key])["searchFilter"],
+        }
+        found = ask(f"{address}/api/2.0/mlflow/runs/search", question)
+        assert len(found["runs"]) == 2  # the study and its seed
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert b"MLflow" in answer.read()

@@ -36,7 +36,7 @@ def command(
     with the reason. Exit codes: 0 compared, whatever the difference, or the
     page was written; 2 wrong input.
     """
-    from harness.analysis.compare import compare, differences
+    from harness.analysis.compare import class_names, compare, differences
     from harness.analysis.report import write_pages
     from harness.verdict.paired import comparison_text
 
@@ -47,4 +47,5 @@ def command(
         click.echo(json.dumps(found.document(), indent=2) if as_json else found.text())
         return
     paired = compare(first, second, protocol=protocol)
-    click.echo(paired.model_dump_json(indent=2) if as_json else comparison_text(paired))
+    text = comparison_text(paired, class_names(first))
+    click.echo(paired.model_dump_json(indent=2) if as_json else text)

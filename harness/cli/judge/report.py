@@ -41,11 +41,11 @@ def command(
     all its seeds. The same runs give the same bytes. Exit code 0 whatever the
     verdict; `harness verdict` has exit codes for it.
     """
-    from harness.analysis.report import report, write_pages
-    from harness.analysis.thumbnails import PictureSources
+    from harness.api import render
 
-    content = report(runs, target=target, pictures=PictureSources(data, contact_sheet))
-    write_pages(content, out, markdown)
+    content = render(
+        *runs, out=out, markdown=markdown, target=target, data=data, contact_sheet=contact_sheet
+    )
     for one in content.headlines:
         click.echo(f"{one.word or 'not judged'}: {one.sentence}", err=True)
     click.echo(str(out))

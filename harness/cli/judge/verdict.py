@@ -69,10 +69,10 @@ def command(
 
 
 def _accuracy(paths: tuple[Path, ...], target: str | None) -> tuple[str, str, int]:
-    from harness.analysis.verdict import verdict
+    from harness.api import judge
     from harness.verdict.text import judgement_text
 
-    judgements = verdict(paths, target=target)
+    judgements = judge(*paths, target=target)
     return judgement_text(judgements), judgements.json(), judgements.exit_code
 
 

@@ -46,6 +46,12 @@ PART = click.Path(path_type=Path)
 )
 @click.option("--train-folder", type=PART, help="Folder of the training images, below --source.")
 @click.option("--val-folder", type=PART, help="The same for the validation images.")
+@click.option(
+    "--val-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Hold back this share of each class for validation, such as 0.2, where --source has class "
+    "folders and no train and val. The names decide, so the same images are held back again.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Threads; default one per core.")
 @click.option("--rehash", is_flag=True, help="Read every file again, even unchanged ones.")
 @click.option(
@@ -66,6 +72,7 @@ def command(
     layout: str | None,
     train_folder: Path | None,
     val_folder: Path | None,
+    val_share: float | None,
     workers: int | None,
     rehash: bool,
     decode: bool,
@@ -99,6 +106,7 @@ def command(
         order=cast("Any", class_order),
         layout=cast("Any", layout),
         folders=cast("Any", {split: path for split, path in folders.items() if path}),
+        val_share=val_share,
     )
     with Progress() as progress:
         prepared = prepare(

@@ -24,12 +24,19 @@ from harness.recipes.catalogue import find_recipe
     "files as they are published, which are prepared first. Default: the folder that IMAGENET_DIR "
     "or FASHION_MNIST_DIR names, or where the system's package puts it.",
 )
+@click.option(
+    "--recipe",
+    metavar="FILE",
+    help="The recipe of a target of one's own. Default: the one that the target names, registered "
+    "or as NAME.toml beside the target's file.",
+)
 @declared_seed_option
 @run_options
 @workers_option
 def command(
     target: str | None,
     data: Path | None,
+    recipe: str | None,
     seeds: tuple[int, ...],
     workers: int | None,
     **options: Any,
@@ -49,17 +56,19 @@ def command(
     from harness.progress import Progress
     from harness.runner.request import RunRequest
     from harness.runner.run import run
-    from harness.study.reproduce import DEFAULT_TARGET, reproduce
+    from harness.study.reproduce import DEFAULT_TARGET, own_target, recipe_of, reproduce
     from harness.study.reproduction_data import reproduction_data
 
     named = target or DEFAULT_TARGET
     aim = load_target(named)
-    recipe = find_recipe(aim.recipe)
-    cluster = joined_cluster(recipe, workers, options["devices"], lambda t: click.echo(t, err=True))
+    chosen = find_recipe(recipe or recipe_of(aim, named))
+    own = own_target(named, chosen)
+    cluster = joined_cluster(chosen, workers, options["devices"], lambda t: click.echo(t, err=True))
     with Progress() as progress:
         request = RunRequest(
-            recipe=recipe,
+            recipe=chosen,
             settings=(),
+            targets=(own,) if own else (),
             data=reproduction_data(aim, data, options["runs"], os.environ, progress.note),
             seeds=seeds or aim.declared_seeds,
             command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),

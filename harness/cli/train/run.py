@@ -17,9 +17,7 @@ from harness.cli.options import (
     workers_option,
 )
 from harness.cli.train.run_options import joined_cluster, request_fields, run_options
-from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import find_normalisation
-from harness.recipes.settings import with_settings
 
 
 @click.command("run")
@@ -85,30 +83,30 @@ def command(
     done. Exit codes: 0 done, 2 wrong input, 3 stopped by --stop-when-unusual, 4
     training diverged, 75 interrupted (give the same command again).
     """
+    from harness.api import load_recipe, run
     from harness.baselines.own import read_own_target
     from harness.progress import Progress
-    from harness.runner.request import RunRequest
-    from harness.runner.run import run
 
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    chosen = with_settings(find_recipe(recipe), settings)
+    chosen = load_recipe(recipe, settings)
     own = tuple(read_own_target(path, chosen.name, chosen.digest) for path in targets)
     cluster = joined_cluster(chosen, workers, options["devices"], say)
-    request = RunRequest(
-        recipe=chosen,
-        settings=settings,
-        data=data,
-        seeds=seeds,
-        eager=eager,
-        init=init,
-        normalisation=find_normalisation(normalisation) if normalisation else None,
-        cluster=cluster,
-        targets=own,
-        command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
-        **request_fields(options),
-    )
     with Progress() as progress:
-        report = run(request, progress.note, progress)
+        report = run(
+            chosen,
+            data,
+            seeds,
+            say=progress.note,
+            progress=progress,
+            settings=settings,
+            eager=eager,
+            init=init,
+            normalisation=find_normalisation(normalisation) if normalisation else None,
+            cluster=cluster,
+            targets=own,
+            command=("harness", *(shlex.quote(word) for word in sys.argv[1:])),
+            **request_fields(options),
+        )
     click.echo(json.dumps(report.document(), indent=2) if as_json else report.text())

@@ -19,6 +19,8 @@ class Table:
         rows: Cells, one for each column; the first names the row.
         numeric: Indices of columns that hold numbers.
         folded: Long tables are shown on demand in HTML and left out of Markdown.
+        note: Below the table; explains its words.
+        hidden: Indices of columns that say nothing here; they are recorded and not shown.
     """
 
     caption: str
@@ -26,6 +28,13 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     folded: bool = False
+    note: str = ""
+    hidden: frozenset[int] = frozenset()
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Indices of the columns that are shown."""
+        return tuple(i for i in range(len(self.columns)) if i not in self.hidden)
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,12 @@ class Report:
         title: Heading of the page.
         headlines: At least one; one for each target where there are several.
         sections: In order.
+        picture: Shown beside the facts on the first screen.
+        facts: Names and what there is to say, on the first screen.
     """
 
     title: str
     headlines: tuple[Headline, ...]
     sections: tuple[Section, ...] = field(default=())
+    picture: Drawing | None = None
+    facts: tuple[tuple[str, str], ...] = ()

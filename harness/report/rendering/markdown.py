@@ -13,6 +13,7 @@ def markdown(report: Report) -> str:
     for one in report.headlines:
         lines += ["", f"**{escaped(one.word or 'not judged')}**: {escaped(one.sentence)}", ""]
         lines += [f"- {escaped(reason)}" for reason in one.reasons]
+    lines += ["", *(f"- {escaped(name)}: {escaped(words)}" for name, words in report.facts)]
     for section in report.sections:
         lines += ["", *_section(section)]
     return "\n".join(lines) + "\n"
@@ -38,15 +39,16 @@ def _section(section: Section) -> list[str]:
 def _table(table: Table) -> list[str]:
     if table.folded:
         return [f"{escaped(table.caption)}: {len(table.rows)} rows, on the HTML page."]
-    rule = ["---:" if i in table.numeric else "---" for i in range(len(table.columns))]
+    rule = ["---:" if i in table.numeric else "---" for i in table.shown]
     rows = [table.columns, *table.rows]
-    cells = [[escaped(cell) for cell in row] for row in rows]
+    cells = [[escaped(row[i]) for i in table.shown] for row in rows]
     return [
         f"**{escaped(table.caption)}**",
         "",
         _row(cells[0]),
         _row(rule),
         *(_row(row) for row in cells[1:]),
+        *(["", escaped(table.note)] if table.note else []),
     ]
 
 

@@ -94,4 +94,4 @@ def test_classes_the_network_does_not_know_are_refused(
 
 
 def test_imagenet_names_carry_their_wordnet_id() -> None:
-    assert class_names(described("devkit"))[0] == "n01440764 tench"
+    assert class_names(described("devkit"))[0] == "tench (n01440764)"

@@ -57,8 +57,10 @@ def test_environments_take_arguments_and_say_what_they_do(name: str) -> None:
 
 
 def test_the_gpu_lock_is_installed_only_where_a_driver_answers(tmp_path: Path) -> None:
-    line = tox()["testenv:reproduce-resnet50"]["commands_pre"].splitlines()[-1]
-    match = re.fullmatch(r'python -c "(?P<code>.*)" \{toxinidir\}/requirements-gpu\.lock', line)
+    line = tox()["shared"]["gpu"].strip()
+    match = re.fullmatch(
+        r'\{\[shared\]python\} -c "(?P<code>.*)" \{toxinidir\}/requirements-gpu\.lock', line
+    )
     assert match
     wish = tmp_path / "wish.txt"
     wish.write_text("no-such-package-of-any-index==1\n")

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from harness.analysis.publish import Judged
+from harness.analysis.repeated import compare_bits
 from harness.analysis.verdict import verdict
 from harness.data.opening import Found, find_dataset
 from harness.data.prepare import prepare
@@ -19,7 +20,7 @@ from harness.sources.class_order import class_orders
 from harness.sources.labels.files import published_val_labels
 from harness.sources.source import Listing, Source
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
-from harness.study.smoke import NO_TARGET, SmokeResult, compare_bits
+from harness.study.smoke import NO_TARGET, SmokeResult
 from tests.generated_sources import write_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.planted_journals import EXAMPLES

@@ -82,7 +82,7 @@ def test_each_state_of_a_seed_is_told(tmp_path: Path) -> None:
         status = study_status(study)
     states = {s.seed: s.state for s in status.seeds}
     assert states == {
-        0: "done", 1: "running", 2: "interrupted", 3: "interrupted", 4: "waiting",
+        0: "done", 1: "running", 2: "unfinished", 3: "unfinished", 4: "waiting",
     }  # fmt: skip
     by_seed = {s.seed: s for s in status.seeds}
     assert by_seed[2].detail == "worker 1 was lost"

@@ -6,10 +6,14 @@ from harness.record.schema import Interrupted, RunFinished, Steps
 from harness.tracking.rows import (
     PARAM_CHARACTERS,
     STEP_KEYS,
+    TAG_CHARACTERS,
     WINDOW_KEYS,
+    EqualWindows,
     end_status,
     evaluation_rows,
+    facts_tag,
     params,
+    start_facts,
     start_tags,
     step_rows,
     window_rows,
@@ -65,6 +69,44 @@ def test_losses_that_are_not_finite_are_counted() -> None:
     assert math.isnan(rows["loss"])
 
 
+def cut(lengths: list[int]) -> list[Steps]:
+    """One run's steps as events of these lengths."""
+    events, begin = [], 0
+    for length in lengths:
+        step = tuple(range(begin, begin + length))
+        values = {key: tuple(float(s) for s in step) for key in ("loss", "learning_rate")}
+        ones = dict.fromkeys(("step_time_s", "data_wait_s", "gradient_norm"), (1.0,) * length)
+        marks = ("0" * 16,) * length
+        changed = {"step": step, "time_s": float(begin + length), "fingerprint": marks,
+                   "correct": (1,) * length, "images": (2,) * length, "compiled": ()}  # fmt: skip
+        events.append(window(**changed, **values, **ones))
+        begin += length
+    return events
+
+
+@pytest.mark.parametrize(
+    "lengths", [[40], [10, 10, 10, 10], [1] * 40, [7, 20, 13], [25, 15], [3, 37]]
+)
+@pytest.mark.parametrize("done", [0, 10, 30])
+def test_windows_are_equal_however_the_events_were_cut(lengths: list[int], done: int) -> None:
+    windows_ = EqualWindows(10, done)
+    found = [one for event in cut(lengths) for one in windows_.add(event)]
+    firsts = range(done, 40, 10)
+    assert [one.step for one in found] == [tuple(range(i, i + 10)) for i in firsts]
+    assert [one.loss for one in found] == [one.step for one in found]
+    assert [one.time_s for one in found] == [i + 10.0 for i in firsts]
+    assert windows_.done == 40
+    assert list(windows_.rest()) == []
+
+
+@pytest.mark.parametrize(("steps", "rests"), [(3, 1), (12, 0), (15, 1)])
+def test_a_small_part_of_a_window_is_left_out_unless_it_is_all(steps: int, rests: int) -> None:
+    windows_ = EqualWindows(10, 0)
+    for event in cut([steps]):
+        list(windows_.add(event))
+    assert len(list(windows_.rest())) == rests
+
+
 def test_every_step_has_its_own_time_of_day() -> None:
     rows = list(step_rows(window()))
     keys = {row.key for row in rows}
@@ -87,13 +129,16 @@ def test_an_evaluation_has_its_protocol_in_the_key() -> None:
     rows = {row.key: row.value for row in evaluation_rows(event)}
     assert rows["ten_crop/top1_accuracy"] == 0.75
     assert rows["ten_crop/top5_accuracy"] == 0.76
+    assert rows["top1_accuracy"] == 0.75
 
 
 def test_an_evaluation_of_a_part_is_another_metric() -> None:
     ten = RUN.recipe.final_protocols[1]
     event = evaluation(RUN, 240, ten, final=True, correct=150, file=None)
     part = event.model_copy(update={"images_in_split": 50_000})
-    assert evaluation_rows(part)[0].key == "ten_crop/first_200_images/top1_accuracy"
+    keys = [row.key for row in evaluation_rows(part)]
+    assert keys[0] == "ten_crop/first_200_images/top1_accuracy"
+    assert "top1_accuracy" not in keys
 
 
 def test_at_most_forty_keys() -> None:
@@ -112,8 +157,13 @@ def test_params_are_the_flat_recipe_without_notes() -> None:
 
 def test_an_unknown_commit_is_said() -> None:
     event = started(RUN).model_copy(update={"git_commit": None, "git_dirty": None})
-    tags = start_tags(event)
-    assert tags["mlflow.source.git.commit"] == tags["harness.git_dirty"] == "unknown"
+    assert start_tags(event)["mlflow.source.git.commit"] == "unknown"
+    assert start_facts(event)["git_dirty"] == "unknown"
+
+
+def test_facts_fit_into_one_tag() -> None:
+    facts = {f"fact {i}": "word " * 500 for i in range(11)}
+    assert len(facts_tag(facts)["harness"]) <= TAG_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -131,17 +181,20 @@ def test_an_end_is_shown_as_what_it_was(status: str, expected: str) -> None:
     ("reason", "expected"),
     [
         ("signal", "KILLED"),
-        ("steps_limit", "KILLED"),
+        ("steps_limit", "FINISHED"),
         ("worker_lost", "FAILED"),
         ("gate", "KILLED"),
         ("error", "FAILED"),
     ],
 )
-def test_an_interruption_is_never_shown_as_finished(reason: str, expected: str) -> None:
+def test_an_interruption_is_finished_only_where_it_was_asked_for(
+    reason: str, expected: str
+) -> None:
     event = Interrupted.model_validate(
         {"time_s": 0.0, "step": 7, "reason": reason, "detail": "by a test"}
     )
-    status, words = end_status(event)
+    status, short, words = end_status(event)
     assert status == expected
+    assert (short == "stopped at --steps") == (reason == "steps_limit")
     assert "step 7" in words
     assert "by a test" in words

@@ -1,10 +1,11 @@
 """The newest study of a database of MLflow's form."""
 
+import json
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote
 
-from harness.tracking.newest import newest_study
+from harness.tracking.rows import TAG_CHARACTERS
+from harness.tracking.view import NewestStudy, newest_study, view_state
 
 
 def database(folder: Path, *runs: tuple[str, int, str]) -> Path:
@@ -21,11 +22,15 @@ def database(folder: Path, *runs: tuple[str, int, str]) -> Path:
 
 def test_the_newest_study_that_is_not_deleted(tmp_path: Path) -> None:
     runs = (("a-1", 1, "active"), ("b-2", 5, "active"), ("c-3", 9, "deleted"))
-    found = newest_study(database(tmp_path, *runs))
-    assert found is not None
-    assert found[0] == "b-2"
-    assert found[1].startswith("/#/experiments/7/runs?searchFilter=")
-    assert unquote(found[1]).endswith('tags."harness.study" = "b-2"')
+    assert newest_study(database(tmp_path, *runs)) == NewestStudy("b-2", "7")
+
+
+def test_a_view_fits_into_a_tag_and_its_charts_stand_in_its_sections() -> None:
+    state = view_state(NewestStudy("b-2", "7"))
+    assert state["searchFilter"] == 'tags."harness.study" = "b-2"'
+    assert len(json.dumps(state, separators=(",", ":"))) <= TAG_CHARACTERS
+    sections = {section["uuid"] for section in state["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections
 
 
 def test_no_study_or_another_file(tmp_path: Path) -> None:
