@@ -194,7 +194,7 @@ def right_after_training(compute: str, steps: int = 120, rate: float = 0.05) -> 
     digits = load_digits()
     pixels, labels = (digits.images[..., np.newaxis] / 8 - 1).astype(np.float32), digits.target
     state = create_state(model, float16=False)
-    step = build_step(state, recipe(compute, 64), tf.distribute.get_strategy(), marks=False)
+    step = build_step(state, recipe(compute, 64), tf.distribute.get_strategy(), fingerprints=False)
     for _ in range(steps):
         chosen = generator.integers(0, 1400, 64)
         step(tf.constant(pixels[chosen]), tf.constant(labels[chosen]), tf.constant(rate))
