@@ -208,7 +208,6 @@ def test_a_checkpoint_and_an_evaluation_at_one_step_are_both_seen(content: Repor
 def test_what_is_missing_is_said(content: Report) -> None:
     text = " ".join(p for section in content.sections for p in section.paragraphs)
     for words in (
-        "No early-curve band is drawn: it takes 5 completed runs",
         "No determinism certificate lies beside seed 1 and seed 2", "No contact sheet",
         "No pictures are shown",
     ):  # fmt: skip
