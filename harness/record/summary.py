@@ -149,9 +149,10 @@ def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
     marks = _Marks()
     events: list[AnyEvent] = []
     chain = Chain()
+    view = memoryview(content)  # lines are digested where they lie
     begin, number = 0, 1
     while (end := content.find(b"\n", begin)) >= 0:
-        chain.check(content[begin : end + 1], path)
+        chain.check(view[begin : end + 1], path)
         if not _taken(content, begin, end, marks, path, number):
             line = content[begin:end]
             if line.strip():
