@@ -237,8 +237,9 @@ def _description(
         yield f"| {' | '.join(cells)} |"
     top1 = [seed.top1_accuracy for seed, _ in runs if seed.top1_accuracy is not None]
     if top1:
-        spread = f", spread {100 * statistics.stdev(top1):.3f} points (standard deviation)"
-        yield f"\nMean top-1 {percent(statistics.mean(top1))}{spread if len(top1) > 1 else ''}."
+        yield f"\nMean top-1 {percent(statistics.mean(top1))}."
+    if len(top1) > 1:
+        yield f"Spread {100 * statistics.stdev(top1):.3f} points (standard deviation)."
 
 
 def _reasons(judgements: Judgements) -> Iterator[str]:

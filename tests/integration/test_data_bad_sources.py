@@ -198,7 +198,7 @@ def test_a_tar_that_may_not_be_read_is_not_called_damaged(
     with pytest.raises(DataError, match="cannot be read: Permission denied") as caught:
         prepare(source, tmp_path / "out", Told(val_labels=labels, order="devkit"))
     assert caught.value.where == str(source / tars.TRAIN_TAR)
-    assert "permissions" in str(caught.value.remedy)
+    assert "give this user the right to it" in str(caught.value.remedy)
 
 
 def without_class(files: dict[str, bytes], wnid: str) -> dict[str, bytes]:
