@@ -315,8 +315,12 @@ def _no_stray_folder(tracking_uri: str) -> Iterator[None]:
 def _made_once(tracking_uri: str) -> Iterator[None]:
     """Two runs that begin together would both make the tables of one new file."""
     file = sqlite_file(tracking_uri)
-    if file is None or file.exists():
+    if file is None:
         yield
+        return
+    if file.exists():
+        with _no_stray_folder(tracking_uri):
+            yield
         return
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def goes_on_equal(
 
 def check_preempted(command: Command, ended: Ended, name: str) -> int:
     assert ended.exit_code == 75, ended.stderr
-    assert "go on with the same command" in ended.stderr
+    assert "resume with the same command" in ended.stderr
     journal = command.journal()
     last = journal.events[-1]
     assert (last.event, last.reason, last.detail) == ("interrupted", "signal", f"received {name}")
