@@ -18,6 +18,7 @@ from harness.report.accuracy import Mistake, Mistakes, mistakes
 from harness.report.rendering.content import Report, Section
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
+from tests.chained_journals import change
 from tests.record_samples import SampleRun, certificate_of, write_run
 
 EVIL = '"><script>alert("x")</script>$x^2$'
@@ -124,8 +125,8 @@ def test_the_first_screen_has_one_picture_and_the_numbers(content: Report, page:
 def test_an_unknown_commit_is_a_warning_and_other_data_are_not_the_digits(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
     file = folder / "journal.jsonl"
-    text = file.read_text().replace('"git_commit":"' + "c" * 40 + '"', '"git_commit":null')
-    file.write_text(text.replace('"kind":"digits"', '"kind":"other"'))
+    change(file, '"git_commit":"' + "c" * 40 + '"', '"git_commit":null')
+    change(file, '"kind":"digits"', '"kind":"other"')
     content = report((folder,))
     told = dict(content.facts)
     assert "warning: the commit is unknown" in told["harness"]
@@ -152,15 +153,16 @@ def test_the_command_repeats_in_a_fresh_folder(
     assert shown.endswith(expected)
 
 
-@pytest.mark.parametrize(("change", "words"), [(False, "240 steps repeated"), (True, "difference")])
+@pytest.mark.parametrize(
+    ("changed", "words"), [(False, "240 steps repeated"), (True, "difference")]
+)
 def test_a_repetition_beside_the_study_is_compared_again(
-    tmp_path: Path, *, change: bool, words: str
+    tmp_path: Path, *, changed: bool, words: str
 ) -> None:
     folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
     other = write_run(tmp_path / "repeat" / "s" / "seed-1", SampleRun())
-    if change:
-        file = other / "journal.jsonl"
-        file.write_text(file.read_text().replace(f"{200:016x}", "f" * 16))
+    if changed:
+        change(other / "journal.jsonl", f"{200:016x}", "f" * 16)
     content = report((folder,))
     assert words in dict(content.facts)["repeated"]
     assert any(words in text for text in section_of(content, "determinism").paragraphs)
