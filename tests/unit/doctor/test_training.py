@@ -16,8 +16,8 @@ def test_the_host_share_is_the_time_of_a_step_of_two_images(
 ) -> None:
     made: list[tuple[int, bool]] = []
 
-    def small(_recipe: Any, batch: int, *, marks: bool) -> Any:
-        made.append((batch, marks))
+    def small(_recipe: Any, batch: int, *, fingerprints: bool) -> Any:
+        made.append((batch, fingerprints))
         return None
 
     monkeypatch.setattr(training, "_made", small)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.replay.diff import command
+from tests.chained_journals import change
 from tests.record_samples import SampleRun, write_run
 
 
@@ -19,8 +20,7 @@ def diff(*words: str) -> tuple[int, str]:
 def runs(tmp_path: Path) -> tuple[str, str]:
     """Two records of one run, the fingerprint of step 7 altered in the second."""
     one, other = (write_run(tmp_path / f"seed-{n}", SampleRun(evaluates=False)) for n in (1, 2))
-    path = other / "journal.jsonl"
-    path.write_text(path.read_text().replace(f'"{7:016x}"', f'"{77777:016x}"'))
+    change(other / "journal.jsonl", f'"{7:016x}"', f'"{77777:016x}"')
     return str(one), str(other)
 
 

@@ -327,7 +327,7 @@ def test_a_judgement_of_the_last_epoch_is_written_as_it_always_was(tmp_path: Pat
 
 
 def test_what_reaches_mlflow_of_several_targets(tmp_path: Path) -> None:
-    metrics = _metrics(both(tmp_path))
+    metrics = _metrics(both(tmp_path), [])
     assert metrics["study/mean_top1_accuracy"] == pytest.approx(fmean(BEST))
     assert metrics["study/mean_best_epoch_top1_accuracy"] == pytest.approx(fmean(BEST))
     assert metrics["study/mean_last_epoch_top1_accuracy"] == pytest.approx(fmean(LAST))
