@@ -34,7 +34,14 @@ SHOWN: list[int] = []
 
 
 class ShownError(io.TextIOBase):
-    """Standard error for words that are shown at once, also while other output is withheld."""
+    """Standard error for words that are shown at once, also while other output is withheld.
+
+    It keeps the stream of its own beginning: a live display that is drawn through it puts itself
+    in the place of `sys.stderr`, and would be written to again for whatever it draws.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
 
     def write(self, text: str) -> int:
         """Write text."""
@@ -42,17 +49,17 @@ class ShownError(io.TextIOBase):
             with contextlib.suppress(OSError):
                 os.write(SHOWN[-1], redacted(text).encode(errors="backslashreplace"))
         else:
-            sys.stderr.write(text)
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Hand over what is buffered."""
         if not SHOWN:
-            sys.stderr.flush()
+            self._stream.flush()
 
     def isatty(self) -> bool:
         """Whether standard error is a terminal."""
-        return sys.stderr.isatty()
+        return self._stream.isatty()
 
 
 class LastingFile(io.RawIOBase):

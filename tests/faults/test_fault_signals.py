@@ -110,7 +110,6 @@ def start_at_terminal(
     return process, ours
 
 
-@pytest.mark.slow
 def test_one_run_is_stopped_in_every_way_and_goes_on(
     digits: Path, tmp_path: Path, uninterrupted: Reference, table: list[Row]
 ) -> None:

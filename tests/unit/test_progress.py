@@ -1,6 +1,9 @@
 """What is shown while something takes time: when, and how true."""
 
 import io
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -207,3 +210,21 @@ def test_the_silent_one_says_nothing(capsys: pytest.CaptureFixture[str]) -> None
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_display_on_the_terminal_of_standard_error_is_drawn_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The live display takes the place of `sys.stderr`: what it draws must not come back to it."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as shown, os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Progress(ticking=False) as progress, progress.work("training", total=2) as work:
+            work.update(1)
+            progress.tick()
+            print("a word of a library", file=sys.stderr)
+            progress.note("seed 1: beginning")
+        assert sys.stderr is terminal
+        text = shown.read(65_536).decode()
+    assert "training" in text
+    assert text.count("a word of a library") == text.count("seed 1: beginning") == 1
