@@ -1,4 +1,4 @@
-"""The committed results under `reports/`: how a study gets there and how it is rendered again."""
+"""Reports in tests: a section by name, and how `reports/` is rendered again."""
 
 import re
 import shutil
@@ -13,6 +13,7 @@ from harness.analysis.thumbnails import PictureSources
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.run_folder import find_runs
 from harness.report.accuracy import most_confident
+from harness.report.rendering.content import Report, Section
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
 
@@ -101,3 +102,8 @@ def main(words: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+
+
+def section_of(content: Report, name: str) -> Section:
+    (section,) = [one for one in content.sections if one.name == name]
+    return section

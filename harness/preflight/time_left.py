@@ -112,12 +112,12 @@ def time_left(
     last_step: int,
     asynchronous: bool,
 ) -> TimeLeft:
-    """What a seed has before it; of one that goes on, with the rate of its latest evaluation.
+    """What a seed has before it; of one that resumes, with the rate of its latest evaluation.
 
     Args:
         recipe: What is trained.
         images: Validation images.
-        eval_images: Of these the first so many, as `--eval-images` has it.
+        eval_images: How many of these are drawn, as `--eval-images` has it.
         journal: Of a seed that was begun.
         steps_per_epoch: Of the run.
         last_step: Where this command ends.

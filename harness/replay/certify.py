@@ -124,7 +124,7 @@ def publish(run: Path, certificate: Certificate, tracking_uri: str) -> str:
     from harness.tracking.address import shown_uri
     from harness.tracking.client import Tracker, identifier, reason_of
     from harness.tracking.mirror import EXPERIMENT
-    from harness.tracking.sender import RUN_TAG
+    from harness.tracking.rows import RUN_TAG
 
     try:
         tracker = Tracker(tracking_uri, EXPERIMENT)

@@ -22,8 +22,7 @@ from harness.tracking.address import shown_uri
 from harness.tracking.client import Tracker, identifier, reason_of
 from harness.tracking.mirror import EXPERIMENT, open_mirror
 from harness.tracking.places import tracker_of
-from harness.tracking.rows import evaluation_rows
-from harness.tracking.sender import RUN_TAG
+from harness.tracking.rows import RUN_TAG, evaluation_rows
 
 CLOSE_TIMEOUT_S = 120.0
 MODEL_NAME = "network"

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-_TAGS = ("harness.run_id", "harness.journal_head", "harness.end")
+from harness.tracking.rows import HEAD_TAG, RUN_TAG, STATUS_TAG
+
+_OLD_END = "harness.end"
+"""Written until version 0.2.0, in place of the status."""
+_TAGS = (RUN_TAG, HEAD_TAG, STATUS_TAG, _OLD_END)
 _PARAMS = ("seed", "recipe_digest", "data.root_digest")
 DATABASE = "mlflow.db"
 
@@ -49,7 +53,7 @@ def known_runs(runs: Path) -> tuple[KnownRun, ...]:
             found = _columns(connection)
     except sqlite3.Error:
         return ()  # of another version of MLflow, or busy: the folder alone is looked at
-    return tuple(_run(row) for row in found.values() if "harness.run_id" in row)
+    return tuple(_run(row) for row in found.values() if RUN_TAG in row)
 
 
 def _columns(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
@@ -67,11 +71,11 @@ def _columns(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
 
 def _run(row: dict[str, str]) -> KnownRun:
     return KnownRun(
-        run_id=row["harness.run_id"],
+        run_id=row[RUN_TAG],
         seed=row.get("seed", ""),
         recipe_digest=row.get("recipe_digest", ""),
         data_root=row.get("data.root_digest", ""),
-        head=row.get("harness.journal_head", ""),
-        ended=row.get("harness.end", "").startswith(("completed", "diverged")),
+        head=row.get(HEAD_TAG, ""),
+        ended=row.get(STATUS_TAG, row.get(_OLD_END, "")).startswith(("completed", "diverged")),
         deleted=row.get("stage") == "deleted",
     )

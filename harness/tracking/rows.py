@@ -37,6 +37,10 @@ WINDOW_KEYS = tuple(
 STEP_KEYS = tuple(f"every_step/{quantity.name}" for quantity in QUANTITIES)
 
 
+RUN_TAG = "harness.run_id"
+HEAD_TAG = "harness.journal_head"
+"""The head of the journal's chain at the latest checkpoint, stop or `harness sync`."""
+STATUS_TAG = "status"
 FACTS_TAG = "harness"
 """One tag holds all that nobody looks for in a table, as JSON."""
 
@@ -155,7 +159,7 @@ def evaluation_rows(event: Evaluation) -> list[Row]:
     """Accuracies with the protocol in the key; an evaluation of a part says of how many images."""
     prefix = event.protocol.name
     if not event.complete:
-        prefix += f"/first_{event.images}_images"
+        prefix += f"/{event.images}_images"
     values = {
         f"{prefix}/top1_accuracy": event.top1_accuracy,
         f"{prefix}/top5_accuracy": event.top5_accuracy,
@@ -192,7 +196,7 @@ def start_tags(event: RunStarted) -> dict[str, str]:
     notes = event.recipe.notes
     tags = {
         **study_words(event),
-        "status": "running",
+        STATUS_TAG: "running",
         "mlflow.source.name": " ".join(event.command[:3]),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": event.git_commit or "unknown",

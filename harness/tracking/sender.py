@@ -25,6 +25,9 @@ from harness.record.schema import (
 )
 from harness.tracking.client import Tracker, age_s, identifier
 from harness.tracking.rows import (
+    HEAD_TAG,
+    RUN_TAG,
+    STATUS_TAG,
     TAG_CHARACTERS,
     EqualWindows,
     Row,
@@ -43,10 +46,7 @@ from harness.tracking.rows import (
 
 STUDY_TAG = "harness.study"
 DATA_TAG = "harness.data_root_digest"
-RUN_TAG = "harness.run_id"
 PARENT_TAG = "mlflow.parentRunId"
-HEAD_TAG = "harness.journal_head"
-"""The head of the journal's chain at the latest checkpoint, stop or `harness sync`."""
 START_FILES = ("recipe.json", "environment.json")
 WINDOW_STEPS = 100
 """Steps in one row of metrics; an epoch where that is shorter."""
@@ -277,14 +277,14 @@ class Sender:
         if isinstance(event, Resumed):
             self._tracker.set_running(self.run_id)
             self._tracker.set_running(self._parent_id)
-            self._tracker.write_tags(self.run_id, {"status": "running"})
+            self._tracker.write_tags(self.run_id, {STATUS_TAG: "running"})
             return
         self._end(*end_status(event), event.time_s)
 
     def _end(self, status: str, short: str, reason: str, time_s: float) -> None:
         self._facts.end(reason)
         self._show_facts()
-        self._tracker.write_tags(self.run_id, {"status": short})
+        self._tracker.write_tags(self.run_id, {STATUS_TAG: short})
         self._copy((*START_FILES, FILE_NAME))
         self._settle()
         self._tracker.set_end(self.run_id, status, milliseconds(time_s))

@@ -7,8 +7,8 @@ from pathlib import Path
 from harness.errors import TrackerError
 from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
-from harness.tracking.rows import TAG_CHARACTERS, Row, milliseconds
-from harness.tracking.sender import RUN_TAG, study_tags
+from harness.tracking.rows import RUN_TAG, STATUS_TAG, TAG_CHARACTERS, Row, milliseconds
+from harness.tracking.sender import study_tags
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
             tracker.write_tags(run, tags)
     tracker.write_rows(parent, _rows(result, result.metrics), {})
     note = result.description[:TAG_CHARACTERS]
-    own = {"status": result.status, "mlflow.note.content": note}
+    own = {STATUS_TAG: result.status, "mlflow.note.content": note}
     tracker.write_tags(parent, {**tags, **own})
     for file in result.files:
         tracker.write_file(parent, file)

@@ -193,7 +193,7 @@ def tracker(runs: Path, known: dict[str, dict[str, str]]) -> None:
         for run, values in known.items():
             db.execute("INSERT INTO runs VALUES (?, ?)", (run, "deleted"))
             for key, value in values.items():
-                table = "tags" if key.startswith("harness.") else "params"
+                table = "tags" if key.startswith(("harness.", "status")) else "params"
                 db.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", (run, key, value))
 
 
@@ -203,14 +203,14 @@ def as_known(folder: Path, **changes: str) -> dict[str, str]:
     return {
         "harness.run_id": started.run_id, "seed": str(started.seed),
         "recipe_digest": started.recipe_digest, "data.root_digest": started.data.root_digest,
-        "harness.journal_head": journal.head.text, "harness.end": "completed",
+        "harness.journal_head": journal.head.text, "status": "completed",
     } | {key.replace("__", "."): value for key, value in changes.items()}  # fmt: skip
 
 
 def diverged_deleted(folder: Path) -> Made:
     """The folder of a diverged run is gone; the tracker still knows it."""
     runs = study(folder / "study", registered(*GOOD))
-    gone = as_known(runs / "seed-2", harness__run_id="another-run", harness__end="diverged: NaN")
+    gone = as_known(runs / "seed-2", harness__run_id="another-run", status="diverged")
     tracker(folder, {"a" * 32: as_known(runs / "seed-2"), "b" * 32: gone})
     return [runs], None
 

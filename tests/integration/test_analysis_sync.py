@@ -7,7 +7,9 @@ from mlflow import MlflowClient
 
 from harness.cli.judge.sync import command
 from harness.errors import RecordError
+from harness.record.journal import read_journal
 from harness.record.run_folder import RunFolder, find_runs, locked
+from harness.tracking.known_runs import KnownRun, known_runs
 from harness.tracking.mirror import default_tracking_uri
 from tests.record_samples import SampleRun, write_run
 
@@ -61,6 +63,21 @@ def test_the_verdict_of_an_ended_study_comes_along(
     assert len({run.data.tags["verdict"] for run in found.values()}) == 1
     parent = found["smoke-00000000 on digits"].info.run_id
     assert [f.path for f in client.list_artifacts(parent)] == ["smoke-00000000.html"]
+    # What a verdict reads of the tracker without MLflow is what MLflow was told.
+    client.delete_run(found["smoke-00000000 seed 2"].info.run_id)
+    journals = {seed: read_journal(run) for seed, run in zip(("1", "2"), runs, strict=True)}
+    for one in known_runs(tmp_path):
+        started = journals[one.seed].started
+        assert one == KnownRun(
+            run_id=started.run_id,
+            seed=one.seed,
+            recipe_digest=started.recipe_digest,
+            data_root=started.data.root_digest,
+            head=journals.pop(one.seed).head.text,
+            ended=True,
+            deleted=one.seed == "2",
+        )
+    assert not journals
 
 
 def test_runs_are_found_by_folder_journal_and_study_each_once(tmp_path: Path) -> None:

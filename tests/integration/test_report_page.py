@@ -15,11 +15,11 @@ from harness.cli.judge.report import command
 from harness.errors import RecordError
 from harness.recipes.catalogue import RECIPES
 from harness.report.accuracy import Mistake, Mistakes, mistakes
-from harness.report.rendering.content import Report, Section
+from harness.report.rendering.content import Report
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
-from tests.chained_journals import change
 from tests.record_samples import SampleRun, certificate_of, write_run
+from tests.rendered_reports import section_of
 
 EVIL = '"><script>alert("x")</script>$x^2$'
 VOID = {"meta", "link", "img", "br", "path", "use", "rect"}
@@ -59,11 +59,6 @@ def read(page: str) -> Reader:
     reader.close()
     assert reader.open == []
     return reader
-
-
-def section_of(content: Report, name: str) -> Section:
-    (section,) = [one for one in content.sections if one.name == name]
-    return section
 
 
 @pytest.fixture(scope="module")
@@ -120,59 +115,6 @@ def test_the_first_screen_has_one_picture_and_the_numbers(content: Report, page:
     assert told["top-1"].startswith("mean 96.50 % over 2 seeds (ten_crop), spread 2.121 pp")
     assert "Optical Recognition" in told["data"]
     assert "commit cccccccccccc" in told["harness"]
-
-
-def test_an_unknown_commit_is_a_warning_and_other_data_are_not_the_digits(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
-    file = folder / "journal.jsonl"
-    change(file, '"git_commit":"' + "c" * 40 + '"', '"git_commit":null')
-    change(file, '"kind":"digits"', '"kind":"other"')
-    content = report((folder,))
-    told = dict(content.facts)
-    assert "warning: the commit is unknown" in told["harness"]
-    assert "a folder of the user's own" in told["data"]
-    assert "scikit-learn" not in html(content)
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (
-            ("harness", "run", "smoke", "--runs", "runs", "--seed", "1"),
-            "--runs runs-again --seed 1",
-        ),
-        (("harness", "run", "smoke", "--runs=runs"), "smoke --runs runs-again"),
-        (("harness", "run", "smoke"), "smoke --runs runs-again"),
-    ],
-)
-def test_the_command_repeats_in_a_fresh_folder(
-    command: tuple[str, ...], expected: str, tmp_path: Path
-) -> None:
-    folder = write_run(tmp_path / "s" / "seed-1", SampleRun(command=command))
-    (shown,) = section_of(report((folder,)), "repeat").commands
-    assert shown.endswith(expected)
-
-
-@pytest.mark.parametrize(
-    ("changed", "words"), [(False, "240 steps repeated"), (True, "difference")]
-)
-def test_a_repetition_beside_the_study_is_compared_again(
-    tmp_path: Path, *, changed: bool, words: str
-) -> None:
-    folder = write_run(tmp_path / "s" / "seed-1", SampleRun())
-    other = write_run(tmp_path / "repeat" / "s" / "seed-1", SampleRun())
-    if changed:
-        change(other / "journal.jsonl", f"{200:016x}", "f" * 16)
-    content = report((folder,))
-    assert words in dict(content.facts)["repeated"]
-    assert any(words in text for text in section_of(content, "determinism").paragraphs)
-
-
-def test_top5_is_hidden_where_it_says_nothing(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "s" / "seed-1", SampleRun(classes=tuple("abcde")))
-    content = report((folder,))
-    assert "top-5" not in markdown(content).split("## Evidence")[-1].split("## Speed")[0]
-    assert "top-5" in section_of(content, "protocols").tables[0].columns  # as bundles have it
 
 
 def test_figures_follow_the_pages_colours(page: str) -> None:
