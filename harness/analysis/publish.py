@@ -17,7 +17,7 @@ from harness.analysis.judged_study import (
 from harness.errors import HarnessError
 from harness.record.run_folder import data_of, find_runs, runs_of_study
 from harness.report.run_record import RunRecord
-from harness.system.own_command import own_command
+from harness.system.own_command import near, own_command
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.tracking.rows import TOP1_KEY
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers, SeedResult
@@ -39,8 +39,8 @@ class Judged:
             [
                 judgement_text(self.judgements).rstrip(),
                 "",
-                f"report:  {self.report}",
-                f"MLflow:  {own_command()} ui --runs {shlex.quote(str(runs))}",
+                f"report:  {near(self.report)}",
+                f"MLflow:  {own_command()} ui --runs {shlex.quote(str(near(runs)))}",
             ]
         )
 

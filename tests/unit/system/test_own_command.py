@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.system.own_command import own_command
+from harness.system.own_command import near, own_command
 
 
 @pytest.fixture
@@ -37,3 +37,20 @@ def test_what_the_shell_finds_needs_no_path(program: Path) -> None:
 def test_a_module_is_called_as_one(tmp_path: Path) -> None:
     words = own_command(str(tmp_path / "__main__.py"), tmp_path)
     assert words == f"{sys.executable} -m harness"
+
+
+def test_what_only_tox_finds_is_named_by_its_path(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under tox the programs of its environment are found; in the shell outside they are not."""
+    monkeypatch.setenv("PATH", os.pathsep.join((str(program.parent), "/bin")))
+    monkeypatch.delenv("TOX_ENV_NAME", raising=False)
+    assert own_command(str(program), program.parents[3]) == "harness"
+    monkeypatch.setenv("TOX_ENV_NAME", "smoke")
+    assert own_command(str(program), program.parents[3]) == ".tox/smoke/bin/harness"
+
+
+def test_paths_are_near_where_they_can_be(tmp_path: Path) -> None:
+    assert near(tmp_path / "runs", tmp_path) == Path("runs")
+    assert near(tmp_path, tmp_path / "runs") == tmp_path
+    assert near(Path("runs"), tmp_path) == Path("runs")
