@@ -10,7 +10,9 @@ variable that they belong to, such as `conv2_0.bn_1/gamma`.
 import hashlib
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +101,10 @@ def read_weight_file(path: Path) -> WeightArrays:
     return WeightArrays(str(path), format_, digest, found, description)
 
 
+_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError)
+"""What `zipfile` raises; a RuntimeError where it is encrypted or compressed in an unknown way."""
+
+
 def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -108,9 +114,8 @@ def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
             if size > LARGEST_INNER_FILE:
                 raise unreadable(path, f"holds {INNER_FILE} of {size:,} bytes")
             raw, names = archive.read(INNER_FILE), _names(archive)
-    # zipfile raises NotImplementedError for a compression that it does not know.
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, KeyError) as error:
-        raise unreadable(path, f"is a damaged archive ({error})") from error
+    except _NO_ARCHIVE as error:
+        raise unreadable(path, f"is an archive that cannot be read ({error})") from error
     with _opened(io.BytesIO(raw), path) as file:
         return _read_h5(file, path, names), _description(file)
 

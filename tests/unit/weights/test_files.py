@@ -144,13 +144,25 @@ def test_a_truncated_file_is_named(legacy: Path, tmp_path: Path) -> None:
             read_weight_file(torn)
 
 
-def _archive(inner: bytes | None) -> bytes:
+def _archive(inner: bytes | None, method: int = zipfile.ZIP_STORED) -> bytes:
     raw = io.BytesIO()
-    with zipfile.ZipFile(raw, "w") as archive:
+    with zipfile.ZipFile(raw, "w", method) as archive:
         archive.writestr("config.json", "{}")
         if inner is not None:
             archive.writestr("model.weights.h5", inner)
     return raw.getvalue()
+
+
+def _altered(archive: bytes, offset: int, bits: int) -> bytes:
+    """The archive with bits of its last member's local and central entries set or flipped."""
+    raw = bytearray(archive)
+    raw[raw.rindex(b"PK\x03\x04") + offset] ^= bits
+    if offset < 30:  # the central entry has the flags two bytes later
+        raw[raw.rindex(b"PK\x01\x02") + offset + 2] ^= bits
+    return bytes(raw)
+
+
+_NAME_END = 30 + len("model.weights.h5")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +172,11 @@ def _archive(inner: bytes | None) -> bytes:
         (pickle.dumps({"a": 1}), "is a pickle"),
         (_archive(None), "without model.weights.h5"),
         (_archive(b"nothing"), "damaged or truncated"),
-        (_archive(b"nothing")[:60], "damaged archive"),
+        (_archive(b"nothing")[:60], "an archive that cannot be read"),
+        (_altered(_archive(b"nothing"), 6, 1), "cannot be read [^$]*encrypted"),
+        (_altered(_archive(b"nothing"), 8, 99), "cannot be read [^$]*compression"),
+        (_altered(_archive(b"n" * 999, zipfile.ZIP_DEFLATED), _NAME_END, 255), "decompressing"),
+        (_altered(_archive(b"n" * 999, zipfile.ZIP_LZMA), _NAME_END + 2, 255), "cannot be read"),
     ],
 )
 def test_what_is_no_weight_file_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
