@@ -52,7 +52,7 @@ def evaluate(
         protocol: What the network is shown and how its answers are averaged.
         crops_per_batch: Crops that go through the network at once, over as many
             images as fit whole.
-        limit: Only so many images, a fixed random draw of all classes (`fixed_draw`).
+        limit: At most this many images, a fixed random draw of all classes (`fixed_draw`).
         weights_source: Where the model's weights come from, for error messages.
         progress: Called with images done and images in all, first with none done,
             then after each batch.
@@ -109,7 +109,6 @@ class Walk:
         split: The images that are evaluated.
         in_split: How many the whole split has.
         protocols: What the answers are for; they show the same crops.
-        images: How many are evaluated.
         begin: Starts the pipeline at the first batch.
         forward: From a batch's images to the answers, one for each protocol.
         renew: Brings the model's present weights to where `forward` has its own.
@@ -118,7 +117,6 @@ class Walk:
     split: Split
     in_split: int
     protocols: tuple[Protocol, ...]
-    images: int
     begin: Callable[[], Iterable[Any]]
     forward: Forward
     renew: Callable[[], None]
@@ -132,9 +130,9 @@ class Walk:
     ) -> tuple[EvaluationResult, ...]:
         """Walk once; arguments and errors as for `evaluate`."""
         if progress is not None:
-            progress(0, self.images)
+            progress(0, len(self.split))
         self.renew()
-        collectors = tuple(Collector(self.images) for _ in self.protocols)
+        collectors = tuple(Collector(len(self.split)) for _ in self.protocols)
         collect = partial(_collect, collectors=collectors, source=weights_source, progress=progress)
         try:
             duration_s = _run(self.begin(), self.forward, collect, now=now)
@@ -158,19 +156,20 @@ def prepared(
     limit: int | None = None,
 ) -> Walk:
     """Make a walk for protocols that show the same crops; see `evaluate_together`."""
-    whole, images = len(split), _images_asked_for(split, limit)
+    whole = len(split)
+    images = _images_asked_for(whole, limit)
     if images < whole:
         split = split.taken(fixed_draw(split.labels, images))
-    _check_labels(model, split, images)
+    _check_labels(model, split)
     network, renew = model, _nothing
     if protocols[0].fold_batch_norm:
         network = fold_batch_norm(model)
         renew = partial(fold_into, network, model)
     if protocols[0].crops == "full":
-        begin, forward = _whole_images(network, split, protocols[0], crops_per_batch, images)
+        begin, forward = _whole_images(network, split, protocols[0], crops_per_batch)
     else:
-        begin, forward = _crops(network, split, protocols, crops_per_batch, images)
-    return Walk(split, whole, protocols, images, begin, forward, renew)
+        begin, forward = _crops(network, split, protocols, crops_per_batch)
+    return Walk(split, whole, protocols, begin, forward, renew)
 
 
 def _nothing() -> None:
@@ -195,26 +194,22 @@ def crops_an_image(protocol: Protocol) -> int:
 
 
 def _crops(
-    model: keras.Model,
-    split: Split,
-    protocols: tuple[Protocol, ...],
-    crops_per_batch: int,
-    images: int,
+    model: keras.Model, split: Split, protocols: tuple[Protocol, ...], crops_per_batch: int
 ) -> tuple[Callable[[], Iterable[Any]], Forward]:
     widest = max(protocols, key=crops_an_image)
-    per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), images)
-    batches = evaluation_batches(split, widest, images_per_batch=per_batch, limit=images)
-    images_of = images_in_order(images, per_batch)
+    per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), len(split))
+    batches = evaluation_batches(split, widest, images_per_batch=per_batch)
+    images_of = images_in_order(len(split), per_batch)
     begin = partial(naming_batches, batches, split, images_of, widest.decoder)
     return begin, forward_function(model, tuple(_view(p, widest) for p in protocols))
 
 
 def _whole_images(
-    model: keras.Model, split: Split, protocol: Protocol, crops_per_batch: int, images: int
+    model: keras.Model, split: Split, protocol: Protocol, crops_per_batch: int
 ) -> tuple[Callable[[], Iterable[Any]], Forward]:
     per_batch = images_at_once(crops_per_batch, protocol)
-    batches = whole_image_batches(split, protocol, images_per_batch=per_batch, limit=images)
-    groups = batches_by_size(split, per_batch, images)
+    batches = whole_image_batches(split, protocol, images_per_batch=per_batch)
+    groups = batches_by_size(split, per_batch)
     begin = partial(naming_batches, batches, split, groups.__getitem__, protocol.decoder)
     return begin, whole_image_function(model, protocol)
 
@@ -305,8 +300,8 @@ def check_sums(totals: np.ndarray, source: str | None = None) -> None:
         )
 
 
-def _images_asked_for(split: Split, limit: int | None) -> int:
-    images = len(split) if limit is None else min(limit, len(split))
+def _images_asked_for(whole: int, limit: int | None) -> int:
+    images = whole if limit is None else min(limit, whole)
     if images < 1:
         raise DataError(
             "there are no images to evaluate",
@@ -318,9 +313,9 @@ def _images_asked_for(split: Split, limit: int | None) -> int:
     return images
 
 
-def _check_labels(model: keras.Model, split: Split, images: int) -> None:
+def _check_labels(model: keras.Model, split: Split) -> None:
     classes = int(model.output_shape[-1])
-    labels = split.labels[:images]
+    labels = split.labels
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
             f"a label is {int(labels.max())} and the model has {classes} classes",
@@ -334,7 +329,7 @@ def _result(
 ) -> EvaluationResult:
     return EvaluationResult(
         protocol=protocol,
-        image_ids=walk.split.ids[: walk.images],
+        image_ids=tuple(walk.split.ids),
         labels=collector.labels,
         top5_class=collector.classes,
         top5_probability=collector.probabilities,

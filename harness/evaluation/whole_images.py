@@ -21,13 +21,12 @@ TRANSPOSED = 5
 """EXIF orientations from here on exchange height and width."""
 
 
-def batches_by_size(split: Split, images_per_batch: int, limit: int) -> list[list[int]]:
+def batches_by_size(split: Split, images_per_batch: int) -> list[list[int]]:
     """Positions in the split, grouped so that a batch holds upright images of one size.
 
     Args:
         split: The images.
         images_per_batch: Most images a batch holds.
-        limit: Evaluate only this many images, from the first.
     """
 
     def size(i: int) -> tuple[int, int]:
@@ -35,14 +34,14 @@ def batches_by_size(split: Split, images_per_batch: int, limit: int) -> list[lis
         return lengths[::-1] if split.orientations[i] >= TRANSPOSED else lengths
 
     found = []
-    for _, group in groupby(sorted(range(limit), key=size), size):
+    for _, group in groupby(sorted(range(len(split)), key=size), size):
         while batch := list(islice(group, images_per_batch)):
             found.append(batch)
     return found
 
 
 def whole_image_batches(
-    split: Split, protocol: Protocol, *, images_per_batch: int, limit: int
+    split: Split, protocol: Protocol, *, images_per_batch: int
 ) -> tf.data.Dataset:
     """Every image once, at every scale of the protocol, size by size.
 
@@ -55,7 +54,7 @@ def whole_image_batches(
     """
     check_channels(split, protocol.normalisation)
     positions = tf.ragged.constant(
-        batches_by_size(split, images_per_batch, limit), dtype=tf.int64, ragged_rank=1
+        batches_by_size(split, images_per_batch), dtype=tf.int64, ragged_rank=1
     )
     tensors = SplitTensors.of(split)
     channels = protocol.normalisation.channel_count

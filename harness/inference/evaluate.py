@@ -46,7 +46,7 @@ class EvaluationRequest:
             for the network, the weights, the data, and whatever else decides the
             answer: protocols, description and limit.
         crops_per_batch: Crops that go through the network at once.
-        limit: Only so many images, a fixed random draw of all classes.
+        limit: At most this many images, a fixed random draw of all classes.
         numerics: Threads, oneDNN, op determinism.
     """
 

@@ -154,7 +154,7 @@ def drawn_segments(
 
 
 def audit_chances(segments: Sequence[tuple[int, int]], drawn: int) -> tuple[Chance, ...]:
-    """With which chance so many drawn segments catch 1 % and 10 % of altered steps."""
+    """Probability that the drawn segments detect 1 % and 10 % of altered steps."""
     lengths = [end - first for first, end in segments]
     chances = []
     for share in AUDITED_SHARES:

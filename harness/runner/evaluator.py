@@ -29,7 +29,7 @@ class RunEvaluator:
         recorder: The journal.
         steps_per_epoch: To tell epochs.
         total_steps: The recipe's last step.
-        limit: Evaluate only so many images, a fixed random draw of all classes.
+        limit: Evaluate this many images, a fixed random draw of all classes.
         recorded: Evaluations that the journal has, in order; one is not repeated.
         stop_if_asked: Called with the step between batches; raises to end an
             evaluation, which is then not recorded.

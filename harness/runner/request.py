@@ -25,7 +25,7 @@ class RunRequest:
         runs: Where runs, tracker and manifests go.
         steps: Stop after this many steps; None runs to the end.
         checkpoint_every: Steps between checkpoints.
-        eval_images: Evaluate only so many images, a fixed random draw; None takes all.
+        eval_images: Evaluate this many images, a fixed random draw; None takes all.
         max_hours: Longest time that preflight lets a seed take.
         tracking_uri: MLflow's; None is SQLite within `runs`.
         mlflow_every_step: Mirror every step, not windows of 100.

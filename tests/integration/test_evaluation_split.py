@@ -136,9 +136,9 @@ def test_a_batch_holds_upright_images_of_one_size(data: DataSet) -> None:
         widths=np.array([60, 40, 60, 40, 60, 40, 60]),
         orientations=np.array([1, 6, 1, 1, 3, 8, 5], np.uint8),
     )
-    batches = batches_by_size(turned, 2, 7)
+    batches = batches_by_size(turned, 2)
     assert batches == [[0, 1], [2, 4], [5], [3, 6]]
-    assert batches_by_size(turned, 8, 3) == [[0, 1, 2]]
+    assert batches_by_size(turned.taken(np.arange(3)), 8) == [[0, 1, 2]]
 
 
 def test_folding_is_another_protocol_with_the_same_answers(

@@ -26,7 +26,7 @@ _OPTIONS = (
     click.option(
         "--eval-images",
         type=click.IntRange(min=1),
-        help="Evaluate only so many images, a fixed random draw of all classes; also evaluates "
+        help="Evaluate N images, a fixed random draw of all classes; also evaluates "
         "where --steps ends the run.",
     ),
     max_hours_option,

@@ -51,7 +51,7 @@ from harness.cli.options import (
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Only so many images: a fixed random draw of all classes.",
+    help="Evaluate N images, a fixed random draw of all classes.",
 )
 @click.option(
     "--out",

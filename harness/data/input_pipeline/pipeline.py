@@ -196,7 +196,6 @@ def evaluation_batches(
     protocol: Protocol,
     *,
     images_per_batch: int,
-    limit: int | None = None,
     shard: tuple[int, int] = (0, 1),
     in_memory: bool = True,
 ) -> tf.data.Dataset:
@@ -206,7 +205,6 @@ def evaluation_batches(
         split: the validation images.
         protocol: which crops.
         images_per_batch: images b of each batch, over all workers.
-        limit: only the first so many images.
         shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
         in_memory: keep images that need no resizing in memory, where all are
             evaluated and fit; the batches are the same.
@@ -220,10 +218,10 @@ def evaluation_batches(
         DataError: an image that is kept in memory is missing, changed or does not decode.
     """
     check_channels(split, protocol.normalisation)
-    images = min(len(split), limit) if limit is not None else len(split)
+    images = len(split)
     batches = -(-images // images_per_batch)
     positions = Positions(images, images_per_batch, 0, batches, *shard)
-    if in_memory and images == len(split) and keeps_evaluation_images(split, protocol):
+    if in_memory and keeps_evaluation_images(split, protocol):
         return _resident_evaluation(split, protocol, positions)
     tensors = SplitTensors.of(split)
     channels = protocol.normalisation.channel_count
