@@ -1,5 +1,6 @@
 """The cost of judging long runs; the bound is 100 runs of 500,000 steps in 10 seconds and 1 GB."""
 
+import hashlib
 import itertools
 import json
 import time
@@ -72,6 +73,22 @@ def cpu_s(call: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
+def test_reading_costs_little_more_than_the_digest_of_the_bytes(long_study: Path) -> None:
+    """In the same rounds, since processors differ: no line of steps is parsed."""
+    paths = sorted(long_study.glob("seed-*"))
+
+    def digested() -> None:
+        for path in paths:
+            hashlib.sha256((path / FILE_NAME).read_bytes()).hexdigest()
+
+    rounds = [
+        (cpu_s(lambda: [read_summary(path) for path in paths]), cpu_s(digested)) for _ in range(7)
+    ]
+    read_s, digested_s = (min(times) for times in zip(*rounds, strict=True))
+    assert read_s < 4 * digested_s, (read_s, digested_s)
+
+
+@pytest.mark.slow
 def test_reading_keeps_within_the_bound(long_study: Path) -> None:
     """The best of five, in CPU seconds, since other work on the machine slows the clock."""
     paths = sorted(long_study.glob("seed-*"))
