@@ -20,6 +20,7 @@ Without them the import takes two thirds of the time and leaves 170 MB less resi
 """
 
 _CHANGING = threading.Lock()
+_IMPORTING = threading.Lock()
 
 
 @contextmanager
@@ -107,9 +108,13 @@ def import_tensorflow() -> None:
     Raises:
         MachineError: a variable with flags for it holds one that it does not know.
     """
-    pin_keras()
-    if "tensorflow" in sys.modules:
-        return
+    with _IMPORTING:  # threads that inspect images come here at once
+        pin_keras()
+        if "tensorflow" not in sys.modules:
+            _import_quietly()
+
+
+def _import_quietly() -> None:
     lower_log_level()
     check_flags(os.environ)
     with (

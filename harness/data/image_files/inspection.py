@@ -13,6 +13,7 @@ from typing import Literal
 
 from harness.data.image_files.conversion import UnreadableImageError, to_png
 from harness.data.image_files.jpeg_header import EOI, SOI, BadHeaderError, read_jpeg_header
+from harness.numerics.tensorflow_import import import_tensorflow
 from harness.sources.pixels.png import plain_png
 
 Decision = Literal["as_is", "converted", "refused"]
@@ -69,6 +70,7 @@ def inspect_all(raws: Sequence[bytes], *, decode: bool = False) -> list[Inspecti
 
 def farmhash64(raws: Sequence[bytes]) -> list[int]:
     """TensorFlow's 64-bit fingerprint of each content, as the pipeline computes it in the graph."""
+    import_tensorflow()  # quietly, and only where there is something to inspect
     import tensorflow as tf
 
     fingerprints = tf.fingerprint(tf.constant(raws, tf.string), "farmhash64")
@@ -139,6 +141,7 @@ def _decode_completely(raw: bytes, otherwise: str) -> None:
     Raises:
         UnreadableImageError: it does not; the text is `otherwise`.
     """
+    import_tensorflow()  # quietly, and only where there is something to inspect
     import tensorflow as tf
 
     try:
