@@ -23,7 +23,7 @@ from harness.verdict.early import (
     SPREAD,
     WINDOWS,
     Curve,
-    Finding,
+    EarlyFinding,
     check_pixels,
     check_predictions,
     check_steps,
@@ -132,7 +132,7 @@ def _curve(columns: dict[str, list[float]]) -> Curve:
     return Curve(**{name: np.asarray(values) for name, values in columns.items()})
 
 
-def _found(curve: Curve, total: int, earlier: Curve | None = None) -> tuple[Finding, ...]:
+def _found(curve: Curve, total: int, earlier: Curve | None = None) -> tuple[EarlyFinding, ...]:
     return check_steps(curve, classes=CLASSES, steps_total=total, earlier=earlier)
 
 
@@ -168,7 +168,7 @@ def _page(curves: dict[str, dict[int, Curve]], total: int) -> Iterator[str]:
     yield from _false_alarms(list(sound.values()), total)
 
 
-def _cells(findings: tuple[Finding, ...]) -> tuple[str, str]:
+def _cells(findings: tuple[EarlyFinding, ...]) -> tuple[str, str]:
     if not findings:
         return "-", "-"
     same = [f.check for f in findings if f.steps == findings[0].steps]

@@ -23,7 +23,7 @@ CLASS_ORDER_NOTE = (
 
 
 @dataclass(frozen=True)
-class Listing:
+class Inventory:
     """A table and the same content as JSON-like data.
 
     Attributes:
@@ -51,10 +51,10 @@ class Listing:
         return "\n".join([*table, *(["", self.note] if self.note else [])])
 
 
-def list_recipes() -> Listing:
+def list_recipes() -> Inventory:
     """Every recipe with its network, size, digest and expected result."""
     recipes = RECIPES.values()
-    return Listing(
+    return Inventory(
         ("recipe", "network", "batch", "length", "digest", "expected"),
         tuple(
             (r.name, r.model.name, str(r.batch), _length(r), r.digest[:8], r.notes.expected)
@@ -64,10 +64,10 @@ def list_recipes() -> Listing:
     )
 
 
-def list_models(classes: int = 1_000, channels: int = 3) -> Listing:
+def list_models(classes: int = 1_000, channels: int = 3) -> Inventory:
     """Every network with exact parameter counts for a number of classes and of input channels."""
     found = [describe(name, classes, channels) for name in names()]
-    return Listing(
+    return Inventory(
         ("model", "trainable", "with moving statistics", "source"),
         tuple((d.name, f"{d.trainable:,}", f"{d.total:,}", d.source) for d in found),
         [
@@ -85,7 +85,7 @@ def list_models(classes: int = 1_000, channels: int = 3) -> Listing:
     )
 
 
-def list_baselines(protocol: str | None = None) -> Listing:
+def list_baselines(protocol: str | None = None) -> Inventory:
     """Published accuracies with protocol, number of runs and source.
 
     Args:
@@ -102,7 +102,7 @@ def list_baselines(protocol: str | None = None) -> Listing:
             expected=", ".join(sorted({row.protocol.name for row in every})),
             remedy="name one of these, or leave --protocol out",
         )
-    return Listing(
+    return Inventory(
         ("baseline", "model", "data", "protocol", "selection", "top-1", "n", "source"),
         tuple(
             (
@@ -121,13 +121,13 @@ def list_baselines(protocol: str | None = None) -> Listing:
     )
 
 
-def list_protocols() -> Listing:
+def list_protocols() -> Inventory:
     """Every field of every protocol, one line a field."""
     fields = [name for name in Protocol.model_fields if name != "name"]
     protocols = PROTOCOLS.values()
     rows = [("digest", *(p.digest[:8] for p in protocols))]
     rows += [(name, *(_cell(p, name) for p in protocols)) for name in fields]
-    return Listing(
+    return Inventory(
         ("field", *PROTOCOLS),
         tuple(rows),
         [{**p.model_dump(mode="json"), "digest": p.digest} for p in protocols],
@@ -135,10 +135,10 @@ def list_protocols() -> Listing:
     )
 
 
-def list_targets() -> Listing:
+def list_targets() -> Inventory:
     """Every registered target: what it says, how it is judged, and its file."""
     baselines = load_baselines()
-    return Listing(
+    return Inventory(
         ("target", "recipe", "top-1", "n", "selection", "margin", "declared seeds", "file"),
         tuple(
             (
@@ -171,12 +171,12 @@ def _aim(target: Target) -> tuple[str, str, str, str]:
 RUN_COLUMNS = ("run", "status", "step", "of", "evaluation")
 
 
-def list_runs(runs: Path) -> Listing:
+def list_runs(runs: Path) -> Inventory:
     """Every run below a folder with its state and last accuracy."""
     studies = sorted(runs.iterdir()) if runs.is_dir() else []
     entries = [entry for study in studies for entry in _entries(study)]
     columns = RUN_COLUMNS
-    return Listing(
+    return Inventory(
         columns,
         tuple(tuple("" if e[c] is None else str(e[c]) for c in columns) for e in entries),
         entries,

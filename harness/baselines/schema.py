@@ -16,7 +16,7 @@ Network = Annotated[str, Field(pattern=r"^[a-z]+[0-9]+$")]
 Words = Annotated[str, Field(min_length=3)]
 
 
-class Source(Frozen):
+class Citation(Frozen):
     """Where a number was published."""
 
     title: Words
@@ -27,7 +27,7 @@ class Source(Frozen):
     note: str | None = None
 
     @model_validator(mode="after")
-    def _can_be_found(self) -> "Source":
+    def _can_be_found(self) -> "Citation":
         if self.commit is None and self.table is None:
             raise ValueError("a source names its commit or its table")
         return self
@@ -86,7 +86,7 @@ def sample_deviation(value: float, n: int, divisor: Divisor) -> float:
     return value if divisor == "n-1" else value * sqrt(n / (n - 1))
 
 
-class Spread(Frozen):
+class PublishedSpread(Frozen):
     """How far published runs lay apart; `low` and `high` are their extremes.
 
     A "+-" that the source does not define, or whose n it does not state, is no
@@ -121,10 +121,10 @@ class AccuracyRow(Frozen):
     top5: Accuracy | None = None
     measured: bool = Field(default=True, description="false: a goal that a rule sets")
     n: int | None = Field(default=None, ge=1, description="runs; None where not stated")
-    spread: Spread | None = None
+    spread: PublishedSpread | None = None
     values: tuple[Accuracy, ...] | None = Field(default=None, description="raw top-1 of each run")
     settings: str | None = Field(default=None, description="what sets rows of one source apart")
-    source: Source
+    source: Citation
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "AccuracyRow":
@@ -155,7 +155,7 @@ class ThroughputRow(Frozen):
     input: Literal["synthetic", "real", "unstated"]
     images_per_s: float = Field(gt=0)
     software: Words
-    source: Source
+    source: Citation
 
 
 class CurvePoint(Frozen):
@@ -175,7 +175,7 @@ class PublishedCurve(Frozen):
     recipe: Words = Field(description="name of the recipe that repeats the source's protocol")
     data: Words = Field(description="kind of data, as a run's identity has it")
     points: tuple[CurvePoint, ...] = Field(min_length=1)
-    source: Source
+    source: Citation
 
     @model_validator(mode="after")
     def _in_order(self) -> "PublishedCurve":
@@ -275,7 +275,7 @@ class PublishedTarget(TargetBase):
     extension: Extension | None = Field(default=None, json_schema_extra=ADDED_LATER)
     reasons: PublishedReasons
     spread: TargetSpread | StatedSpread
-    source: Source
+    source: Citation
 
     @property
     def run_spread(self) -> TargetSpread:
@@ -332,7 +332,7 @@ class ThresholdTarget(TargetBase):
     confidence: float = Field(gt=0, lt=1, description="of the printed binomial bound")
     declared_seeds: tuple[int, ...] = Field(min_length=1)
     reasons: ThresholdReasons
-    source: Source
+    source: Citation
 
     @model_validator(mode="after")
     def _seeds_once(self) -> "ThresholdTarget":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.bench.summary import Ratio, Spread
+from harness.bench.summary import MedianRange, Ratio
 from harness.errors import DataError, MachineError, UsageError
 from harness.recipes.protocol import Protocol
 
@@ -57,9 +57,9 @@ class EvaluationBenchmark:
     flops_per_crop: float
     rounds: tuple[EvaluationRound, ...]
 
-    def share_of_gemm_peak(self) -> Spread:
+    def share_of_gemm_peak(self) -> MedianRange:
         """Of the whole evaluation."""
-        return Spread.of(
+        return MedianRange.of(
             [r.crops_per_s * self.flops_per_crop / r.gemm_flops_per_s for r in self.rounds]
         )
 
@@ -84,8 +84,8 @@ class EvaluationBenchmark:
             "model": self.model,
             "protocol": self.protocol,
             "crops_per_batch": self.crops_per_batch,
-            "crops_per_s": Spread.of([r.crops_per_s for r in self.rounds]).document(),
-            "bare_crops_per_s": Spread.of(self._bare).document(),
+            "crops_per_s": MedianRange.of([r.crops_per_s for r in self.rounds]).document(),
+            "bare_crops_per_s": MedianRange.of(self._bare).document(),
             "share_of_gemm_peak": self.share_of_gemm_peak().document(),
             "share_of_bare_network": self.share_of_bare_network().document(),
             "gain_of_folding": folding and folding.document(),

@@ -21,7 +21,7 @@ from harness.bench.input_stages import (
     own_ways,
     reference_ways,
 )
-from harness.bench.summary import Ratio, Spread
+from harness.bench.summary import MedianRange, Ratio
 from harness.data.image_files.reading import translate_error
 from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel_calls
 from harness.data.input_pipeline.undecodable import naming_batches
@@ -56,14 +56,14 @@ class InputBench:
         parallel_calls: examples made at once.
     """
 
-    images_per_s: Spread
+    images_per_s: MedianRange
     images_per_s_per_core: float
-    bare_decode_images_per_s: Spread
+    bare_decode_images_per_s: MedianRange
     share_of_bare_decode: Ratio
     ratio_vs_reference: Ratio | None
     evaluation_ratio_vs_reference: Ratio | None
     one_resize_ratio_vs_reference: Ratio | None
-    ways: dict[str, Spread]
+    ways: dict[str, MedianRange]
     rounds: int
     images: int
     batch: int
@@ -187,7 +187,7 @@ def _result(measured: dict[str, list[float]], work: InputLoad, rounds: int) -> I
             return None
         return Ratio.of(measured[of], measured[way])
 
-    ways = {name: Spread.of(values) for name, values in measured.items()}
+    ways = {name: MedianRange.of(values) for name, values in measured.items()}
     share = ratio("up to the crop", "bare decode")
     if share is None:
         raise ValueError("both are always measured")

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.bench.summary import Ratio, Spread
+from harness.bench.summary import MedianRange, Ratio
 from harness.recipes.recipe import Constant, Phase, Recipe
 from harness.record.schema import Steps
 
@@ -81,15 +81,15 @@ class LoopBenchmark:
         """The rate of the input alone over the bare step's."""
         return Ratio.of(self._each("bare_images_per_s"), self._each("input_images_per_s"))
 
-    def evaluation_share(self) -> Spread:
+    def evaluation_share(self) -> MedianRange:
         """Time of an evaluation after each epoch over the time of the epoch's steps."""
-        return Spread.of(
+        return MedianRange.of(
             [r.evaluation_s * r.loop_images_per_s / self.epoch_images for r in self.rounds]
         )
 
-    def share_of_gemm_peak(self) -> Spread:
+    def share_of_gemm_peak(self) -> MedianRange:
         """Of the loop."""
-        return Spread.of(
+        return MedianRange.of(
             [r.loop_images_per_s * self.flops_per_image / r.gemm_flops_per_s for r in self.rounds]
         )
 
@@ -99,7 +99,8 @@ class LoopBenchmark:
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
         measured = {
-            name: Spread.of(self._each(name)).document() for name in LoopRound.__dataclass_fields__
+            name: MedianRange.of(self._each(name)).document()
+            for name in LoopRound.__dataclass_fields__
         }
         return {
             "benchmark": "loop",
@@ -121,10 +122,10 @@ class LoopBenchmark:
             ("whole training loop", "loop_images_per_s"),
             ("input alone", "input_images_per_s"),
         ):
-            rate = Spread.of(self._each(name))
+            rate = MedianRange.of(self._each(name))
             spread = f"({rate.low:,.1f} to {rate.high:,.1f})"
             lines.append(f"{title:24}{rate.median:12,.1f} images/s  {spread}")
-        evaluation_s, share = Spread.of(self._each("evaluation_s")), self.evaluation_share()
+        evaluation_s, share = MedianRange.of(self._each("evaluation_s")), self.evaluation_share()
         part = f"({100 * share.median:.1f} % of an epoch's steps)"
         return "\n".join(
             [
@@ -278,7 +279,7 @@ def _loop(
     """The loop of a run: windows into journal and display; no checkpoints, no evaluations."""
     from harness.preflight.time_left import time_left
     from harness.progress import Progress, Work
-    from harness.training.loop import Hooks, Plan, train
+    from harness.training.loop import Hooks, LoopPlan, train
 
     phases = (Phase(epochs=1, rate=Constant(rate=RATE)),)
     progress = Progress(stream=io.StringIO(), terminal=False)
@@ -303,7 +304,7 @@ def _loop(
 
     def run() -> None:
         first = next(starts)
-        plan = Plan(
+        plan = LoopPlan(
             first_step=first,
             last_step=first + steps,
             total_steps=ENDLESS_STEPS,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from harness.bench.step_job import MeasuredStep, StepJob
 from harness.bench.step_process import measure_in_own_process
-from harness.bench.summary import Ratio, Spread
+from harness.bench.summary import MedianRange, Ratio
 from harness.errors import UsageError
 from harness.record.step_times import StepTimes, summarise
 
@@ -66,22 +66,22 @@ class StepBenchmark:
         """In the order of the table."""
         return tuple(name for name in TITLES if name in self.rounds[0])
 
-    def rate(self, variant: str) -> Spread:
+    def rate(self, variant: str) -> MedianRange:
         """Images a second of a variant over the rounds."""
-        return Spread.of([r[variant].images_per_s for r in self.rounds])
+        return MedianRange.of([r[variant].images_per_s for r in self.rounds])
 
     def times(self, variant: str) -> StepTimes:
         """Counted steps of all rounds; their images lie in memory, so no step waits for data."""
         steps = [t for r in self.rounds for t in r[variant].step_time_s]
         return summarise(steps, images=self.job.batch)
 
-    def share(self, variant: str) -> Spread:
+    def share(self, variant: str) -> MedianRange:
         """Share of the matrix product's peak over the rounds.
 
         The peak is the best that any process of the same round reached in the
         same arithmetic: a variant without oneDNN is held against what the machine can do.
         """
-        return Spread.of([_share(r, variant) for r in self.rounds])
+        return MedianRange.of([_share(r, variant) for r in self.rounds])
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""

@@ -27,7 +27,7 @@ Now = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Variant:
+class StepVariant:
     """A step that can be repeated.
 
     Attributes:
@@ -71,7 +71,7 @@ def pin(job: StepJob, recipe: Recipe) -> Numerics:
     return numerics
 
 
-def build_variant(job: StepJob, recipe: Recipe) -> Variant:
+def build_variant(job: StepJob, recipe: Recipe) -> StepVariant:
     """The job's step.
 
     Raises:
@@ -95,10 +95,10 @@ def build_variant(job: StepJob, recipe: Recipe) -> Variant:
     if job.variant.startswith("reference"):
         model = plain_convolutions(model)
         step = build_reference_step(model, job.classes, RATE)
-        return Variant(_repeated(partial(step, image, label)), counted)
+        return StepVariant(_repeated(partial(step, image, label)), counted)
     if job.variant in {"ours", "plain-keras"}:
         run = _our_step(recipe, model, image, label, job.steps_per_call)
-        return Variant(_repeated(run, job.steps_per_call), counted)
+        return StepVariant(_repeated(run, job.steps_per_call), counted)
     raise UsageError(f"there is no variant {job.variant} of a step")
 
 
@@ -165,7 +165,7 @@ class StepClock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is unt
         return tuple(b - a for a, b in itertools.pairwise(self.marks))
 
 
-def _keras_fit(job: StepJob, image: tf.Tensor, label: tf.Tensor) -> Variant:
+def _keras_fit(job: StepJob, image: tf.Tensor, label: tf.Tensor) -> StepVariant:
     """`keras.applications.ResNet50V2` under `Model.fit`, as a user would write it."""
     shape = (job.image_size, job.image_size, job.channels)
     model = keras.applications.ResNet50V2(weights=None, input_shape=shape, classes=job.classes)
@@ -182,4 +182,4 @@ def _keras_fit(job: StepJob, image: tf.Tensor, label: tf.Tensor) -> Variant:
         model.fit(batches, verbose=0, shuffle=False, callbacks=[clock])
         return clock.step_time_s()
 
-    return Variant(run, multiply_adds(model, job.image_size))
+    return StepVariant(run, multiply_adds(model, job.image_size))

@@ -16,7 +16,7 @@ LEGEND = {
 
 
 @dataclass(frozen=True)
-class Spread:
+class MedianRange:
     """Median, lowest and highest of the rounds; no interval."""
 
     median: float
@@ -24,7 +24,7 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, rounds: Sequence[float]) -> "Spread":
+    def of(cls, rounds: Sequence[float]) -> "MedianRange":
         """Summarise the rounds."""
         return cls(statistics.median(rounds), min(rounds), max(rounds))
 

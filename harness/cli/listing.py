@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Print what there is: recipes, models, targets, baselines, protocols or runs."""
     from harness.analysis.inventory import (
-        Listing,
+        Inventory,
         list_baselines,
         list_models,
         list_protocols,
@@ -39,7 +39,7 @@ def command(
         list_targets,
     )
 
-    tables: dict[str, Callable[[], Listing]] = {
+    tables: dict[str, Callable[[], Inventory]] = {
         "recipes": list_recipes,
         "models": partial(list_models, classes, int(channels)),
         "targets": list_targets,

@@ -28,14 +28,14 @@ COLUMNS = ["id", "sha256", "path"]
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageSample:
     """Some images: how many, and the paths of the first."""
 
     count: int
     first: tuple[str, ...]
 
     @classmethod
-    def of(cls, rows: pa.Table) -> "Images":
+    def of(cls, rows: pa.Table) -> "ImageSample":
         """Those of a manifest's rows."""
         return cls(len(rows), tuple(rows["path"].slice(0, NAMED).to_pylist()))
 
@@ -51,9 +51,9 @@ class Changes:
         moved: how many of those that came have the content of one that vanished.
     """
 
-    changed: Images
-    vanished: Images
-    came: Images
+    changed: ImageSample
+    vanished: ImageSample
+    came: ImageSample
     moved: int
 
     def text(self) -> str:
@@ -82,9 +82,9 @@ def changes_between(before: pa.Table, after: pa.Table) -> Changes:
     came = after.filter(pc.is_null(place))
     moved = pc.sum(pc.is_in(came["sha256"], value_set=vanished["sha256"].combine_chunks()))
     return Changes(
-        changed=Images.of(shared.filter(pc.not_equal(shared["sha256"], earlier))),
-        vanished=Images.of(vanished),
-        came=Images.of(came),
+        changed=ImageSample.of(shared.filter(pc.not_equal(shared["sha256"], earlier))),
+        vanished=ImageSample.of(vanished),
+        came=ImageSample.of(came),
         moved=int(moved.as_py() or 0),
     )
 

@@ -33,7 +33,7 @@ from harness.system.folders import alone
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundData:
     """What lies at a path, looked at once: a million files take seconds to list.
 
     Attributes:
@@ -52,7 +52,7 @@ class Found:
         return self.source.notes if self.source else ()
 
 
-def find_dataset(path: Path, *, progress: Progress = SILENT) -> Found:
+def find_dataset(path: Path, *, progress: Progress = SILENT) -> FoundData:
     """Look at a data folder: read its description, or list it.
 
     Args:
@@ -65,9 +65,9 @@ def find_dataset(path: Path, *, progress: Progress = SILENT) -> Found:
     """
     path = path.resolve()
     if (path / DESCRIPTION).exists():
-        return Found(path, read_description(path), None)
+        return FoundData(path, read_description(path), None)
     with progress.work("listing images", unit="files") as shown:
-        return Found(path, None, find_folder(path, on_files=shown.add))
+        return FoundData(path, None, find_folder(path, on_files=shown.add))
 
 
 def open_dataset(path: Path, *, manifests: Path, progress: Progress = SILENT) -> DataSet:
@@ -75,7 +75,7 @@ def open_dataset(path: Path, *, manifests: Path, progress: Progress = SILENT) ->
     return open_found(find_dataset(path, progress=progress), manifests=manifests, progress=progress)
 
 
-def open_found(found: Found, *, manifests: Path, progress: Progress = SILENT) -> DataSet:
+def open_found(found: FoundData, *, manifests: Path, progress: Progress = SILENT) -> DataSet:
     """Open what was found.
 
     Args:

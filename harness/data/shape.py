@@ -11,7 +11,7 @@ from harness.data.imagenet_facts import (
     images_per_class,
 )
 from harness.data.manifest import read_manifest
-from harness.data.opening import Found
+from harness.data.opening import FoundData
 from harness.errors import DataError
 from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.sources.class_order import class_orders
@@ -38,7 +38,7 @@ class DataShape:
     looks_like_imagenet: bool
 
 
-def data_shape(found: Found) -> DataShape:
+def data_shape(found: FoundData) -> DataShape:
     """Counts from a prepared folder's description, or from a plain one's listing."""
     if found.description is not None:
         identity = found.description.identity
@@ -63,7 +63,7 @@ def data_shape(found: Found) -> DataShape:
     )
 
 
-def refuse_other_than_imagenet(found: Found, shape: DataShape) -> None:
+def refuse_other_than_imagenet(found: FoundData, shape: DataShape) -> None:
     """Refuse what is not the whole of ImageNet (ILSVRC2012), and say what is wrong with it.
 
     Raises:
@@ -95,7 +95,7 @@ def refuse_other_than_imagenet(found: Found, shape: DataShape) -> None:
     raise _wrong_counts(found, shape)
 
 
-def _wrong_counts(found: Found, shape: DataShape) -> DataError:
+def _wrong_counts(found: FoundData, shape: DataShape) -> DataError:
     train, val, names = _per_class(found, shape.classes)
     parts = []
     if shape.val_images != VAL_IMAGES or (val != VAL_PER_CLASS).any():
@@ -141,7 +141,7 @@ def _wrong_train(counts: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def _per_class(
-    found: Found, classes: tuple[str, ...]
+    found: FoundData, classes: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
     """Images of each class in train and in val, and the names of those in val."""
     if found.source is not None:

@@ -39,7 +39,7 @@ class ClassifyRequest:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedImage:
     """One picture and what the network calls it, most probable first."""
 
     picture: "ImageToClassify"
@@ -52,7 +52,7 @@ class ClassifyReport:
 
     imported: Imported
     protocol: Protocol
-    named: tuple[Named, ...]
+    named: tuple[NamedImage, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON-like data; probabilities are fractions."""
@@ -119,5 +119,5 @@ def classify(request: ClassifyRequest) -> ClassifyReport:
         class_names(imported.description),
         weights_source=imported.weights.source,
     )
-    named = tuple(Named(picture, classifier.classify(picture)) for picture in pictures)
+    named = tuple(NamedImage(picture, classifier.classify(picture)) for picture in pictures)
     return ClassifyReport(imported, protocol, named)

@@ -56,7 +56,7 @@ class Segment(Frozen):
         return not (self.difference or self.altered_state or self.differing_tensors)
 
 
-class Chance(Frozen):
+class DetectionChance(Frozen):
     """With which chance an audit would have caught an alteration."""
 
     altered_share: float = Field(gt=0, le=1, description="of the run's steps, contiguous")
@@ -71,7 +71,7 @@ class Audit(Frozen):
     journal_digest: Hex64
     segments_in_run: int = Field(ge=1)
     segments_replayed: int = Field(ge=1)
-    chances: tuple[Chance, ...]
+    chances: tuple[DetectionChance, ...]
 
 
 class Certificate(Frozen):

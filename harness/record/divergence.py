@@ -33,7 +33,7 @@ class RecordedDifferences(Frozen):
     environment: tuple[str, ...] = ()
 
 
-class Finding(Frozen):
+class ReplayFinding(Frozen):
     """What two replays of the first differing step showed.
 
     `altered_state` and `not_reproduced` name runs as `A` and `B`.
@@ -56,7 +56,7 @@ class Divergence(Frozen):
     run_b: str
     common_steps: int
     first: StepDifference | None
-    finding: Finding | None
+    finding: ReplayFinding | None
     ends_differ: tuple[str, ...] = Field(
         default=(), description="final weights or predictions that differ after equal steps"
     )

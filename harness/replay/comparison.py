@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.record.certificate import Chance, Level, Part, StepDifference
+from harness.record.certificate import DetectionChance, Level, Part, StepDifference
 from harness.statistics.audit import chance_of_catching, fewest_segments
 
 if TYPE_CHECKING:
@@ -153,14 +153,16 @@ def drawn_segments(
     return [segments[number] for number in sorted(chosen)]
 
 
-def audit_chances(segments: Sequence[tuple[int, int]], drawn: int) -> tuple[Chance, ...]:
+def audit_chances(segments: Sequence[tuple[int, int]], drawn: int) -> tuple[DetectionChance, ...]:
     """Probability that the drawn segments detect 1 % and 10 % of altered steps."""
     lengths = [end - first for first, end in segments]
     chances = []
     for share in AUDITED_SHARES:
         altered = fewest_segments(lengths, math.ceil(share * sum(lengths)))
         chance = chance_of_catching(len(segments), drawn, altered)
-        chances.append(Chance(altered_share=share, altered_segments=altered, chance=chance))
+        chances.append(
+            DetectionChance(altered_share=share, altered_segments=altered, chance=chance)
+        )
     return tuple(chances)
 
 

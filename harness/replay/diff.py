@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.record.certificate import StepDetail, StepDifference
-from harness.record.divergence import Divergence, Finding, RecordedDifferences
+from harness.record.divergence import Divergence, RecordedDifferences, ReplayFinding
 from harness.record.journal import Journal, read_journal
 from harness.replay.comparison import StepRecord, first_difference, records_of
 from harness.replay.numerics_spans import stretch_at, stretches_of
@@ -100,7 +100,7 @@ def _records(journal: Journal) -> dict[int, StepRecord]:
 
 def _finding(
     request: DiffRequest, folders: tuple[Path, Path], first: StepDifference, say: Say
-) -> Finding:
+) -> ReplayFinding:
     if not request.replay:
         return compare_details(first, None, None, (NOT_REPLAYED,))
     details: list[StepDetail | None] = []
@@ -221,7 +221,7 @@ def text_of(divergence: Divergence) -> str:
     return "\n".join(lines)
 
 
-def _first_lines(first: StepDifference, finding: Finding | None) -> Iterator[str]:
+def _first_lines(first: StepDifference, finding: ReplayFinding | None) -> Iterator[str]:
     yield (
         f"The runs part at step {first.step}, in the journal's {first.part}: "
         f"{first.expected} in A, {first.found} in B."

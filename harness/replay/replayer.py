@@ -21,7 +21,7 @@ from harness.record.schema import Steps
 from harness.training.batches import recipe_batches
 from harness.training.checkpoint import folder_name, read_checkpoint
 from harness.training.errors import device_errors
-from harness.training.loop import Hooks, Plan, train
+from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
@@ -117,7 +117,7 @@ class Replay:
             nonlocal ended
             ended = ended or not each(one)
 
-        plan = Plan(
+        plan = LoopPlan(
             first_step=first,
             last_step=end,
             total_steps=self.journal.started.steps_total,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.record.certificate import StepDetail, StepDifference
-from harness.record.divergence import Finding, Origin, RecordedDifferences
+from harness.record.divergence import Origin, RecordedDifferences, ReplayFinding
 
 ARITHMETIC: frozenset[Origin] = frozenset({"loss", "gradients", "weights", "unknown"})
 INPUT: frozenset[Origin] = frozenset({"images", "image contents", "batch"})
@@ -19,16 +19,16 @@ ORIGIN_OF_PART: dict[str, Origin] = {
 
 def compare_details(
     difference: StepDifference, a: StepDetail | None, b: StepDetail | None, notes: tuple[str, ...]
-) -> Finding:
+) -> ReplayFinding:
     """What parted first at a step that was taken apart in both runs."""
     recorded = ORIGIN_OF_PART[difference.part]
     if a is None or b is None:
-        return Finding(origin=recorded, notes=notes)
+        return ReplayFinding(origin=recorded, notes=notes)
     runs = {"A": a, "B": b}
     altered = {name: one.altered_state for name, one in runs.items() if one.altered_state}
     missed = tuple(name for name, one in runs.items() if not one.reproduces)
     origin, names, of = _origin(a, b, recorded)
-    return Finding(
+    return ReplayFinding(
         origin=origin,
         names=names,
         of=of,
@@ -86,7 +86,7 @@ class _Cause:
 
 def likely_causes(
     first: StepDifference | None,
-    finding: Finding | None,
+    finding: ReplayFinding | None,
     differences: RecordedDifferences,
 ) -> tuple[str, ...]:
     """Causes in words, most likely first.
@@ -106,7 +106,7 @@ def likely_causes(
     return tuple(c.text for c in sorted(causes, key=lambda c: -c.weight))
 
 
-def _altered(finding: Finding | None) -> list[_Cause]:
+def _altered(finding: ReplayFinding | None) -> list[_Cause]:
     if finding is None:
         return []
     return [
@@ -146,7 +146,7 @@ def _place(text: str, order: tuple[str, ...]) -> int:
 
 
 def _input(
-    origin: Origin, finding: Finding | None, differences: RecordedDifferences
+    origin: Origin, finding: ReplayFinding | None, differences: RecordedDifferences
 ) -> list[_Cause]:
     causes = []
     names = finding.names if finding else ()
@@ -167,7 +167,7 @@ def _input(
     return causes
 
 
-def _unrepeatable(finding: Finding | None) -> list[_Cause]:
+def _unrepeatable(finding: ReplayFinding | None) -> list[_Cause]:
     if finding is None or finding.altered_state:
         return []
     return [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from harness.data.opening import Found
+from harness.data.opening import FoundData
 from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.preflight.estimate import preflight
 from harness.record.run_folder import Begun, run_folder
@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 
 def check_before_run(
     request: RunRequest,
-    found: Found,
+    found: FoundData,
     begun: Mapping[int, Begun],
     say: Say,
     replicas: int = 1,

@@ -17,7 +17,7 @@ from harness.record.schema import Steps
 from harness.runner.context import SeedSetup
 from harness.verdict.early import (
     Curve,
-    Finding,
+    EarlyFinding,
     check_pixels,
     check_predictions,
     check_steps,
@@ -100,13 +100,13 @@ class Watch:
         top5 = predictions.column("top5_class").combine_chunks().flatten().to_numpy()
         self._tell(check_predictions(labels, top5.reshape(-1, 5)[:, 0], self.classes, step))
 
-    def _check(self) -> tuple[Finding, ...]:
+    def _check(self) -> tuple[EarlyFinding, ...]:
         curve = curve_of(self.columns)
         return check_steps(
             curve, classes=self.classes, steps_total=self.steps_total, earlier=self.earlier
         )
 
-    def _tell(self, findings: tuple[Finding, ...]) -> None:
+    def _tell(self, findings: tuple[EarlyFinding, ...]) -> None:
         new = [one for one in findings if (one.check, one.steps) not in self.told]
         for finding in new:
             self.told.add((finding.check, finding.steps))

@@ -36,7 +36,7 @@ from harness.runner.roles import role_of
 from harness.system.folders import disk_errors
 from harness.training.batches import read_ahead, recipe_batches
 from harness.training.errors import device_errors
-from harness.training.loop import Plan
+from harness.training.loop import LoopPlan
 from harness.training.loop import train as run_steps
 from harness.training.step import build_step
 
@@ -125,7 +125,7 @@ def _train(setup: SeedSetup, start: Start, hooks: TrainingHooks) -> int:
     if first and first % setup.steps_per_epoch == 0:
         # This epoch's evaluation may have been interrupted; what is recorded is not repeated.
         hooks.epoch_ended(first)
-    plan = Plan(
+    plan = LoopPlan(
         first_step=first,
         last_step=last,
         total_steps=setup.total_steps,

@@ -22,7 +22,7 @@ from harness.sources.folders.names import (
     wnid_behind,
 )
 from harness.sources.folders.places import Place
-from harness.sources.folders.tree import Images
+from harness.sources.folders.tree import FolderImages
 from harness.sources.labels.files import refuse_labels_without_image
 from harness.sources.labels.search import Labels, find_labels
 from harness.sources.source import Listing, Source
@@ -44,7 +44,7 @@ class _Part:
 
     in_val: bool
     prefix: str
-    images: Images
+    images: FolderImages
     classes: str | Sequence[str]
     names: pa.Array
 

@@ -11,7 +11,7 @@ from harness.recipes.imagenet import CLASSES
 from harness.sources.class_order import Order, class_orders, translate_labels
 from harness.sources.folders.names import WNID, normal, shown
 from harness.sources.folders.tree import entries_if_readable
-from harness.sources.labels.files import Named, label_number, order_of, read_pairs
+from harness.sources.labels.files import LabelledName, label_number, order_of, read_pairs
 from harness.sources.labels.text import bad_line
 from harness.sources.source import SPLITS, Listing, Source, SplitName
 
@@ -40,7 +40,7 @@ def list_files(root: Path, lists: dict[SplitName, Path], order: Order | None = N
     return Source("lists", root, columns.listing(), classes)
 
 
-def _numbers(path: Path, order: Order | None) -> list[tuple[Named, int]]:
+def _numbers(path: Path, order: Order | None) -> list[tuple[LabelledName, int]]:
     most = _many_classes(order)
     return [(p, label_number(p.label, most, str(path), p.line)) for p in read_pairs(path)]
 
@@ -53,7 +53,7 @@ class _Columns:
         self.paths: list[str] = []
         self.facts: list[tuple[int, bool, int, int]] = []
 
-    def add(self, split: SplitName, path: Path, pairs: list[tuple[Named, int]]) -> None:
+    def add(self, split: SplitName, path: Path, pairs: list[tuple[LabelledName, int]]) -> None:
         """Find the images of one list.
 
         Raises:
@@ -147,7 +147,9 @@ def _wnid_in(relative: str) -> str:
     return ""
 
 
-def _found(root: Path, split: SplitName, pair: Named, path: Path) -> tuple[str, os.stat_result]:
+def _found(
+    root: Path, split: SplitName, pair: LabelledName, path: Path
+) -> tuple[str, os.stat_result]:
     """Path relative to the root and state of a list's image.
 
     Lists come from other systems: with backslashes, and with letters in another

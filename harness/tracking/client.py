@@ -20,7 +20,7 @@ from harness.system.folders import alone
 from harness.system.secrets import redacted
 from harness.tracking.address import shown_uri, unusable
 from harness.tracking.failures import words_of
-from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, Row
+from harness.tracking.rows import DATASET_DIGEST_CHARACTERS, MetricRow
 
 EXPERIMENT = "resnet-reproducibility"
 ROWS_PER_BATCH = 1000
@@ -185,7 +185,7 @@ class Tracker:
         )
         return {str(run.info.run_id): str(run.info.status) for run in children}
 
-    def write_rows(self, run_id: str, rows: Iterable[Row], tags: Mapping[str, str]) -> None:
+    def write_rows(self, run_id: str, rows: Iterable[MetricRow], tags: Mapping[str, str]) -> None:
         """Write metrics in batches, then the tags with the last of them."""
         from mlflow.entities import Metric
 
@@ -257,7 +257,7 @@ class Tracker:
         self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
 
     def write_model_rows(
-        self, run_id: str, model_id: str, rows: Iterable[Row], data: DataIdentity
+        self, run_id: str, model_id: str, rows: Iterable[MetricRow], data: DataIdentity
     ) -> None:
         """Write metrics of a model, each with the data set that it was measured on."""
         from mlflow.entities import Metric

@@ -19,7 +19,7 @@ from harness.record.journal import FILE_NAME, Journal, read_journal
 from harness.record.schema import AnyEvent, Interrupted, Resumed, RunFinished, RunStarted
 from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri, reason_of
-from harness.tracking.rows import Row, milliseconds
+from harness.tracking.rows import MetricRow, milliseconds
 from harness.tracking.sender import Sender
 from harness.tracking.study_verdict import StudyResult, record_study
 from harness.tracking.system import Sampler, open_sampler
@@ -96,7 +96,7 @@ class Mirror:
         self._behind = (run_dir / FILE_NAME).exists()
         self._reason: str | None = None
         self._next_try = self._next_sample = now()
-        self._samples: list[Row] = []
+        self._samples: list[MetricRow] = []
         self._sent_events = 0
         self._ended = False
         self._closed = False
@@ -171,7 +171,9 @@ class Mirror:
         self._next_sample = self._now() + self._sample_every_s
         stamp = milliseconds(time.time())
         step = stamp // 1000
-        self._samples += [Row(key, value, stamp, step) for key, value in self._sampler().items()]
+        self._samples += [
+            MetricRow(key, value, stamp, step) for key, value in self._sampler().items()
+        ]
         del self._samples[:-WAITING_EVENTS]
 
     def _attempt(self, action: Callable[[], None]) -> None:

@@ -49,7 +49,7 @@ TOP1_KEY = "top1_accuracy"
 """Of the newest whole evaluation; of a judged run, and of a study's mean, what was judged."""
 
 
-class Row(NamedTuple):
+class MetricRow(NamedTuple):
     """One metric value: `timestamp_ms` since 1970, `step` counted as MLflow's x axis."""
 
     key: str
@@ -63,7 +63,7 @@ def milliseconds(time_s: float) -> int:
     return round(time_s * 1000)
 
 
-def window_rows(event: Steps) -> list[Row]:
+def window_rows(event: Steps) -> list[MetricRow]:
     """One row per key for a window of steps, at the number of steps done after it.
 
     Steps whose time holds compilation are left out of the times and rates; a
@@ -79,7 +79,7 @@ def window_rows(event: Steps) -> list[Row]:
     if bad:
         values["non_finite_steps"] = float(bad)
     stamp, step = milliseconds(event.time_s), event.end_step
-    return [Row(key, value, stamp, step) for key, value in values.items()]
+    return [MetricRow(key, value, stamp, step) for key, value in values.items()]
 
 
 class EqualWindows:
@@ -138,7 +138,7 @@ def _joined(events: list[Steps], first: int, end: int) -> Steps:
     )
 
 
-def step_rows(event: Steps) -> Iterator[Row]:
+def step_rows(event: Steps) -> Iterator[MetricRow]:
     """Every step of a window with the keys of `STEP_KEYS`.
 
     A step's timestamp is the event's minus the time of the steps after it, so
@@ -152,10 +152,10 @@ def step_rows(event: Steps) -> Iterator[Row]:
         remaining_s -= time_s
         stamp = milliseconds(event.time_s - remaining_s)
         for key, value in zip(columns, values, strict=True):
-            yield Row(key, value, stamp, step + 1)
+            yield MetricRow(key, value, stamp, step + 1)
 
 
-def evaluation_rows(event: Evaluation) -> list[Row]:
+def evaluation_rows(event: Evaluation) -> list[MetricRow]:
     """Accuracies with the protocol in the key; an evaluation of a part says of how many images."""
     prefix = event.protocol.name
     if not event.complete:
@@ -167,7 +167,7 @@ def evaluation_rows(event: Evaluation) -> list[Row]:
         **({TOP1_KEY: event.top1_accuracy} if event.complete else {}),
     }
     stamp = milliseconds(event.time_s)
-    return [Row(key, value, stamp, event.step) for key, value in values.items()]
+    return [MetricRow(key, value, stamp, event.step) for key, value in values.items()]
 
 
 def params(event: RunStarted) -> dict[str, str]:

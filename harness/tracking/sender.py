@@ -30,7 +30,7 @@ from harness.tracking.rows import (
     STATUS_TAG,
     TAG_CHARACTERS,
     EqualWindows,
-    Row,
+    MetricRow,
     end_status,
     evaluation_rows,
     facts_tag,
@@ -158,7 +158,7 @@ class Sender:
         if turns:
             self._turn(turns[-1])
 
-    def send(self, event: AnyEvent, extra: Iterable[Row] = ()) -> None:
+    def send(self, event: AnyEvent, extra: Iterable[MetricRow] = ()) -> None:
         """Send one event, and rows that come along with it."""
         if isinstance(event, RunStarted):
             self._begin(event)
@@ -247,7 +247,7 @@ class Sender:
             self._parent_id = parent
             self._only(self._parent_key)
 
-    def _rows(self, event: AnyEvent) -> Iterator[Row]:
+    def _rows(self, event: AnyEvent) -> Iterator[MetricRow]:
         match event:
             case Steps() if event.step[-1] >= self._windows.done:
                 if self._every_step:

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.errors import TrackerError
 from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
-from harness.tracking.rows import RUN_TAG, STATUS_TAG, TAG_CHARACTERS, Row, milliseconds
+from harness.tracking.rows import RUN_TAG, STATUS_TAG, TAG_CHARACTERS, MetricRow, milliseconds
 from harness.tracking.sender import study_tags
 
 
@@ -85,6 +85,6 @@ def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
         tracker.write_file(parent, file)
 
 
-def _rows(result: StudyResult, metrics: Mapping[str, float]) -> list[Row]:
+def _rows(result: StudyResult, metrics: Mapping[str, float]) -> list[MetricRow]:
     stamp = milliseconds(result.time_s)
-    return [Row(key, value, stamp, result.steps) for key, value in metrics.items()]
+    return [MetricRow(key, value, stamp, result.steps) for key, value in metrics.items()]

@@ -23,7 +23,7 @@ WINDOW_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoopPlan:
     """Where a training goes and where it pauses. All in steps.
 
     Attributes:
@@ -88,7 +88,7 @@ def train(
     step_function: StepFunction,
     batches: Iterator[Any],
     phases: tuple[Phase, ...],
-    plan: Plan,
+    plan: LoopPlan,
     hooks: Hooks,
     *,
     images_per_step: int,

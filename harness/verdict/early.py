@@ -39,7 +39,7 @@ CONSTANT_SHARE = 0.9
 PERMUTED_SHARE, CLEARLY = 0.5, 5.0
 
 
-class Finding(Frozen):
+class EarlyFinding(Frozen):
     """One thing that is unusual: `value` is outside [low, high]. `steps` are first and last."""
 
     check: str
@@ -84,7 +84,7 @@ def curve_of(columns: Sequence[np.ndarray]) -> Curve:
 
 def check_steps(
     curve: Curve, *, classes: int, steps_total: int, earlier: Curve | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[EarlyFinding, ...]:
     """Everything unusual in what a run has recorded so far, in order of steps.
 
     Args:
@@ -99,19 +99,19 @@ def check_steps(
     return tuple(sorted(found, key=lambda finding: finding.steps[1]))
 
 
-def check_pixels(images: np.ndarray) -> tuple[Finding, ...]:
+def check_pixels(images: np.ndarray) -> tuple[EarlyFinding, ...]:
     """Mean and standard deviation of a normalised batch, float32 [n, size, size, C]."""
     mean, std = float(images.mean()), float(images.std())
     low, high = PIXEL_STD
     if abs(mean) <= LARGEST_PIXEL_MEAN and low <= std <= high:
         return ()
     check = f"pixels of the first batch, normalised, have mean {mean:.3g} and standard deviation"
-    return (Finding(check=check, steps=(0, 0), value=std, low=low, high=high),)
+    return (EarlyFinding(check=check, steps=(0, 0), value=std, low=low, high=high),)
 
 
 def check_predictions(
     labels: np.ndarray, predicted: np.ndarray, classes: int, step: int
-) -> tuple[Finding, ...]:
+) -> tuple[EarlyFinding, ...]:
     """Dead or constant predictions and permuted labels, from a first evaluation.
 
     Args:
@@ -128,7 +128,7 @@ def check_predictions(
     if classes > 2 and share > max(CONSTANT_SHARE, true_share + (1 - true_share) / 2):
         check = "predictions are constant: share of the most frequent class"
         found.append(
-            Finding(check=check, steps=(step, step), value=share, low=0.0, high=CONSTANT_SHARE)
+            EarlyFinding(check=check, steps=(step, step), value=share, low=0.0, high=CONSTANT_SHARE)
         )
     # Each class is called by one other name far more often than by chance, hardly two by the same.
     sizes = np.maximum(confusion.sum(axis=1), 1)
@@ -142,7 +142,9 @@ def check_predictions(
             f"labels are in another order than in training, such as class {first} called "
             f"{int(named[first])}: share of classes with another one's name"
         )
-        found.append(Finding(check=check, steps=(step, step), value=permuted, low=0.0, high=0.5))
+        found.append(
+            EarlyFinding(check=check, steps=(step, step), value=permuted, low=0.0, high=0.5)
+        )
     return tuple(found)
 
 
@@ -173,7 +175,7 @@ def windows_of(curve: Curve, ends: Sequence[int]) -> np.ndarray:
     return np.asarray(rows, np.float64).reshape(len(rows), len(MEASURES))
 
 
-def _unlike(curve: Curve, earlier: Curve, steps_total: int) -> list[Finding]:
+def _unlike(curve: Curve, earlier: Curve, steps_total: int) -> list[EarlyFinding]:
     """Windows in which two runs are further apart than two sound ones would be."""
     ends = window_ends(steps_total)
     theirs = windows_of(earlier, ends)
@@ -187,7 +189,7 @@ def _unlike(curve: Curve, earlier: Curve, steps_total: int) -> list[Finding]:
         value, low, high = (_accuracy(x) for x in numbers) if j == 2 else numbers
         check = f"{MEASURES[j]} (one earlier run, spread borrowed)"
         steps = (starts[k], ends[k] - 1)
-        found.append(Finding(check=check, steps=steps, value=value, low=low, high=high))
+        found.append(EarlyFinding(check=check, steps=steps, value=value, low=low, high=high))
     return found
 
 
@@ -209,17 +211,17 @@ def _accuracy(stabilised: float) -> float:
     return math.sin(min(max(stabilised, 0.0), math.pi / 2)) ** 2
 
 
-def _first_loss(curve: Curve, classes: int) -> list[Finding]:
+def _first_loss(curve: Curve, classes: int) -> list[EarlyFinding]:
     if not len(curve):
         return []
     chance, first = math.log(classes), float(curve.loss[0])
     low, high = chance - FIRST_LOSS_TOLERANCE, chance + FIRST_LOSS_TOLERANCE
     check = f"first loss (ln({classes:,}) and {FIRST_LOSS_TOLERANCE:g} nats to each side)"
-    finding = Finding(check=check, steps=(0, 0), value=first, low=low, high=high)
+    finding = EarlyFinding(check=check, steps=(0, 0), value=first, low=low, high=high)
     return [] if low <= first <= high else [finding]
 
 
-def _gradient(curve: Curve) -> list[Finding]:
+def _gradient(curve: Curve) -> list[EarlyFinding]:
     """A norm of 0, where nothing learns, or one that grows beyond all bounds in the first steps."""
     norms = curve.gradient_norm[:_EDGE_STEPS]
     if len(norms) < 5:
@@ -230,15 +232,17 @@ def _gradient(curve: Curve) -> list[Finding]:
         return []
     step = int(bad[0])
     value = float(norms[step])
-    return [Finding(check="gradient norm", steps=(step, step), value=value, low=0.0, high=high)]
+    return [
+        EarlyFinding(check="gradient norm", steps=(step, step), value=value, low=0.0, high=high)
+    ]
 
 
-def _not_falling(curve: Curve, steps_total: int) -> list[Finding]:
+def _not_falling(curve: Curve, steps_total: int) -> list[EarlyFinding]:
     until = min(FALLING_BY_STEP, steps_total)
     edge = min(_EDGE_STEPS, until // 4)
     if len(curve) < until or not edge:
         return []
     begin, end = float(curve.loss[:edge].mean()), float(curve.loss[until - edge : until].mean())
     steps = (until - edge, until - 1)
-    finding = Finding(check="loss has not fallen: mean", steps=steps, value=end, high=begin)
+    finding = EarlyFinding(check="loss has not fallen: mean", steps=steps, value=end, high=begin)
     return [] if end < begin else [finding]

@@ -17,7 +17,7 @@ known, 0.045 where the borrowed one was itself estimated with its 24 degrees of 
 alpha of 0.035 gives 0.046 and 0.052."""
 
 
-class Variant(Frozen):
+class PlannedVariant(Frozen):
     """The chances, by simulation, where the study or the published figure is another one."""
 
     what: str
@@ -28,7 +28,7 @@ class Variant(Frozen):
     inconclusive: float
 
 
-def variants(target: PublishedTarget, design: Design, evaluations: int) -> Iterator[Variant]:
+def variants(target: PublishedTarget, design: Design, evaluations: int) -> Iterator[PlannedVariant]:
     """A registered extension at three true differences, and figures that were chosen."""
     rule = target.extension or OFFERED
     whose = "registered" if target.extension else "offered"
@@ -36,17 +36,17 @@ def variants(target: PublishedTarget, design: Design, evaluations: int) -> Itera
     for size in (0.0, -target.margin, -target.margin - 0.0007):
         what = f"{whose} extension: looks at {looks} seeds, alpha {rule.alpha:g} each"
         found = simulated_chances(replace(design, alpha=rule.alpha), size, looks=rule.looks)
-        yield Variant(what=what, true_difference=size, **vars(found))
+        yield PlannedVariant(what=what, true_difference=size, **vars(found))
     for times, what in (
         (3, "published: the best of 3 runs"),
         (10, "published: the best of 10 runs"),
         (evaluations, "published: the best of all {} epochs, taken as independent"),
     ):
         found = simulated_chances(design, 0.0, best_of=max(1, times))
-        yield Variant(what=what.format(times), true_difference=0.0, **vars(found))
+        yield PlannedVariant(what=what.format(times), true_difference=0.0, **vars(found))
 
 
-def variant_lines(variants: Sequence[Variant]) -> list[str]:
+def variant_lines(variants: Sequence[PlannedVariant]) -> list[str]:
     """A table for a terminal."""
     header = (
         "by simulation", "true difference", "reproduced", "not reproduced", "exceeds",

@@ -17,7 +17,7 @@ from harness.statistics.power import (
     seeds_needed,
     undecidable_band,
 )
-from harness.verdict.planned_variants import Variant, variant_lines, variants
+from harness.verdict.planned_variants import PlannedVariant, variant_lines, variants
 from harness.verdict.text import points, table
 
 TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.0057, 0.0075, 0.01)
@@ -31,7 +31,7 @@ SHARED_IMAGES = (
 HOURS = "hours are for training steps alone, without evaluations and checkpoints"
 
 
-class Chance(Frozen):
+class AnswerChances(Frozen):
     """What happens at one true difference; None: no number of seeds is enough.
 
     `seeds_80` and `seeds_95` are the fewest seeds for that chance of a
@@ -75,8 +75,8 @@ class StudyPlan(Frozen):
     margin: float | None
     half_width: float | None
     undecidable: tuple[float, float] | None
-    chances: tuple[Chance, ...]
-    variants: tuple[Variant, ...] = ()
+    chances: tuple[AnswerChances, ...]
+    variants: tuple[PlannedVariant, ...] = ()
     pass_chances: tuple[PassChance, ...]
     costs: tuple[Cost, ...]
     assumptions: tuple[str, ...]
@@ -175,12 +175,12 @@ def _sizes(target: PublishedTarget, rivals: Sequence[float]) -> list[float]:
     return sorted({sign * size for size in sizes for sign in (-1, 1)})
 
 
-def _chance(target: PublishedTarget, seeds: int, size: float) -> Chance:
+def _chance(target: PublishedTarget, seeds: int, size: float) -> AnswerChances:
     """The chances at one true difference; too few seeds are always inconclusive."""
     design = design_of(target, max(seeds, target.min_seeds))
     at = chances(design, size) if seeds >= target.min_seeds else Chances(0.0, 0.0, 0.0, 1.0)
     needed = [seeds_needed(design, -abs(size), wanted, target.min_seeds) for wanted in WANTED]
-    return Chance(
+    return AnswerChances(
         true_difference=size,
         reproduced=at.reproduced,
         not_reproduced=at.not_reproduced,

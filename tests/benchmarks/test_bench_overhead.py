@@ -32,7 +32,7 @@ from harness.record.journal import JournalWriter
 from harness.record.schema import Steps
 from harness.runner.recorder import Recorder
 from harness.tracking.mirror import default_tracking_uri, open_mirror
-from harness.training.loop import Hooks, Plan, train
+from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.state import TrainState, create_state
 from harness.training.step import StepFunction, build_step
 from tests.record_samples import SampleRun, started
@@ -81,7 +81,7 @@ def records(folder: Path) -> Iterator[Callable[[Steps], None]]:
 
 def loop(step: StepFunction, batch: dict[str, Any], first: int, last: int, take: Any) -> None:
     """The harness' own loop over steps `first` to `last`."""
-    plan = Plan(
+    plan = LoopPlan(
         first_step=first, last_step=last, total_steps=LONG, steps_per_epoch=LONG,
         checkpoint_every=LONG, recorded_step=0,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from PIL import Image
 from harness.errors import DataError, WeightsError
 from harness.evaluation.class_mapping import class_names
 from harness.evaluation.single_image import Classifier, ImageToClassify, check_resized, read_picture
-from harness.inference.classify import ClassifyReport, Named
+from harness.inference.classify import ClassifyReport, NamedImage
 from harness.models.build import build_model
 from harness.recipes.protocol import (
     APM5_NORMALISATION,
@@ -186,7 +186,7 @@ def test_the_words_and_the_document_name_the_same_class(
     picture = read_picture(saved(tmp_path, "a.png"))
     imported = Imported("apm5-resnet18-v2", WeightArrays("w.h5", "legacy_h5", "", {}), DESCRIPTION)
     report = ClassifyReport(
-        imported, classifier.protocol, (Named(picture, classifier.classify(picture)),)
+        imported, classifier.protocol, (NamedImage(picture, classifier.classify(picture)),)
     )
     (entry,) = report.document()["images"]
     assert entry["top5"][0]["probability"] == max(g["probability"] for g in entry["top5"])

@@ -28,7 +28,7 @@ class UnreadableImageError(ValueError):
 
 
 @dataclass(frozen=True)
-class Picture:
+class ConvertedImage:
     """A converted picture: PNG bytes, what it was, (width, height) and how it was converted."""
 
     png: bytes
@@ -38,7 +38,7 @@ class Picture:
     how: str
 
 
-def to_png(raw: bytes) -> Picture:
+def to_png(raw: bytes) -> ConvertedImage:
     """Decode with Pillow and encode as RGB PNG.
 
     Raises:
@@ -62,7 +62,7 @@ def to_png(raw: bytes) -> Picture:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     height, width = pixels.shape[:2]
-    return Picture(buffer.getvalue(), encoding, mode.lower(), (width, height), how)
+    return ConvertedImage(buffer.getvalue(), encoding, mode.lower(), (width, height), how)
 
 
 def _refuse_unusual(image: Image.Image) -> None:

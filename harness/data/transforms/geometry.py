@@ -38,7 +38,7 @@ class Taps(NamedTuple):
     weight: tf.Tensor
 
 
-class Plan(NamedTuple):
+class CropPlan(NamedTuple):
     """How to make one crop.
 
     `window` is int32 [4] (top, left, height, width) in the upright image;
@@ -89,7 +89,7 @@ def crop_offset(uniform: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
 
 def plan_crop(
     height: tf.Tensor, width: tf.Tensor, draws: tf.Tensor, size: int, long_taps: int
-) -> Plan:
+) -> CropPlan:
     """Plan the crop of one image.
 
     Args:
@@ -160,7 +160,7 @@ def padded_width(width: tf.Tensor) -> tf.Tensor:
 
 def _windowed(
     short: Taps, long: Taps, wide: tf.Tensor, height: tf.Tensor, width: tf.Tensor
-) -> Plan:
+) -> CropPlan:
     """The window that the taps touch, and the taps relative to it."""
     short_span, long_span = _span(short.index), _span(long.index)
     top, bottom = _pick(wide, short_span, long_span)
@@ -176,7 +176,7 @@ def _windowed(
     window = tf.stack([top, left, bottom - top, right - left])
     short = Taps(short.index - tf.where(wide, top, left), short.weight)
     long = Taps(long.index - tf.where(wide, left, top), long.weight)
-    return Plan(window, padded, wide, short, long)
+    return CropPlan(window, padded, wide, short, long)
 
 
 def _span(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -11,7 +11,7 @@ from functools import cache
 import tensorflow as tf
 
 from harness.data.image_files.reading import DCT, decode_upright
-from harness.data.transforms.geometry import Plan, plan_crop
+from harness.data.transforms.geometry import CropPlan, plan_crop
 from harness.data.transforms.xla import compiled, materialised
 
 SHORT_TAPS = 2
@@ -78,7 +78,7 @@ def decode_window(
     )
 
 
-def _render(plan: Plan, rows: tf.Tensor, size: int, long_taps: int, channels: int) -> tf.Tensor:
+def _render(plan: CropPlan, rows: tf.Tensor, size: int, long_taps: int, channels: int) -> tf.Tensor:
     """Apply the taps: vertically on gathered rows, then horizontally on the transposed sum."""
     wide = _renderer(size, SHORT_TAPS, long_taps, channels)
     tall = _renderer(size, long_taps, SHORT_TAPS, channels)
@@ -91,10 +91,10 @@ def _render(plan: Plan, rows: tf.Tensor, size: int, long_taps: int, channels: in
 
 
 @cache
-def _planner(size: int, long_taps: int) -> Callable[..., Plan]:
+def _planner(size: int, long_taps: int) -> Callable[..., CropPlan]:
     """A compiled planner; cached, because the name of a function is the key of its compilation."""
 
-    def plan(height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor) -> Plan:
+    def plan(height: tf.Tensor, width: tf.Tensor, turn: tf.Tensor, draws: tf.Tensor) -> CropPlan:
         return plan_crop(*_upright_size(height, width, turn), draws, size, long_taps)
 
     return compiled(plan)

@@ -42,7 +42,7 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II
 
 
 @dataclass(frozen=True)
-class Images:
+class FolderImages:
     """Image files of one folder, sorted by name.
 
     Attributes:
@@ -75,7 +75,7 @@ class Folder:
 
     name: str
     path: str
-    images: Images
+    images: FolderImages
     folders: tuple["Folder", ...]
     others: tuple[str, ...]
     unnamed: tuple[str, ...]
@@ -182,7 +182,7 @@ def _read(path: str, above: tuple[tuple[int, int], ...], on_files: OnFiles) -> F
 class _Level:
     """The entries of one folder, sorted out."""
 
-    images: Images
+    images: FolderImages
     names: tuple[str, ...]
     others: tuple[str, ...]
     unnamed: tuple[str, ...]
@@ -220,8 +220,8 @@ class _Level:
         return Folder(name, path, self.images, below, self.others, self.unnamed)
 
 
-def _columns(files: list[tuple[str, int, int]]) -> Images:
-    return Images(
+def _columns(files: list[tuple[str, int, int]]) -> FolderImages:
+    return FolderImages(
         pa.array([name for name, _, _ in files], pa.string()),
         np.array([size for _, size, _ in files], np.int64),
         np.array([time for _, _, time in files], np.int64),

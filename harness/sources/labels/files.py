@@ -21,7 +21,7 @@ from harness.errors import DataError
 from harness.recipes.imagenet import CLASSES, VAL_IMAGES
 from harness.sources.class_order import Order, class_orders
 from harness.sources.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
-from harness.sources.labels.text import Row, bad_line, read_rows
+from harness.sources.labels.text import TextRow, bad_line, read_rows
 
 VAL_NAME = "ILSVRC2012_val_{:08d}"
 
@@ -89,7 +89,7 @@ def read_val_labels(
 
 
 def labels_of_rows(
-    rows: Sequence[Row], path: str, order: Order | None = None, classes: Collection[str] = ()
+    rows: Sequence[TextRow], path: str, order: Order | None = None, classes: Collection[str] = ()
 ) -> dict[str, str]:
     """The same from rows that were read already; `path` is where, for messages."""
     known = {normal(name): name for name in (*class_orders().wnids, *classes)}
@@ -158,7 +158,7 @@ def order_of(labels: Mapping[str, int]) -> Order | None:
 
 
 @dataclass(frozen=True)
-class Named:
+class LabelledName:
     """A line's image, by its path as written, and its label's text."""
 
     line: int
@@ -171,7 +171,7 @@ class Named:
         return stem(self.name)
 
 
-def read_pairs(path: Path) -> list[Named]:
+def read_pairs(path: Path) -> list[LabelledName]:
     """Lines of a list, `path label` each, whatever separates them.
 
     Raises:
@@ -180,17 +180,19 @@ def read_pairs(path: Path) -> list[Named]:
     return _columns(read_rows(path), {}, str(path))
 
 
-def _pairs(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[Named]:
+def _pairs(rows: Sequence[TextRow], known: Mapping[str, str], path: str) -> list[LabelledName]:
     if any(len(_filled(row)) > 1 for row in rows[:2]):
         return _columns(rows, known, path)
     bare = rows[1:] if len(rows) > 1 and not _is_label(rows[0].fields[0], known) else rows
     for row in bare:
         if len(_filled(row)) != 1:
             raise bad_line(path, row.line, shown(" ".join(row.fields)), "one label, as before")
-    return [Named(row.line, VAL_NAME.format(n), row.fields[0]) for n, row in enumerate(bare, 1)]
+    return [
+        LabelledName(row.line, VAL_NAME.format(n), row.fields[0]) for n, row in enumerate(bare, 1)
+    ]
 
 
-def _filled(row: Row) -> tuple[str, ...]:
+def _filled(row: TextRow) -> tuple[str, ...]:
     """The fields up to the last one that is not empty: spreadsheets add empty ones."""
     fields = row.fields
     while fields and not fields[-1]:
@@ -198,7 +200,7 @@ def _filled(row: Row) -> tuple[str, ...]:
     return fields
 
 
-def _columns(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[Named]:
+def _columns(rows: Sequence[TextRow], known: Mapping[str, str], path: str) -> list[LabelledName]:
     heads = [_head(field) for field in rows[0].fields]
     if _is_header(rows, heads, known):
         rows = rows[1:]
@@ -213,7 +215,7 @@ def _columns(rows: Sequence[Row], known: Mapping[str, str], path: str) -> list[N
         if len(fields) <= max(name, label) or not fields[name]:
             text = shown(" ".join(row.fields))
             raise bad_line(path, row.line, repr(text), "an image path, a space and a label")
-        pairs.append(Named(row.line, fields[name], _label(fields[label:], known)))
+        pairs.append(LabelledName(row.line, fields[name], _label(fields[label:], known)))
     return pairs
 
 
@@ -227,7 +229,7 @@ def _head(field: str) -> str:
     return "".join(c for c in field.casefold() if c.isalnum())
 
 
-def _is_header(rows: Sequence[Row], heads: Sequence[str], known: Mapping[str, str]) -> bool:
+def _is_header(rows: Sequence[TextRow], heads: Sequence[str], known: Mapping[str, str]) -> bool:
     first = rows[0].fields
     if any(_is_image(field) for field in first):
         return False
@@ -241,7 +243,7 @@ def _has_label(fields: Sequence[str], known: Mapping[str, str]) -> bool:
     return any(_is_label(field, known) for field in fields[1:])
 
 
-def _places(row: Row, heads: Sequence[str], known: Mapping[str, str]) -> tuple[int, int]:
+def _places(row: TextRow, heads: Sequence[str], known: Mapping[str, str]) -> tuple[int, int]:
     """Which fields hold the name and the label, by the header or by the first line."""
     fields = row.fields
     columns = range(len(fields))
@@ -266,7 +268,7 @@ def _is_label(field: str, known: Mapping[str, str]) -> bool:
     return (text.isascii() and text.isdigit()) or bool(WNID.fullmatch(text)) or text in known
 
 
-def _numbered(pairs: Sequence[Named], order: Order | None, path: str) -> list[str]:
+def _numbered(pairs: Sequence[LabelledName], order: Order | None, path: str) -> list[str]:
     bare = len(pairs) > 0 and all(p.name == VAL_NAME.format(n) for n, p in enumerate(pairs, 1))
     numbers = {pair.stem: int(pair.label) for pair in pairs}
     way = _way(numbers, order, path, default=_bare_way(numbers, order) if bare else None)
@@ -280,7 +282,7 @@ def _numbered(pairs: Sequence[Named], order: Order | None, path: str) -> list[st
     return named
 
 
-def _refuse_words(pairs: Sequence[Named], known: Mapping[str, str], path: str) -> None:
+def _refuse_words(pairs: Sequence[LabelledName], known: Mapping[str, str], path: str) -> None:
     """Labels are all names of classes or all numbers; the first that is neither is named."""
     names = any(normal(pair.label) in known for pair in pairs)
     for pair in pairs:

@@ -36,14 +36,14 @@ _NAMED = re.compile(rf"\s*(?P<name>.*\.(?:{_SUFFIXES}))\s+(?P<rest>\S.*)", re.IG
 
 
 @dataclass(frozen=True)
-class Row:
+class TextRow:
     """A line that is not blank: its number in the file and its fields, without blanks around."""
 
     line: int
     fields: tuple[str, ...]
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TextRow]:
     """Rows of a label or list file; at least one.
 
     Raises:
@@ -56,7 +56,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows_of(raw, str(path))
 
 
-def rows_of(raw: bytes, path: str) -> list[Row]:
+def rows_of(raw: bytes, path: str) -> list[TextRow]:
     """Rows of a file's content; at least one.
 
     Raises:
@@ -102,7 +102,7 @@ def decoded(raw: bytes) -> str:
     return text
 
 
-def parsed(text: str) -> list[Row]:
+def parsed(text: str) -> list[TextRow]:
     """Rows of a text: by the delimiter that every line has, else a name, blanks and a label."""
     lines = re.split(r"\r\n|\n|\r", text)
     first = next((n for n, line in enumerate(lines) if line.strip()), 0)
@@ -111,7 +111,7 @@ def parsed(text: str) -> list[Row]:
         lines[first] = ""
     delimiter = told.group(1) if told else _delimiter(lines)
     if delimiter is None:
-        return [Row(n, _plain(line)) for n, line in enumerate(lines, 1) if line.strip()]
+        return [TextRow(n, _plain(line)) for n, line in enumerate(lines, 1) if line.strip()]
     return _delimited(lines, delimiter)
 
 
@@ -120,7 +120,7 @@ def _delimiter(lines: Sequence[str]) -> str | None:
     return next((d for d in DELIMITERS if look and all(d in line for line in look)), None)
 
 
-def _delimited(lines: Sequence[str], delimiter: str) -> list[Row]:
+def _delimited(lines: Sequence[str], delimiter: str) -> list[TextRow]:
     csv.field_size_limit(LARGEST_FIELD)
     reader = csv.reader(io.StringIO("\n".join(lines), newline="\n"), delimiter=delimiter)
     rows, line = [], 1
@@ -128,7 +128,7 @@ def _delimited(lines: Sequence[str], delimiter: str) -> list[Row]:
         for fields in reader:
             stripped = tuple(_QUOTES.sub(r"\2", field.strip()) for field in fields)
             if any(stripped):
-                rows.append(Row(line, stripped))
+                rows.append(TextRow(line, stripped))
             line = reader.line_num + 1
     except csv.Error as error:
         raise UnicodeError(f"line {line}: {error}") from error

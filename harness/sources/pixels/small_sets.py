@@ -23,7 +23,7 @@ PICKLE = b"\x80"
 
 
 @dataclass
-class Found:
+class SmallSetFiles:
     """Files of a folder that belong to small data sets."""
 
     idx: list[Path] = field(default_factory=list)
@@ -74,9 +74,9 @@ def find_small_set(path: Path, root: Path) -> PixelSource | None:
     return None
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> SmallSetFiles:
     """Sort a folder's files, and those of CIFAR's own folders in it; reads their first bytes."""
-    found = Found()
+    found = SmallSetFiles()
     if path.is_file():
         _sort(path, found)
         return found
@@ -91,7 +91,7 @@ def look(path: Path) -> Found:
     return found
 
 
-def _sort(file: Path, found: Found) -> None:
+def _sort(file: Path, found: SmallSetFiles) -> None:
     name, first = cifar.published_name(file.name), first_bytes(file, LOOK_BYTES)
     if name in cifar.BINARY_FILES:
         found.binary.append(file)

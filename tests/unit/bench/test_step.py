@@ -10,7 +10,7 @@ from harness.bench.roofline import LayerTable, layer_bound
 from harness.bench.step import AGAINST, bench_step, rotated
 from harness.bench.step_job import MeasuredStep, StepJob
 from harness.bench.step_process import onednn_flag
-from harness.bench.summary import Spread
+from harness.bench.summary import MedianRange
 from harness.cli.speed.bench import command
 from harness.errors import ModelError, UsageError
 from harness.measure.operations import Operation
@@ -120,7 +120,7 @@ def test_the_reference_as_shipped_has_no_onednn_whatever_the_processor() -> None
     ("values", "expected"), [([3.0, 1.0, 2.0], (2.0, 1.0, 3.0)), ([4.0, 2.0], (3.0, 2.0, 4.0))]
 )
 def test_spread(values: list[float], expected: tuple[float, float, float]) -> None:
-    assert Spread.of(values) == Spread(*expected)
+    assert MedianRange.of(values) == MedianRange(*expected)
 
 
 def test_a_roofline_has_two_sides() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.record.certificate import Audit, Chance, Level, Part, Segment, StepDifference
+from harness.record.certificate import Audit, DetectionChance, Level, Part, Segment, StepDifference
 from harness.replay.certificate_text import statement_of
 from harness.replay.certify import CertifyRequest, certify
 from harness.replay.comparison import (
@@ -209,7 +209,7 @@ def test_what_an_audit_proves_is_told_of_the_steps_it_could_reach(
     unreachable: int, of_which: str
 ) -> None:
     segment = Segment(first_step=0, end_step=1, level="step")
-    chance = Chance(altered_share=0.01, altered_segments=1, chance=0.25)
+    chance = DetectionChance(altered_share=0.01, altered_segments=1, chance=0.25)
     audit = Audit(
         nonce="dice",
         journal_digest="a" * 64,

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.record.certificate import Part, StepDetail, StepDifference
-from harness.record.divergence import Finding, Origin, RecordedDifferences
+from harness.record.divergence import Origin, RecordedDifferences, ReplayFinding
 from harness.replay.root_causes import compare_details, likely_causes
 
 DETAIL = StepDetail(
@@ -113,53 +113,55 @@ def only(**fields: tuple[str, ...]) -> RecordedDifferences:
 @pytest.mark.parametrize(
     ("finding", "differences", "beginning"),
     [
-        (Finding(origin="images"), EVERYTHING, "another seed"),
+        (ReplayFinding(origin="images"), EVERYTHING, "another seed"),
         (
-            Finding(origin="loss"),
+            ReplayFinding(origin="loss"),
             only(numerics=EVERYTHING.numerics),
             "other numerics: onednn",
         ),
         (
-            Finding(origin="image contents", names=("train/0/a.jpg",)),
+            ReplayFinding(origin="image contents", names=("train/0/a.jpg",)),
             only(data=EVERYTHING.data, numerics=EVERYTHING.numerics),
             "other data (root_digest: a | b); first seen in train/0/a.jpg",
         ),
-        (Finding(origin="images"), NONE, "another order of the batch"),
+        (ReplayFinding(origin="images"), NONE, "another order of the batch"),
         (
-            Finding(origin="batch", not_reproduced=("B",)),
+            ReplayFinding(origin="batch", not_reproduced=("B",)),
             only(code=EVERYTHING.code),
             "another order of the batch or other pixels in run B",
         ),
         (
-            Finding(origin="state before the step", altered_state={"B": ("weights/first/kernel",)}),
+            ReplayFinding(
+                origin="state before the step", altered_state={"B": ("weights/first/kernel",)}
+            ),
             EVERYTHING,
             "the saved state of run B was changed outside the training: weights/first/kernel",
         ),
         (
-            Finding(origin="state before the step", not_reproduced=("B",)),
+            ReplayFinding(origin="state before the step", not_reproduced=("B",)),
             only(numerics=EVERYTHING.numerics, code=EVERYTHING.code),
             "other numerics: onednn",
         ),
         (
-            Finding(origin="loss", not_reproduced=("A", "B")),
+            ReplayFinding(origin="loss", not_reproduced=("A", "B")),
             only(numerics=EVERYTHING.numerics),
             "other numerics: onednn",
         ),
         (
-            Finding(origin="loss", not_reproduced=("A",)),
+            ReplayFinding(origin="loss", not_reproduced=("A",)),
             NONE,
             "run A does not repeat this step",
         ),
-        (Finding(origin="loss"), NONE, "nothing recorded differs"),
+        (ReplayFinding(origin="loss"), NONE, "nothing recorded differs"),
         (
-            Finding(origin="loss"),
+            ReplayFinding(origin="loss"),
             only(environment=EVERYTHING.environment, recipe=EVERYTHING.recipe),
             "another recipe (loss.weight_decay: 0.1 | 0.2)",
         ),
     ],
 )
 def test_the_first_cause(
-    finding: Finding, differences: RecordedDifferences, beginning: str
+    finding: ReplayFinding, differences: RecordedDifferences, beginning: str
 ) -> None:
     part: Part = "batch" if finding.origin in {"images", "image contents", "batch"} else "loss"
     causes = likely_causes(first(part), finding, differences)
@@ -167,7 +169,7 @@ def test_the_first_cause(
 
 
 def test_every_recorded_difference_is_among_the_causes() -> None:
-    text = "\n".join(likely_causes(first("loss"), Finding(origin="loss"), EVERYTHING))
+    text = "\n".join(likely_causes(first("loss"), ReplayFinding(origin="loss"), EVERYTHING))
     for word in ("seed: 1 | 2", "weight_decay", "root_digest", "onednn", "cpu", "commit", "numpy"):
         assert word in text
 

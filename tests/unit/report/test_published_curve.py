@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from harness.analysis.judged_study import judged_study, load_runs
 from harness.analysis.report import page_of
 from harness.baselines import load_baselines
-from harness.baselines.schema import CurvePoint, PublishedCurve, Source
+from harness.baselines.schema import Citation, CurvePoint, PublishedCurve
 from harness.report.learning import learning
 from harness.report.published_curve import curves_of, landmarks
 from harness.report.run_record import RunRecord
 from tests.record_samples import SampleRun, write_run
 
-SOURCE = Source(title="a source", address="example.org", table="1", quoted="as printed")
+SOURCE = Citation(title="a source", address="example.org", table="1", quoted="as printed")
 RUN = SampleRun(steps=200, steps_per_epoch=100, images=200, top1_correct=160)
 """Evaluated after epoch 1 with 80 of 200 right and after epoch 2 with 160."""
 

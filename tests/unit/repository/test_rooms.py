@@ -72,6 +72,15 @@ def test_no_class_is_long() -> None:
     check(found, CLASS_LINES, dict(LONG_CLASSES))
 
 
+def test_a_class_name_is_one_class() -> None:
+    homes: dict[str, list[str]] = {}
+    for path, text in sources().items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(path)
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
 def test_no_function_is_long() -> None:
     found = {n.name: n.lines for n in lengths(ast.FunctionDef, ast.AsyncFunctionDef)}
     check(found, FUNCTION_LINES, dict(LONG_FUNCTIONS))

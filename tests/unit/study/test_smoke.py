@@ -9,7 +9,7 @@ import pytest
 from harness.analysis.publish import Judged
 from harness.analysis.repeated import compare_bits
 from harness.analysis.verdict import verdict
-from harness.data.opening import Found, find_dataset
+from harness.data.opening import FoundData, find_dataset
 from harness.data.prepare import prepare
 from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.errors import DataError, DifferenceFoundError
@@ -143,7 +143,7 @@ def test_a_folder_of_other_images_is_no_imagenet(tmp_path: Path) -> None:
 WNIDS_ALL = class_orders().wnids
 
 
-def _found(train: list[int], val: list[int], classes: tuple[str, ...] = WNIDS_ALL) -> Found:
+def _found(train: list[int], val: list[int], classes: tuple[str, ...] = WNIDS_ALL) -> FoundData:
     """A listed folder with so many images of each class; the published validation images first."""
     names: list[str] = []
     published: dict[str, list[str]] = {}
@@ -160,7 +160,7 @@ def _found(train: list[int], val: list[int], classes: tuple[str, ...] = WNIDS_AL
         names=pa.array([path.rsplit("/", 1)[-1] for path in (*rows, *names)]),
         in_val=np.arange(len(zeros)) >= len(rows), size_bytes=zeros, mtime_ns=zeros,
     )  # fmt: skip
-    return Found(Path("/data"), None, Source("folder", Path("/data"), listing, classes))
+    return FoundData(Path("/data"), None, Source("folder", Path("/data"), listing, classes))
 
 
 FULL = [1_300] * 895 + [1_120] * 104 + [TRAIN_IMAGES - 895 * 1_300 - 104 * 1_120]

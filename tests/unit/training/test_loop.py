@@ -12,7 +12,7 @@ import tensorflow as tf
 from harness.errors import DataError
 from harness.recipes.recipe import Constant, Phase
 from harness.record.schema import Steps
-from harness.training.loop import Hooks, Plan, train
+from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates
 from harness.training.step import StepOutput
 from tests.stub_steps import OUTPUT, stub_step, windows_of
@@ -66,7 +66,7 @@ class Scene:
             batch_fingerprint=tf.constant(number + 16, tf.uint64),
         )
 
-    def run(self, plan: Plan, *, asynchronous: bool = False) -> int:
+    def run(self, plan: LoopPlan, *, asynchronous: bool = False) -> int:
         self.first = plan.first_step
         hooks = Hooks(
             on_window=self._window,
@@ -91,9 +91,11 @@ class Scene:
         self.log.append(("window", window.end_step))
 
 
-def plan(first: int = 0, last: int = 20, recorded: int = 0, **changes: int) -> Plan:
+def plan(first: int = 0, last: int = 20, recorded: int = 0, **changes: int) -> LoopPlan:
     values = {"total_steps": 20, "steps_per_epoch": 5, "checkpoint_every": 3, "window_steps": 100}
-    return Plan(first_step=first, last_step=last, recorded_step=recorded, **{**values, **changes})
+    return LoopPlan(
+        first_step=first, last_step=last, recorded_step=recorded, **{**values, **changes}
+    )
 
 
 def edges(scene: Scene) -> list[int]:
@@ -111,7 +113,7 @@ def edges(scene: Scene) -> list[int]:
     ],
 )
 def test_windows_end_where_something_happens(
-    the_plan: Plan, expected: list[int], reason: str
+    the_plan: LoopPlan, expected: list[int], reason: str
 ) -> None:
     scene = Scene()
     assert scene.run(the_plan) == the_plan.last_step
