@@ -72,7 +72,7 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     import tensorflow as tf
 
     from harness.distributed.devices import replica_batches
-    from harness.numerics.fingerprint import fingerprints_as_hex
+    from harness.numerics.fingerprint import added_fingerprints
     from harness.training.state import create_state, take_from_chief, to_arrays
     from harness.training.step import build_step
 
@@ -81,11 +81,12 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
     if devices.replicas > 1:
         take_from_chief(state, devices.strategy)
     step = build_step(state, recipe(batch_norm, form), devices.strategy)
-    marks, losses, first = [], [], {}
+    marks, of_batches, losses, first = [], [], [], {}
     batches = replica_batches(devices, lambda shard: images(shard, steps))
     for batch, rate in zip(batches, RATES, strict=False):
         output = step(batch["image"], batch["label"], tf.constant(rate))
-        marks += fingerprints_as_hex([output.fingerprint])
+        marks += added_fingerprints([output.fingerprint])
+        of_batches += added_fingerprints([output.batch_fingerprint])
         losses.append(float(output.loss))
         first = first or weights_of(to_arrays(state))
     equal = True
@@ -93,7 +94,14 @@ def train(devices: Any, batch_norm: str, steps: int, form: str = "rate_inside") 
         copies = [v.numpy() for v in devices.strategy.experimental_local_results(variable)]
         equal = equal and all(np.array_equal(copies[0], copy) for copy in copies)
     last = {name: array.tolist() for name, array in to_arrays(state).items()}
-    return {"marks": marks, "losses": losses, "equal": equal, "arrays": first, "last": last}
+    return {
+        "marks": marks,
+        "batches": of_batches,
+        "losses": losses,
+        "equal": equal,
+        "arrays": first,
+        "last": last,
+    }
 
 
 def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -163,20 +171,17 @@ def integer_sums(devices: Any) -> list[str]:
     """Sums of integers in the step of several replicas, outside what XLA compiles."""
     import tensorflow as tf
 
+    from harness.distributed.devices import replica_batches
     from harness.training.state import create_state
     from harness.training.step import build_step
 
     with devices.strategy.scope():
         state = create_state(network("per_replica"), float16=False)
     step: Any = build_step(state, recipe("per_replica", "rate_inside"), devices.strategy)
-    shares = [next(iter(images(shard, 1))) for shard in devices.shards]
-    distribute = devices.strategy.experimental_distribute_values_from_function
-    image, label = (
-        distribute(lambda context, key=key: shares[context.replica_id_in_sync_group][key])
-        for key in ("image", "label")
-    )
-    traced = step.get_concrete_function(image, label, tf.constant(0.1))
-    sums = [op for op in traced.graph.get_operations() if op.type.startswith("Add")]
+    batch = next(replica_batches(devices, lambda shard: images(shard, 1)))
+    traced = step.get_concrete_function(batch["image"], batch["label"], tf.constant(0.1))
+    kinds = ("Add", "CollectiveReduce")
+    sums = [op for op in traced.graph.get_operations() if op.type.startswith(kinds)]
     return [op.type for op in sums if op.outputs[0].dtype.is_integer]
 
 
@@ -229,7 +234,11 @@ def worker(addresses: list[str], number: int) -> dict[str, Any]:
     tf.config.experimental.enable_op_determinism()
     devices = open_devices(ONE_DEVICE, Cluster(tuple(addresses), number))
     answers = {kind: train(devices, kind, 2) for kind in ("synchronised", "per_replica")}
-    return {**answers, "again": train(devices, "per_replica", 2)}
+    return {
+        **answers,
+        "again": train(devices, "per_replica", 2),
+        "integer sums": integer_sums(devices),
+    }
 
 
 if __name__ == "__main__":

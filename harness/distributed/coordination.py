@@ -44,6 +44,7 @@ class ChiefCrew(Crew):
             raise
         self._replies: dict[int, int] = {}
         self._arrived: dict[str, set[int]] = {}
+        self._fingerprints: dict[int, list[list[int]]] = {worker: [] for worker in self._channels}
         self._broadcast({"kind": "agreed"})
         for worker, channel in self._channels.items():
             channel.serve(partial(self._on_message, worker), partial(self._on_end, worker))
@@ -92,6 +93,10 @@ class ChiefCrew(Crew):
                 self._ask_for_stop(str(message["text"]))
             case "begun":
                 self._collect(worker, int(message["steps"]))
+            case "window":
+                with self._changed:
+                    self._fingerprints[worker].append(message["fingerprints"])
+                    self._changed.notify_all()
             case "arrived":
                 with self._changed:
                     self._arrived.setdefault(str(message["name"]), set()).add(worker)
@@ -137,6 +142,16 @@ class ChiefCrew(Crew):
                 )
             )
         self.share(name)
+
+    def join(self, fingerprints: list[int]) -> list[int]:
+        """Wait for those of every worker and add them."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: all(self._fingerprints.values()) or self._failure is not None
+            )
+            self._raise_failure()
+            theirs = [windows.pop(0) for windows in self._fingerprints.values()]
+        return [sum(marks) % (1 << 64) for marks in zip(fingerprints, *theirs, strict=True)]
 
     def _tell_loss(self, worker: int, text: str) -> None:
         self._broadcast({"kind": "lost", "worker": worker, "text": text})
@@ -215,6 +230,11 @@ class FollowerCrew(Crew):
         """Wait until every worker has come here."""
         self._channel.send({"kind": "arrived", "name": name})
         self._wait_value(name)
+
+    def join(self, fingerprints: list[int]) -> list[int]:
+        """Hand them to the chief."""
+        self._channel.send({"kind": "window", "fingerprints": fingerprints})
+        return fingerprints
 
     def _tell_loss(self, worker: int, text: str) -> None:
         """No-op: the chief informs the others."""

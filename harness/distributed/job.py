@@ -19,6 +19,10 @@ class Job(Protocol):
     def share(self, name: str, value: Any = None) -> Any:
         """The chief's value, on every worker. JSON-like."""
 
+    @property
+    def join(self) -> Callable[[list[int]], list[int]] | None:
+        """Adds fingerprints of the same steps over all workers; see `Crew.join`. None alone."""
+
     def stops(self, done: int) -> bool:
         """Whether all workers stop after `done` steps."""
 
@@ -39,6 +43,7 @@ class Alone:
     """A job of one process."""
 
     chief = True
+    join = None
 
     def __init__(self, stop: StopRequest) -> None:
         self._stop = stop

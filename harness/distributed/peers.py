@@ -200,5 +200,16 @@ class Crew(ABC):
         self._die(PREEMPTED)
 
     @abstractmethod
+    def join(self, fingerprints: list[int]) -> list[int]:
+        """Add fingerprints of the same steps over all workers, modulo 2^64.
+
+        Every worker calls it for the same windows in the same order. The chief gets the sums;
+        another worker, which records nothing, gets its own back and does not wait.
+
+        Raises:
+            PeerFailedError: a worker ended instead.
+        """
+
+    @abstractmethod
     def _tell_loss(self, worker: int, text: str) -> None:
         """Tell the others that a worker is gone."""

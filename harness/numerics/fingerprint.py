@@ -122,12 +122,17 @@ DeviceFingerprint: TypeAlias = tf.Tensor | tuple[tf.Tensor, ...]
 """A step's fingerprint on the device, uint64; or that of each replica here, still to be added."""
 
 
-def fingerprints_as_hex(fingerprints: Sequence[DeviceFingerprint]) -> tuple[str, ...]:
-    """Fingerprints of steps as 16 hex digits; those of replicas are added here, on the host."""
+def added_fingerprints(fingerprints: Sequence[DeviceFingerprint]) -> list[int]:
+    """Fingerprints of steps; those of this process's replicas are added here, on the host."""
     parts = [one if isinstance(one, tuple) else (one,) for one in fingerprints]
     read = [tf.stack(of_replica).numpy() for of_replica in zip(*parts, strict=True)]
     total: np.ndarray = np.add.reduce(read, dtype=np.uint64)
-    return tuple(hex_of(int(fingerprint)) for fingerprint in total)
+    return [int(fingerprint) for fingerprint in total]
+
+
+def fingerprints_as_hex(fingerprints: Sequence[DeviceFingerprint]) -> tuple[str, ...]:
+    """The same as 16 hex digits each."""
+    return tuple(map(hex_of, added_fingerprints(fingerprints)))
 
 
 def array_fingerprint(array: np.ndarray) -> str:

@@ -65,6 +65,7 @@ class TrainingHooks:
             on_epoch=self.epoch_ended,
             reset_momentum=lambda: reset_momentum(state),
             stop_requested=lambda step: self.stops(step, work, left),
+            join=self.setup.job.join,
         )
 
     def window(self, window: Steps, work: Work, left: TimeLeft) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.errors import HarnessError
-from harness.numerics.fingerprint import fingerprints_as_hex
+from harness.numerics.fingerprint import added_fingerprints, hex_of
 from harness.recipes.recipe import Phase
 from harness.record.schema import Steps
 from harness.training.schedule import learning_rates, momentum_kept
@@ -75,6 +75,8 @@ class Hooks:
         on_epoch: At each epoch's end, after the checkpoint.
         reset_momentum: Called before a step whose phase begins with new slots.
         stop_requested: Asked after each step with the number of steps done.
+        join: From this worker's fingerprints of a window to those of the whole job; None in a
+            job of one process.
     """
 
     on_window: Callable[[Steps], None]
@@ -82,6 +84,7 @@ class Hooks:
     on_epoch: Callable[[int], None]
     reset_momentum: Callable[[], None]
     stop_requested: Callable[[int], bool]
+    join: Callable[[list[int]], list[int]] | None = None
 
 
 def train(
@@ -105,7 +108,8 @@ def train(
 
     Raises:
         HarnessError: or `OpError`, of the batches; the steps before it are recorded
-            and a checkpoint of them has been asked for.
+            and a checkpoint of them has been asked for. Workers drop those since the last
+            window: the others are held in the step that this one cannot begin.
     """
     step = plan.first_step
     runner = _WindowRunner(
@@ -116,6 +120,7 @@ def train(
         asynchronous=asynchronous,
         now=now,
         time_of_day=time_of_day,
+        join=hooks.join,
     )
     while step < plan.last_step:
         count = plan.next_edge(step) - step
@@ -131,7 +136,7 @@ def train(
         if runner.failure is not None:
             # What was computed is kept: a later process goes on from here once the data is whole.
             kept_already = window is None and plan.wants_checkpoint(step)
-            if step > plan.first_step and not kept_already:
+            if step > plan.first_step and not kept_already and hooks.join is None:
                 hooks.on_checkpoint(step)
             raise runner.failure
         stopping = hooks.stop_requested(step)
@@ -156,6 +161,7 @@ class _WindowRunner:
     time_of_day: Callable[[], float] = time.time
     compiled: bool = False
     failure: Exception | None = None
+    join: Callable[[list[int]], list[int]] | None = None
 
     def run(self, first: int, rates: np.ndarray) -> Steps | None:
         """The steps of one window; fewer, or None, where `failure` of the data ended it."""
@@ -179,10 +185,10 @@ class _WindowRunner:
             edges_s.append(self.now())
             if self.stop_requested(first + len(outputs)):
                 break
-        if not outputs:
+        if not outputs or (self.failure is not None and self.join is not None):
             return None
         # The one read of a window: an earlier one would make the device wait for the host.
-        values = _read(outputs)
+        values = _read(outputs, self.join)
         edges_s[-1] = self.now() if self.asynchronous else edges_s[-1]
         return Steps(
             time_s=self.time_of_day(),
@@ -202,13 +208,17 @@ class _WindowRunner:
         return tuple(float(t) for t in times)
 
 
-def _read(outputs: list[StepOutput]) -> dict[str, Any]:
+def _read(
+    outputs: list[StepOutput], join: Callable[[list[int]], list[int]] | None
+) -> dict[str, Any]:
     *values, fingerprints, batch_fingerprints = zip(*outputs, strict=True)
     loss, norm, correct = (tf.stack(value).numpy() for value in values)
+    marks = added_fingerprints(fingerprints) + added_fingerprints(batch_fingerprints)
+    hexes = tuple(map(hex_of, marks if join is None else join(marks)))
     return {
         "loss": tuple(float(x) for x in loss),
         "gradient_norm": tuple(float(x) for x in norm),
         "correct": tuple(int(x) for x in correct),
-        "fingerprint": fingerprints_as_hex(fingerprints),
-        "batch_fingerprint": fingerprints_as_hex(batch_fingerprints),
+        "fingerprint": hexes[: len(outputs)],
+        "batch_fingerprint": hexes[len(outputs) :],
     }

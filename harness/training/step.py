@@ -33,8 +33,8 @@ class StepOutput(NamedTuple):
         loss: float32, mean smoothed cross-entropy over the global batch, without decay.
         gradient_norm: float32, Euclidean norm of the whole gradient, decay included.
         correct: float32, images of the batch whose most probable class is the label; exact.
-        fingerprint: uint64 over batch, loss, gradients and weights; of several replicas in
-            this process each one's own, which `fingerprints_as_hex` adds.
+        fingerprint: uint64 over batch, loss, gradients and weights; of several replicas the
+            own one of each in this process, which `added_fingerprints` adds.
         batch_fingerprint: uint64 over images and labels, likewise.
     """
 
@@ -73,24 +73,19 @@ def build_step(
         RecipeError: XLA is asked for where it cannot compile the step.
     """
     replicas = strategy.num_replicas_in_sync
-    here = _replicas_here(strategy)
     compute = _replica_step(state, recipe, replicas)
 
     def replica_step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
         output = _output(compute(image, label, rate), fingerprints=fingerprints)
-        if replicas == 1:
-            return output
-        return _with_replica_fingerprints(output, summed=here < replicas)
+        return output if replicas == 1 else _with_replica_fingerprints(output)
 
     def step(image: tf.Tensor, label: tf.Tensor, rate: tf.Tensor) -> StepOutput:
         if replicas == 1:
             return replica_step(image, label, rate)
         output = strategy.run(replica_step, args=(image, label, rate))
         *values, fingerprint, batch = (strategy.experimental_local_results(part) for part in output)
-        firsts = (of_replica[0] for of_replica in values)
-        # What workers have summed is the same on every replica.
-        own = ((one if here == replicas else one[0]) for one in (fingerprint, batch))
-        return StepOutput(*firsts, *own)
+        loss, norm, correct = (of_replica[0] for of_replica in values)
+        return StepOutput(loss, norm, correct, fingerprint, batch)
 
     if eager:
         return step
@@ -212,28 +207,13 @@ def _across_replicas(
     return summed[0], summed[1], summed[2:first_moving]
 
 
-def _replicas_here(strategy: tf.distribute.Strategy) -> int:
-    """Replicas of this process; the default strategy does not tell its one device."""
-    if strategy.num_replicas_in_sync == 1:
-        return 1
-    return len(strategy.extended.worker_devices)
-
-
-def _with_replica_fingerprints(output: StepOutput, *, summed: bool) -> StepOutput:
-    """Each replica's fingerprints, ready to be added: here where other processes have some.
-
-    Workers add them in every step, so that one whose images fail can still record what it
-    computed; the replicas of one process leave it to the end of a window.
-    """
+def _with_replica_fingerprints(output: StepOutput) -> StepOutput:
+    """Each replica's fingerprints, to be added at the end of a window."""
     context = tf.distribute.get_replica_context()
     number = tf.cast(context.replica_id_in_sync_group, tf.uint64)
     batch, whole = replica_fingerprints(
         StepFingerprints(batch=output.batch_fingerprint, whole=output.fingerprint), number
     )
-    if summed:
-        both = tf.bitcast(tf.stack([batch, whole]), tf.int64)
-        both = context.all_reduce(tf.distribute.ReduceOp.SUM, both)
-        batch, whole = tf.unstack(tf.bitcast(both, tf.uint64), num=2)
     return output._replace(fingerprint=whole, batch_fingerprint=batch)
 
 

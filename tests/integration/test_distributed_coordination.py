@@ -153,6 +153,28 @@ def test_a_silent_worker_is_lost_early_only_once_devices_are_open(
         side.crew.close(0, "")  # type: ignore[attr-defined]
 
 
+def test_fingerprints_of_all_workers_are_added_by_the_chief(three: list[Side]) -> None:
+    """Modulo 2^64, window by window, however far ahead another worker is."""
+    most = (1 << 64) - 1
+    windows = {0: ([most, 5], [1]), 1: ([3, 0], [2]), 2: ([most, 7], [4])}
+
+    def joined(side: Side) -> list[list[int]]:
+        return [side.crew.join(marks) for marks in windows[three.index(side)]]
+
+    each(three[1:], joined)
+    each(three[:1], joined)
+    assert three[0].result == [[1, 12], [7]]
+    assert three[2].result == [[most, 7], [4]]
+
+
+def test_a_worker_that_fails_is_not_waited_for_at_a_windows_edge(three: list[Side]) -> None:
+    each(three[1:2], lambda side: side.crew.join([1]))
+    three[2].crew.close(2, "an image vanished")  # type: ignore[attr-defined]
+    each(three[:1], lambda side: side.crew.join([1]))
+    assert isinstance(three[0].error, PeerFailedError)
+    assert "worker 2 ended with exit code 2: an image vanished" in str(three[0].error)
+
+
 class Scripted(socket.socket):
     """A socket that gives what a script says; None is a wait in which nothing came."""
 

@@ -110,10 +110,9 @@ def test_the_same_number_of_replicas_twice_is_bit_identical(logical: Any) -> Non
     assert logical["again"]["arrays"] == logical["per_replica 2"]["arrays"]
 
 
-def test_replicas_of_one_process_leave_their_fingerprints_to_the_end_of_a_window(
-    logical: Any,
-) -> None:
-    assert logical["integer sums"] == []
+def test_no_step_adds_the_fingerprints_of_its_replicas(logical: Any, workers: Any) -> None:
+    """That is left to the end of a window, within a process and among workers."""
+    assert [one["integer sums"] for one in (logical, *workers)] == [[], [], []]
 
 
 def test_batches_lie_on_the_device_before_they_are_asked_for(logical: Any) -> None:
@@ -144,8 +143,18 @@ def test_each_image_of_a_pass_is_seen_once_over_all_replicas(logical: Any) -> No
 def test_two_workers_agree_bit_for_bit_and_again(workers: Any) -> None:
     one, other = workers
     for kind in ("synchronised", "per_replica"):
-        assert one[kind] == other[kind]
+        own = {"marks": None, "batches": None}
+        assert {**one[kind], **own} == {**other[kind], **own}
     assert one["again"] == one["per_replica"]
+
+
+def test_what_two_workers_hand_in_adds_up_to_what_one_process_records(
+    workers: Any, logical: Any
+) -> None:
+    """Of the batches, which no rounding of a reduction changes."""
+    one, other = (worker["per_replica"]["batches"] for worker in workers)
+    added = [(a + b) % (1 << 64) for a, b in zip(one, other, strict=True)]
+    assert added == logical["per_replica 2"]["batches"]
 
 
 def test_two_workers_agree_with_one_device(workers: Any, logical: Any) -> None:

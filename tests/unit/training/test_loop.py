@@ -1,7 +1,7 @@
 """The loop between its edges, with a step that computes nothing and a clock that is told."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class Scene:
     windows: list[Steps] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     phases: tuple[Phase, ...] = PHASES
+    join: Callable[[list[int]], list[int]] | None = None
 
     def batches(self) -> Iterator[dict[str, Any]]:
         while True:
@@ -74,6 +75,7 @@ class Scene:
             on_epoch=lambda step: self.log.append(("epoch", step)),
             reset_momentum=lambda: self.log.append(("reset", self.first + len(self.rates))),
             stop_requested=lambda _done: len(self.rates) == self.stop_after,
+            join=self.join,
         )
         return train(
             self.step,
@@ -189,6 +191,31 @@ def test_a_stop_within_a_window_keeps_the_steps_done() -> None:
     assert scene.windows[0].fingerprint == ("0" * 16, "0" * 15 + "1")
     assert scene.windows[0].batch_fingerprint == ("0" * 14 + "10", "0" * 14 + "11")
     assert scene.log[-1] == ("checkpoint", 2)
+
+
+def test_workers_join_their_fingerprints_once_a_window() -> None:
+    asked: list[list[int]] = []
+
+    def join(own: list[int]) -> list[int]:
+        asked.append(own)
+        return [mark + 32 for mark in own]
+
+    scene = Scene(join=join)
+    scene.run(plan(last=5))
+    assert asked == [[0, 1, 2, 16, 17, 18], [3, 4, 19, 20]]
+    assert scene.windows[1].fingerprint == ("0" * 14 + "23", "0" * 14 + "24")
+    assert scene.windows[1].batch_fingerprint == ("0" * 14 + "33", "0" * 14 + "34")
+
+
+@pytest.mark.parametrize("ends", [3, 4])
+def test_a_worker_whose_data_fails_asks_for_nothing_more(ends: int) -> None:
+    """The others are held in the step that it cannot begin: nobody would answer."""
+    asked: list[list[int]] = []
+    scene = Scene(data_ends=ends, join=lambda own: asked.append(own) or own)
+    with pytest.raises(DataError, match="vanished"):
+        scene.run(plan(last=10))
+    assert len(asked) == 1
+    assert scene.log == [("window", 3), ("checkpoint", 3)]
 
 
 def test_times_on_the_injected_clock() -> None:
