@@ -14,10 +14,14 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 HOSTED = ("databricks",)
 EXAMPLES = "http://host:5000, or sqlite:////absolute/folder/mlflow.db"
 DRIVERS = {
-    "postgresql": "psycopg2-binary",
-    "mysql": "pymysql, with an address that begins with mysql+pymysql://",
-    "mssql": "pymssql, with an address that begins with mssql+pymssql://",
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "pymysql, with an address that begins with mysql+pymysql://",
+    "pymysql": "pymysql",
+    "pyodbc": "pymssql, with an address that begins with mssql+pymssql://",
+    "pymssql": "pymssql",
 }
+"""What to install, by the module that SQLAlchemy misses."""
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):\d+(?:/.*)?")
 
 
@@ -58,7 +62,7 @@ def _scheme(tracking_uri: str) -> str:
             f"http://{tracking_uri}",
             f"write http://{tracking_uri}, or https://",
         )
-    scheme, colon, _ = tracking_uri.partition(":")
+    scheme, colon, rest = tracking_uri.partition(":")
     if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or scheme == "file":
         folder = Path(tracking_uri.removeprefix("file:").removeprefix("//"))
         raise unusable(
@@ -68,7 +72,11 @@ def _scheme(tracking_uri: str) -> str:
             f"leave --tracking-uri out, which writes mlflow.db in the runs folder, or write "
             f"sqlite:///{without_credentials(str(folder.absolute()))}/mlflow.db",
         )
-    return scheme.partition("+")[0].lower()
+    if scheme != scheme.lower():
+        written = f"{scheme.lower()}{colon}{rest}"
+        found = "MLflow reads the beginning of an address in small letters alone"
+        raise unusable(tracking_uri, found, shown_uri(written), f"write {shown_uri(written)}")
+    return scheme.partition("+")[0]
 
 
 def _check_server(tracking_uri: str) -> None:
@@ -79,6 +87,14 @@ def _check_server(tracking_uri: str) -> None:
         raise unusable(tracking_uri, f"the tracker's address cannot be read: {error}") from error
     if not parts.hostname or port == 0 or any(c.isspace() for c in tracking_uri):
         raise unusable(tracking_uri, "the tracker's address names no host and port")
+    if parts.fragment:
+        server = shown_uri(tracking_uri.partition("#")[0])
+        raise unusable(
+            tracking_uri,
+            "the tracker's address is that of a page in a browser",
+            server,
+            f"write {server}",
+        )
 
 
 def _check_database(tracking_uri: str, kind: str) -> None:
@@ -91,11 +107,12 @@ def _check_database(tracking_uri: str, kind: str) -> None:
         if not lost:
             sqlalchemy.create_engine(url)
     except (NoSuchModuleError, ImportError) as error:
+        missing = getattr(error, "name", None)
         raise unusable(
             tracking_uri,
             f"the driver for this database is not installed: {error}",
             "a driver of SQLAlchemy",
-            f"pip install {DRIVERS[kind]}" if kind in DRIVERS else f"write {EXAMPLES}",
+            f"pip install {DRIVERS[missing]}" if missing in DRIVERS else f"write {EXAMPLES}",
         ) from error
     except (ArgumentError, ValueError, TypeError) as error:
         raise unusable(tracking_uri, f"the tracker's address cannot be read: {error}") from error

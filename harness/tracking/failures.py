@@ -13,8 +13,8 @@ _INACTIVE = re.compile(r"must be in the 'active' state|is deleted|deleted_experi
 _PASSWORD = re.compile(
     r"password authentication failed|Access denied for user|Login failed for user"
 )
-_SETTING = re.compile(r"Failed to convert .* for MLFLOW_")
-"""Of MLflow's client: a variable of the environment that is no number."""
+_SETTING = re.compile(r"Failed to convert .* for MLFLOW_|credential configuration failed")
+"""Of MLflow's client: a variable of the environment that is no number, an account without one."""
 
 _FILE = re.compile(
     r"unable to open database file|file is not a database|readonly database|out-of-date database|"

@@ -108,8 +108,7 @@ def train(
 
     Raises:
         HarnessError: or `OpError`, of the batches; the steps before it are recorded
-            and a checkpoint of them has been asked for. Workers drop those since the last
-            window: the others are held in the step that this one cannot begin.
+            and a checkpoint of them has been asked for, unless they would have to be joined.
     """
     step = plan.first_step
     runner = _WindowRunner(
@@ -134,7 +133,7 @@ def train(
             hooks.on_window(window)
             step = window.end_step
         if runner.failure is not None:
-            # What was computed is kept: a later process goes on from here once the data is whole.
+            # What was computed is kept, but for a worker's: the others are held in the next step.
             kept_already = window is None and plan.wants_checkpoint(step)
             if step > plan.first_step and not kept_already and hooks.join is None:
                 hooks.on_checkpoint(step)

@@ -54,6 +54,13 @@ NONE_SUCH = '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such exper
         (" http://host:5000", "begins or ends with white space"),
         ("sqlite+nosuch:////tmp/x.db", "driver"),
         ("sqlite:///~/mlflow.db", "not the home folder"),
+        ("HTTP://host:5000", "write http://host:5000"),
+        ("Sqlite:////tmp/x.db", "write sqlite:////tmp/x.db"),
+        ("http://me:secret-word@host:5000/#/experiments/1", "write http://***@host:5000/"),
+        ("postgresql://me:secret-word@h/db", "pip install 'psycopg[binary]'"),
+        ("postgresql+psycopg2://h/db", "pip install psycopg2-binary"),
+        ("mysql://h/db", "pip install pymysql, with an address that begins with mysql+pymysql"),
+        ("databricks", "credential configuration failed"),
     ],
 )
 def test_an_address_that_can_never_work_is_refused_without_asking(uri: str, words: str) -> None:
