@@ -78,9 +78,10 @@ def read_steps(run: Path | str) -> "pd.DataFrame":
         run: A run's folder or journal.
 
     Returns:
-        Index `step` from 0; columns `epoch`, `step_time_s`, `data_wait_s`, `loss`,
-        `learning_rate`, `gradient_norm`, `correct`, `images`, `images_per_s`,
-        `train_accuracy` (a fraction) and `compiled` (the step's time holds compilation).
+        Index `step` from 0, with gaps where the journal is an excerpt; columns `epoch`,
+        `step_time_s`, `data_wait_s`, `loss`, `learning_rate`, `gradient_norm`, `correct`,
+        `images`, `images_per_s`, `train_accuracy` (a fraction) and `compiled` (the step's
+        time holds compilation).
 
     Raises:
         RecordError: there is no journal, or it is damaged.
@@ -93,7 +94,7 @@ def read_steps(run: Path | str) -> "pd.DataFrame":
     journal = read_journal(Path(run))
     table = pd.DataFrame({name: journal.column(name) for name in STEP_COLUMNS})
     table = table.astype({"correct": "int64", "images": "int64"})
-    table.index.name = "step"
+    table.index = pd.Index(journal.column("step").astype("int64"), name="step")
     table.insert(0, "epoch", table.index.to_numpy() / journal.started.steps_per_epoch)
     table["images_per_s"] = table["images"] / table["step_time_s"]
     table["train_accuracy"] = table["correct"] / table["images"]

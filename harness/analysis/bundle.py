@@ -1,5 +1,7 @@
 """`harness bundle`: a result's raw parts in one file, with every number computed from them."""
 
+import io
+import mmap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,11 @@ from harness.baselines.loading import baselines_folder
 from harness.baselines.own import PATTERN
 from harness.errors import RecordError
 from harness.record.bundle import BundleMember, write_bundle
-from harness.record.journal import FILE_NAME
-from harness.record.run_folder import find_runs
+from harness.record.journal import journal_content
+from harness.record.run_folder import BESIDE_THE_JOURNAL, find_runs
 from harness.report.rendering.content import Report
 from harness.system.secrets import without_credentials
 
-BESIDE_THE_JOURNAL = ("recipe.json", "environment.json", "certificate.json")
 RUNS, BASELINES = "runs", "baselines"
 
 
@@ -118,11 +119,13 @@ def _tables(content: Report) -> dict[str, Any]:
 
 def _files_of(run: LoadedRun, *, weights: bool) -> Iterable[Path]:
     folder = run.folder
-    named = [folder / name for name in (FILE_NAME, *BESIDE_THE_JOURNAL)]
-    named += sorted(folder.glob(PATTERN))
+    named = [folder / name for name in BESIDE_THE_JOURNAL] + sorted(folder.glob(PATTERN))
+    journal, content = journal_content(folder)
+    _refuse_credentials(journal, content)
+    yield journal
     for file in named:
         if file.is_file():
-            _refuse_credentials(file)
+            _refuse_credentials(file, file.read_bytes())
             yield file
     yield from prediction_files(run).values()
     yield from sorted(folder.glob("checkpoints/*/checkpoint.json"))
@@ -130,18 +133,18 @@ def _files_of(run: LoadedRun, *, weights: bool) -> Iterable[Path]:
         yield from sorted((folder / run.record.checkpoints[-1].file).glob("*.npz"))
 
 
-def _refuse_credentials(file: Path) -> None:
+def _refuse_credentials(file: Path, content: "mmap.mmap | bytes") -> None:
     """Runs of version 0.2.0 kept the command line with its password."""
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if without_credentials(line) != line:
-                raise RecordError(
-                    "the file holds what looks like a password or a token",
-                    where=f"{file}, line {number}",
-                    expected="nothing that a stranger may not read",
-                    remedy="put that password out of use, and *** in its place in the file: the "
-                    "words of a command decide no number",
-                )
+    for number, raw in enumerate(io.BytesIO(content), start=1):
+        line = raw.decode("utf-8", "replace")
+        if without_credentials(line) != line:
+            raise RecordError(
+                "the file holds what looks like a password or a token",
+                where=f"{file}, line {number}",
+                expected="nothing that a stranger may not read",
+                remedy="put that password out of use, and *** in its place in the file: the "
+                "words of a command decide no number",
+            )
 
 
 def prediction_files(run: LoadedRun) -> dict[str, Path]:

@@ -200,7 +200,7 @@ def _study_results(
                 )
                 for seed, one in found
             },
-            steps=max(len(one.series) for _, one in found),
+            steps=max(one.series.end_step for _, one in found),
             files=(page,) if page else (),
             time_s=max(one.last_time_s for _, one in found),
         )

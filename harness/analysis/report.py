@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
-from harness.analysis.repeated import repetition
 from harness.analysis.stored import sha256_of
 from harness.analysis.thumbnails import NO_SOURCES, PictureSources
 from harness.errors import UsageError
@@ -12,6 +11,7 @@ from harness.files import replace_text
 from harness.record.certificate import FILE_NAME as CERTIFICATE
 from harness.record.certificate import Certificate, read_certificate
 from harness.record.predictions import read_predictions
+from harness.record.repeated import repetition
 from harness.record.run_folder import find_runs
 from harness.report.accuracy import Mistake, Mistakes, find_mistakes
 from harness.report.build import Extras, build

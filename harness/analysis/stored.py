@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ import pyarrow as pa
 
 from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.frozen import digest_of
-from harness.record.journal import FILE_NAME
+from harness.record.journal import journal_content
 from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation, RunStarted
 from harness.record.summary import RunSummary
+
+NAMED_FILES = 5
+"""Missing prediction files that a message names; the others are counted."""
 
 
 def check_stored(run: RunSummary) -> tuple[str, ...]:
@@ -31,7 +35,7 @@ def check_stored(run: RunSummary) -> tuple[str, ...]:
     """
     where = "/".join(run.folder.parts[-2:])
     _refuse_doubled(run, where)
-    check_digests(run.folder / FILE_NAME, run.started, run.evaluations, where)
+    check_digests(run.folder, run.started, run.evaluations, where)
     missing = []
     for event in run.evaluations:
         if event.predictions_file is None:
@@ -42,8 +46,12 @@ def check_stored(run: RunSummary) -> tuple[str, ...]:
         elif event.final or run.started.recipe.selection != "last":
             missing.append(file.name)
     words = [] if run.head.linked_from == 1 else [run.head.told.removesuffix(".")]
+    if run.excerpt:
+        words.append(f"this is {run.excerpt.told.removesuffix('.')}")
     if missing:
-        words.append(f"not counted again, the file is missing: {', '.join(missing)}")
+        named = ", ".join(missing[:NAMED_FILES])
+        more = f" and {len(missing) - NAMED_FILES} more" if len(missing) > NAMED_FILES else ""
+        words.append(f"not counted again, the file is missing: {named}{more}")
     return tuple(f"{where}: {one}" for one in words)
 
 
@@ -77,9 +85,9 @@ def check_digests(
 
 
 def _written_numerics(path: Path) -> Any:
-    with path.open("rb") as lines:
-        # The first event is the start, however its line is spaced: the journal was read before.
-        return next(json.loads(line)["numerics"] for line in lines if line.strip())
+    # The first event is the start, however its line is spaced: the journal was read before.
+    first = re.search(rb"\S[^\n]*", journal_content(path)[1])
+    return json.loads(first[0])["numerics"] if first else None
 
 
 def recount(file: Path, event: Evaluation, where: str) -> None:

@@ -8,7 +8,7 @@ from harness.analysis.judged_study import LoadedRun, loaded_run
 from harness.analysis.publish import record_judgement, verdict_words
 from harness.errors import HarnessError, TrackerError
 from harness.record.journal import read_journal
-from harness.record.run_folder import find_runs, is_running, runs_of_study
+from harness.record.run_folder import find_runs, is_running, runs_of_study, whole
 from harness.tracking.address import shown_uri
 from harness.tracking.check import check_tracker
 from harness.tracking.mirror import EXPERIMENT, MirrorOutcome, default_tracking_uri, sync_run
@@ -76,7 +76,7 @@ def sync(
     checked: set[str] = set()
     for run in find_runs(paths):
         _check_once(tracking_uri or default_tracking_uri(run.parent.parent), experiment, checked)
-        journal = read_journal(run)
+        journal = whole(read_journal(run))
         outcome = sync_run(
             journal,
             tracking_uri=tracking_uri or default_tracking_uri(run.parent.parent),

@@ -97,7 +97,7 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as place:
         folder = Path(place).resolve()
         index = extract_bundle(path, folder)
-        places = sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/{JOURNAL}"))
+        places = sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/{JOURNAL}*"))
         runs = load_runs(find_runs(places))
         recounted = sum(_check_run(run) for run in runs)
         notes = tuple(filter(None, (_check_certificate(run) for run in runs)))
@@ -121,8 +121,8 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
 
 def _check_run(run: LoadedRun) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
-    where, path = _place(run), run.folder / JOURNAL
-    check_digests(path, run.record.started, run.record.evaluations, where)
+    where = _place(run)
+    check_digests(run.folder, run.record.started, run.record.evaluations, where)
     files = prediction_files(run)
     recounted = 0
     for event in run.record.evaluations:

@@ -155,6 +155,14 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
                 "bundle runs/smoke-95a37860 --out smoke.tar --weights",
             ),
         ),
+        "excerpt": CommandEntry(
+            "harness.cli.judge.excerpt:command",
+            "Make small copies of finished runs, to publish.",
+            (
+                "excerpt runs/apm5-resnet50-63cf264e --out published/runs",
+                "excerpt runs/smoke-95a37860/seed-1 --out published/runs --steps 10",
+            ),
+        ),
         "verify": CommandEntry(
             "harness.cli.judge.verify:command",
             "Check every byte of a bundle and compute every number again.",

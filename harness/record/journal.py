@@ -6,6 +6,8 @@ before anything is appended. The lines are a chain (`harness/record/chain.py`).
 """
 
 import json
+import lzma
+import mmap
 import os
 import threading
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from harness.record.schema import (
     AnyEvent,
     CheckpointWritten,
     Evaluation,
+    Excerpt,
     Interrupted,
     Replayed,
     Resumed,
@@ -33,6 +36,10 @@ from harness.record.schema import (
 )
 
 FILE_NAME = "journal.jsonl"
+EXCERPT_NAME = "journal.jsonl.xz"
+"""In the place of a journal, a part of it: `harness excerpt`."""
+LARGEST_EXCERPT = 1 << 28
+"""Bytes that an excerpt may have when it is unpacked."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ class Journal:
                 remedy="leave this folder out, or restore the file from a copy",
             )
         return self.events[0]
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        """What the journal was taken from, where it is an excerpt."""
+        return next((e for e in self.events[1:2] if isinstance(e, Excerpt)), None)
 
     @property
     def steps(self) -> tuple[Steps, ...]:
@@ -102,14 +114,14 @@ class Journal:
         """A measurement of `Steps` over all recorded steps, in order.
 
         Args:
-            name: A field with one number for each step, such as `loss`; or `compiled`.
+            name: A field with one number for each step, such as `loss`; `step` or `compiled`.
 
         Returns:
             float64 [steps]; for `compiled` bool [steps], true where a step holds compilation.
         """
         if name == "compiled":
             listed = [step for window in self.steps for step in window.compiled]
-            return np.isin(np.arange(self.last_step), listed)
+            return np.isin(self.column("step"), listed)
         values = (np.asarray(getattr(window, name), np.float64) for window in self.steps)
         return np.concatenate([np.zeros(0), *values])
 
@@ -129,16 +141,7 @@ def read_journal(path: Path) -> Journal:
         RecordError: no such file, a line in the middle that is no event, an
             event of a newer schema, a broken chain, or steps that are missing or doubled.
     """
-    try:
-        path = path / FILE_NAME if path.is_dir() else path
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RecordError(
-            f"cannot read the journal ({error.strerror})",
-            where=str(path),
-            expected=f"a run's folder with {FILE_NAME}",
-            remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
-        ) from error
+    path, raw = journal_content(path)
     whole, torn = _split_torn_end(raw)
     chain = Chain()
     events = []
@@ -151,7 +154,46 @@ def read_journal(path: Path) -> Journal:
     return journal
 
 
-def _split_torn_end(raw: bytes) -> tuple[bytes, bytes]:
+def journal_in(folder: Path) -> Path | None:
+    """The file of a run's journal, or of an excerpt of it; None where there is neither."""
+    files = (folder / name for name in (FILE_NAME, EXCERPT_NAME))
+    return next((file for file in files if file.exists()), None)
+
+
+def journal_content(path: Path) -> "tuple[Path, mmap.mmap | bytes]":
+    """A journal's file and its bytes, mapped where the file can be; `path` may be its folder.
+
+    Raises:
+        RecordError: no such file, or an excerpt that does not unpack.
+    """
+    try:
+        if path.is_dir():
+            path = journal_in(path) or path / FILE_NAME
+        with path.open("rb") as file:
+            if path.name == EXCERPT_NAME:
+                return path, _unpacked(file.read())
+            try:
+                return path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # some network file systems map nothing; so is empty
+                return path, file.read()
+    except (OSError, lzma.LZMAError, EOFError) as error:
+        raise RecordError(
+            f"cannot read the journal ({getattr(error, 'strerror', None) or error})",
+            where=str(path),
+            expected=f"a run's folder with {FILE_NAME}",
+            remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
+        ) from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacking = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    raw = unpacking.decompress(packed, LARGEST_EXCERPT)
+    if not unpacking.eof:
+        raise lzma.LZMAError("it is cut off, or larger than any excerpt")
+    return raw
+
+
+def _split_torn_end(raw: "mmap.mmap | bytes") -> tuple[bytes, bytes]:
     end = raw.rfind(b"\n") + 1
     return raw[:end], raw[end:]
 
@@ -207,7 +249,7 @@ def _newer(version: int, where: str) -> RecordError:
 def _check_consecutive(journal: Journal) -> None:
     expected = 0
     for window in journal.steps:
-        if window.step[0] != expected:
+        if window.step[0] < expected or (window.step[0] > expected and not journal.excerpt):
             raise RecordError(
                 f"steps {window.step[0]}.. follow step {expected - 1}",
                 where=str(journal.path),

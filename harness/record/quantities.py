@@ -16,29 +16,30 @@ from harness.record.step_times import StepTimes, summarise
 
 @dataclass(frozen=True)
 class StepSeries:
-    """Consecutive steps as arrays.
+    """Steps in order as arrays.
 
     Attributes:
+        step: int64 [n], from 0; an excerpt of a journal leaves steps out.
         columns: By field of `Steps`, float64 [n]; a loss may be no finite number. A field
             that the journal lacks has none.
         compiled: bool [n], the step's time holds compilation.
     """
 
+    step: np.ndarray
     columns: Mapping[str, np.ndarray]
     compiled: np.ndarray
 
     @classmethod
     def of(cls, windows: Sequence[Steps]) -> "StepSeries":
-        """The steps of consecutive windows."""
-        first = windows[0].first_step if windows else 0
-        end = windows[-1].end_step if windows else 0
+        """The steps of windows in order."""
+        step = np.concatenate([np.empty(0, np.int64), *(window.step for window in windows)])
         columns = {
             name: np.concatenate([np.empty(0), *(getattr(window, name) for window in windows)])
             for name in STEP_COLUMNS
             if all(getattr(window, name) is not None for window in windows)
         }
         compiled = [step for window in windows for step in window.compiled]
-        return cls(columns, np.isin(np.arange(first, end), compiled))
+        return cls(step, columns, np.isin(step, compiled))
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The column of this name."""
@@ -47,6 +48,15 @@ class StepSeries:
     def __len__(self) -> int:
         """Return the number of steps."""
         return len(self.compiled)
+
+    @property
+    def end_step(self) -> int:
+        """Steps done after the last one."""
+        return int(self.step[-1]) + 1 if len(self) else 0
+
+    def within(self, first: int, end: int) -> slice:
+        """Where the steps from `first` to before `end` are."""
+        return slice(*np.searchsorted(self.step, (first, end)))
 
     @property
     def timed(self) -> np.ndarray:

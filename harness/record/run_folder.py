@@ -11,12 +11,19 @@ from pathlib import Path
 from harness.errors import RecordError, RunLockedError, UsageError
 from harness.files import replace_text
 from harness.recipes.recipe import Recipe
-from harness.record.journal import FILE_NAME, Journal, read_journal
+from harness.record.journal import (
+    EXCERPT_NAME,
+    FILE_NAME,
+    Journal,
+    journal_in,
+    read_journal,
+)
 from harness.record.schema import EffectiveNumerics, Steps
 from harness.system.folders import LockHeldError, is_locked, take_lock
 from harness.system.secrets import without_credentials
 
 LOCK_FILE = ".lock"
+BESIDE_THE_JOURNAL = ("recipe.json", "environment.json", "certificate.json")
 EVALUATION_FILE = "evaluation.json"
 """What `harness evaluate` leaves where a run has its journal."""
 CONTACT_SHEET = "contact-sheet.png"
@@ -101,11 +108,28 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def existing_journal(folder: RunFolder) -> Journal | None:
-    """The journal of a run that was begun, or None."""
-    if not folder.journal.exists():
+    """The journal of a run that was begun, or None.
+
+    Raises:
+        RecordError: it is damaged, or an excerpt, which no run goes on from.
+    """
+    found = journal_in(folder.path)
+    if found is None:
         return None
-    journal = read_journal(folder.journal)
+    journal = whole(read_journal(found))
     return journal if journal.events else None
+
+
+def whole(journal: Journal) -> Journal:
+    """The journal itself. Raises `RecordError` where it is an excerpt."""
+    if journal.excerpt is None:
+        return journal
+    raise RecordError(
+        "the journal is an excerpt, which has a part of the steps and no states",
+        where=str(journal.path),
+        expected="the whole journal of a run",
+        remedy="name the run that it was taken from",
+    )
 
 
 @dataclass(frozen=True)
@@ -193,9 +217,9 @@ def find_runs(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _runs_at(path: Path) -> list[Path]:
-    if path.name == FILE_NAME and path.is_file():
+    if path.name in {FILE_NAME, EXCERPT_NAME} and path.is_file():
         return [path.parent]
-    if (path / FILE_NAME).is_file():
+    if journal_in(path):
         return [path]
     runs = runs_of_study(path)
     if runs:
@@ -208,7 +232,7 @@ def _runs_at(path: Path) -> list[Path]:
             remedy=f"judge it with `harness verdict {path} --baseline NAME`, "
             "a row of `harness list baselines`",
         )
-    studies = sorted({file.parent.parent.name for file in path.glob(f"*/*/{FILE_NAME}")})
+    studies = sorted({file.parent.parent.name for file in path.glob(f"*/*/{FILE_NAME}*")})
     if studies:
         listed = ", ".join(studies[:LISTED])
         more = f" and {len(studies) - LISTED} more" if len(studies) > LISTED else ""
@@ -233,7 +257,7 @@ def runs_of_study(study: Path) -> list[Path]:
         RecordError: whether a folder holds a run cannot be told; a verdict would leave it out.
     """
     try:
-        return sorted((e for e in study.iterdir() if (e / FILE_NAME).exists()), key=_place)
+        return sorted((entry for entry in study.iterdir() if journal_in(entry)), key=_place)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -209,6 +209,27 @@ STEP_COLUMNS = tuple(
 """Fields of `Steps` with one measured number a step; one that journals may lack is `None` there."""
 
 
+class Excerpt(Event):
+    """The journal is an excerpt: what it was taken from. The second event of such a journal."""
+
+    event: Literal["excerpt"] = "excerpt"
+    steps_of_window: int = Field(ge=1, description="of each window the last so many steps")
+    steps: int = Field(ge=0, description="that the whole journal has")
+    replayed_steps: int = Field(ge=0)
+    checkpoints: int = Field(ge=0)
+    journal_lines: int = Field(ge=1)
+    journal_sha256: Hex64
+
+    @property
+    def told(self) -> str:
+        """What a reader should know about it, in one sentence."""
+        return (
+            f"an excerpt, the last {self.steps_of_window} steps of each window of up to 100; the "
+            f"whole journal has {self.steps:,} steps in {self.journal_lines:,} lines, sha256 "
+            f"{self.journal_sha256}, and what is left out can be checked only with it."
+        )
+
+
 class Replayed(Event):
     """Steps computed again after a resume: compared, not counted."""
 
@@ -305,6 +326,7 @@ class RunFinished(Event):
 
 AnyEvent = Annotated[
     RunStarted
+    | Excerpt
     | Steps
     | Replayed
     | CheckpointWritten

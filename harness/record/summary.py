@@ -9,17 +9,17 @@ does not look as the writer writes it goes through the full parser.
 import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from harness.errors import RecordError
 from harness.record.chain import Chain, Head
-from harness.record.journal import FILE_NAME, Journal, parse_event
+from harness.record.journal import Journal, journal_content, parse_event
 from harness.record.schema import (
     SCHEMA_VERSION,
     AnyEvent,
     Evaluation,
+    Excerpt,
     Interrupted,
     Resumed,
     RunFinished,
@@ -53,6 +53,7 @@ class RunSummary:
         marks: uint64 [m], the fingerprints of those steps.
         torn_bytes: Bytes dropped at a torn end.
         head: Of the chain of its lines.
+        excerpt: What the journal was taken from, where it is an excerpt.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class RunSummary:
     marks: np.ndarray
     torn_bytes: int
     head: Head
+    excerpt: Excerpt | None = None
 
     @property
     def completed(self) -> bool:
@@ -78,12 +80,13 @@ class _Marks:
     """Fingerprints as they go by."""
 
     last_step: int = 0
+    may_jump: bool = False
     steps: list[int] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
 
     def add(self, first: int, marks: bytes, path: Path, number: int | None = None) -> None:
         """Take a window's fingerprints: `marks` is `"<16 hex>","<16 hex>",...`."""
-        if first != self.last_step:
+        if first < self.last_step or (first > self.last_step and not self.may_jump):
             raise RecordError(
                 f"steps {first}.. follow step {self.last_step - 1}",
                 where=str(path) if number is None else f"{path}, line {number}",
@@ -110,7 +113,7 @@ class _Marks:
 
 def summarise(journal: Journal) -> RunSummary:
     """The summary of a journal that has been read whole."""
-    marks = _Marks()
+    marks = _Marks(may_jump=journal.excerpt is not None)
     for window in journal.steps:
         marks.add(window.step[0], _joined(window), journal.path)
     return _summary(journal, marks)
@@ -123,26 +126,8 @@ def read_summary(path: Path) -> RunSummary:
         RecordError: as `read_journal` does, except that measurements of steps
             are not looked at.
     """
-    try:
-        path = path / FILE_NAME if path.is_dir() else path
-        with path.open("rb") as file:
-            content = _content(file)
-    except OSError as error:
-        raise RecordError(
-            f"cannot read the journal ({error.strerror})",
-            where=str(path),
-            expected=f"a run's folder with {FILE_NAME}",
-            remedy="name a folder like runs/<recipe>-<digest>/seed-<n>",
-        ) from error
+    path, content = journal_content(path)
     return _read(content, path)
-
-
-def _content(file: BinaryIO) -> "mmap.mmap | bytes":
-    """Mapped; or read where nothing is mapped, as on some network file systems and when empty."""
-    try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
-        return file.read()
 
 
 def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
@@ -157,6 +142,7 @@ def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
             line = content[begin:end]
             if line.strip():
                 event = parse_event(line, path, number)
+                marks.may_jump |= isinstance(event, Excerpt) and len(events) == 1
                 if isinstance(event, Steps):
                     marks.add(event.step[0], _joined(event), path, number)
                 events.append(event)
@@ -206,4 +192,5 @@ def _summary(journal: Journal, marks: _Marks) -> RunSummary:
         marks=values,
         torn_bytes=journal.torn_bytes,
         head=journal.head,
+        excerpt=journal.excerpt,
     )

@@ -66,6 +66,8 @@ def diff(request: DiffRequest, say: Say = lambda _text: None) -> Divergence:
     for journal in (a, b):
         if journal.torn_bytes:
             say(f"{journal.path}: {journal.torn_bytes} bytes of a torn last line left out")
+        if journal.excerpt:
+            say(f"{journal.path}: {journal.excerpt.told}")
     records = (_records(a), _records(b))
     common = len(records[0].keys() & records[1].keys())
     if common == 0:

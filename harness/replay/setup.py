@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.errors import DataError, MachineError, RecordError
 from harness.numerics.pins import pin_runtime, set_import_flags
 from harness.record.journal import Journal, read_journal
-from harness.record.run_folder import data_of, find_runs
+from harness.record.run_folder import data_of, find_runs, whole
 from harness.record.schema import EffectiveNumerics
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def trained(folder: Path) -> Journal:
     """The journal of a run that recorded at least one step.
 
     Raises:
-        RecordError: there is no journal, or it has no steps.
+        RecordError: there is no journal, it has no steps, or it is an excerpt.
     """
-    journal = read_journal(folder)
+    journal = whole(read_journal(folder))
     if journal.last_step == 0:
         raise RecordError(
             "the run has no recorded step",

@@ -52,7 +52,7 @@ def _loss(runs: Sequence[RunRecord]) -> Drawing:
         (plot,) = axes(figure)
         for index, run in enumerate(runs):
             loss = run.series["loss"]
-            curve = reduce_curve(np.arange(1, len(loss) + 1), loss, size.columns)
+            curve = reduce_curve(run.series.step + 1, loss, size.columns)
             style = series_style(index)
             if curve.is_reduced:
                 plot.fill_between(
@@ -102,10 +102,12 @@ def _by_epoch(runs: Sequence[RunRecord]) -> Table:
     rows = []
     for run in runs:
         length = run.started.steps_per_epoch
-        for epoch, first in enumerate(range(0, len(run.series), length), 1):
-            part = slice(first, first + length)
+        for epoch, first in enumerate(range(0, run.series.end_step, length), 1):
+            part = run.series.within(first, first + length)
             images = int(run.series["images"][part].sum())
             loss = run.series["loss"][part]
+            if not loss.size:
+                continue
             rows.append(
                 (
                     run.name,

@@ -66,7 +66,7 @@ def _rows(run: RunRecord, point: CurvePoint) -> list[tuple[str, ...]]:
 
 def _training(run: RunRecord, epoch: int) -> float | None:
     length = run.started.steps_per_epoch
-    part = slice((epoch - 1) * length, epoch * length)
+    part = run.series.within((epoch - 1) * length, epoch * length)
     images = int(run.series["images"][part].sum())
     return float(run.series["correct"][part].sum()) / images if images else None
 

@@ -8,6 +8,7 @@ from harness.record.quantities import StepSeries
 from harness.record.schema import (
     CheckpointWritten,
     Evaluation,
+    Excerpt,
     Interrupted,
     Resumed,
     RunFinished,
@@ -23,9 +24,10 @@ class RunRecord:
     Attributes:
         name: Short and unique among the runs of a page, such as `seed 1`.
         folder: Where the run lies, as given.
-        journal_sha256: Of the journal's bytes.
+        journal_sha256: Of the journal's bytes, of the whole journal where this is an excerpt.
         torn_bytes: Of a torn last line that was left out.
         head: Of the chain of the journal's lines.
+        excerpt: What the journal was taken from, where it is an excerpt.
         started: The run's identity.
         series: Its steps.
         evaluations: In order.
@@ -42,6 +44,7 @@ class RunRecord:
     journal_sha256: str
     torn_bytes: int
     head: Head
+    excerpt: Excerpt | None
     started: RunStarted
     series: StepSeries
     evaluations: tuple[Evaluation, ...]
@@ -79,19 +82,22 @@ def record_of(journal: Journal, *, folder: str, sha256: str) -> RunRecord:
     Raises:
         RecordError: the journal does not begin with the run's identity.
     """
+    excerpt = journal.excerpt
+    replayed = len({step for window in journal.replayed for step in window.step})
     return RunRecord(
         name=f"seed {journal.started.seed}",
         folder=folder,
-        journal_sha256=sha256,
+        journal_sha256=excerpt.journal_sha256 if excerpt else sha256,
         torn_bytes=journal.torn_bytes,
         head=journal.head,
+        excerpt=excerpt,
         started=journal.started,
         series=StepSeries.of(journal.steps),
         evaluations=journal.evaluations,
         checkpoints=tuple(_light(one) for one in journal.checkpoints),
         interruptions=journal.interruptions,
         warnings=journal.warnings,
-        replayed_steps=len({step for window in journal.replayed for step in window.step}),
+        replayed_steps=excerpt.replayed_steps if excerpt else replayed,
         finished=journal.finished,
         last_time_s=journal.events[-1].time_s,
     )

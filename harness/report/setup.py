@@ -31,8 +31,8 @@ def study(runs: Sequence[RunRecord]) -> Section:
             run.name,
             f"{run.started.recipe.name}-{run.started.recipe_digest[:8]}",
             run.status,
-            f"{count(len(run.series))} of {count(run.started.steps_total)}",
-            f"{len(run.series) / run.started.steps_per_epoch:.2f}",
+            f"{count(run.series.end_step)} of {count(run.started.steps_total)}",
+            f"{run.series.end_step / run.started.steps_per_epoch:.2f}",
             moment(run.started.time_s),
             moment(run.last_time_s),
             duration(run.last_time_s - run.started.time_s),
@@ -180,7 +180,7 @@ def files(runs: Sequence[RunRecord]) -> Section:
             run.folder,
             run.journal_sha256,
             MISSING if not run.torn_bytes else f"{plural(run.torn_bytes, 'byte')} left out",
-            plural(len(run.checkpoints), "checkpoint"),
+            plural(len(run.checkpoints), "checkpoint") + (" kept" if run.excerpt else ""),
             number(sum(one.bytes for one in run.checkpoints) / MEGABYTE) + " MB",
         )
         for run in runs
@@ -189,6 +189,7 @@ def files(runs: Sequence[RunRecord]) -> Section:
     words = (
         "Every number of this page is computed from the journals and prediction files beside it.",
         *(f"{run.name}: {run.head.told}" for run in runs),
+        *(f"{run.name}: this is {run.excerpt.told}" for run in runs if run.excerpt),
         *((WHAT_A_CHAIN_STOPS,) if any(run.head.linked_from for run in runs) else ()),
     )
     return Section("files", "Sources", words, tables=(Table("Journals", columns, rows),))

@@ -66,8 +66,9 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
     def paint(figure: "Figure", size: Size) -> None:
         plots = axes(figure, rows=len(runs))
         for index, (run, plot) in enumerate(zip(runs, plots, strict=True)):
-            kept = np.flatnonzero(run.series.timed)
-            curve = reduce_curve(kept + 1, 1000 * run.series["step_time_s"][kept], size.columns)
+            steps, kept = run.series.step + 1, run.series.timed
+            times_ms = 1000 * run.series["step_time_s"][kept]
+            curve = reduce_curve(steps[kept], times_ms, size.columns)
             style = series_style(index)
             plot.fill_between(
                 curve.x, curve.low, curve.high, color=style["color"], alpha=0.3, linewidth=0
@@ -75,7 +76,7 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
             plot.plot(curve.x, curve.mean, linewidth=1.2, color=style["color"])
             _marks(plot, run)
             plot.set_title(f"{run.name}: step time, ms")
-            plot.set_xlim(0, max(len(run.series), 1))
+            plot.set_xlim(0, max(run.series.end_step, 1))
         plots[-1].set_xlabel("steps done (| checkpoint, triangle: evaluation)")
 
     height = 90 + 150 * len(runs)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.analysis.publish import Judged, judge_study
-from harness.analysis.repeated import REPEAT, compare_bits
+from harness.record.repeated import REPEAT, compare_bits
 from harness.runner.request import check_seeds
 from harness.study.child_process import run_harness, run_together
 from harness.study.imagenet_subset import imagenet_subset

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.progress import duration
-from harness.record.journal import Journal, read_journal
+from harness.record.journal import Journal, journal_in, read_journal
 from harness.record.run_folder import is_running as holds_lock
 from harness.study.launch import read_study
 
@@ -94,7 +94,7 @@ def _seed(
     seed: int, folder: Path | None, job: str, is_running: Callable[[Path], bool]
 ) -> SeedStatus:
     waiting = SeedStatus(seed, "waiting", detail=f"job {job}" if job else "")
-    if folder is None or not (folder / "journal.jsonl").exists():
+    if folder is None or not journal_in(folder):
         return waiting
     journal = read_journal(folder)
     if not journal.events:

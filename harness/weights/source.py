@@ -10,7 +10,7 @@ from harness.models.catalogue import check_name, describe, names
 from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.protocol import Normalisation
 from harness.recipes.recipe import Model, Precision, Recipe
-from harness.record.journal import FILE_NAME, read_journal
+from harness.record.journal import journal_in, read_journal
 from harness.weights.description import Order, WeightsDescription, class_count, describe_weights
 from harness.weights.files import WeightArrays, read_weight_file
 from harness.weights.matching import assign_weights, check_fits, fitting_models
@@ -175,7 +175,7 @@ def _state_digest(folder: Path) -> str:
 
 def _of_run(run: Path) -> tuple[Recipe | None, WeightsDescription | None]:
     """What the journal beside a checkpoint says about its weights."""
-    if not (run / FILE_NAME).exists():
+    if not journal_in(run):
         return None, None
     try:
         started = read_journal(run).started

@@ -75,7 +75,7 @@ def test_a_column_that_a_journal_lacks_gives_no_value() -> None:
     steps = StepSeries.of((window(0),))
     (norm,) = (one for one in QUANTITIES if one.name == "gradient_norm")
     without = {name: column for name, column in steps.columns.items() if name != "gradient_norm"}
-    assert norm.per_step(StepSeries(without, steps.compiled)) is None
+    assert norm.per_step(StepSeries(steps.step, without, steps.compiled)) is None
 
 
 def test_a_step_that_took_no_time_has_no_rate() -> None:

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 
 from harness.analysis.publish import Judged
-from harness.analysis.repeated import compare_bits
 from harness.analysis.verdict import verdict
 from harness.data.opening import FoundData, find_dataset
 from harness.data.prepare import prepare
@@ -15,6 +14,7 @@ from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.errors import DataError, DifferenceFoundError
 from harness.recipes.imagenet import TRAIN_IMAGES
 from harness.record.journal import JournalWriter
+from harness.record.repeated import compare_bits
 from harness.record.schema import RunFinished, Steps
 from harness.sources.class_order import class_orders
 from harness.sources.labels.files import published_val_labels

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from harness.errors import DifferenceFoundError
-from harness.record.journal import FILE_NAME, read_journal
-from harness.report.rendering.wording import plural
+from harness.record.journal import journal_in, read_journal
 
 REPEAT = "repeat"
 """Folder beside the studies in which the smoke makes runs again."""
@@ -40,10 +39,10 @@ def repetition(folder: Path) -> str:
     """What the repetition beside a run shows, compared now; nothing where there is none."""
     study = folder.parent
     other = study.parent / REPEAT / study.name / folder.name
-    if not (other / FILE_NAME).is_file():
+    if not journal_in(other):
         return ""
     try:
         steps = compare_bits(folder, other)
     except DifferenceFoundError as error:
         return f"made again in another process, with a difference: {error.found}"
-    return f"{plural(steps, 'step')} repeated in another process, bit for bit equal"
+    return f"{steps:,} step{'s' * (steps != 1)} repeated in another process, bit for bit equal"
