@@ -1,10 +1,11 @@
 """Passwords and tokens out of every text that is recorded or shown.
 
 By pattern: user and password of an address, tokens in its query, headers that
-authorise. By value: what the environment and the command line of this
-process hold as secrets.
+authorise. By value: what the environment, the command line and the files of a
+tracker's accounts hold as secrets, also as a header has them.
 """
 
+import base64
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
+
+from harness.system.accounts import Account, accounts_of
 
 HIDDEN = "***"
 SHORTEST = 6
@@ -83,22 +86,23 @@ def process_secrets(environ: Mapping[str, str], words: Sequence[str]) -> tuple[s
         words: The command line.
     """
     found = {value for name, value in environ.items() if SECRET_NAME.search(name)}
-    for text in (*environ.values(), *words):
-        found.update(_passwords(text))
+    for user, password in (*accounts_of(environ), *_accounts_in(*environ.values(), *words)):
+        found.update((password, unquote(password)))
+        if user and password:
+            pair = f"{unquote(user)}:{unquote(password)}"
+            found.update((f"{user}:{password}@", base64.b64encode(pair.encode()).decode()))
     long = [value for value in found if len(value) >= SHORTEST]
     return tuple(sorted({form for value in long for form in _forms(value)}, key=len, reverse=True))
 
 
-def _passwords(text: str) -> Iterator[str]:
-    """Password, and user with password, of addresses that are a word or variable of their own."""
-    if "@" not in text or "://" not in text:
-        return
-    for match in re.finditer(rf"{_SCHEME}(?P<userinfo>[^/?#]*)@", text):
-        _, colon, password = match["userinfo"].partition(":")
-        if colon:
-            yield password
-            yield unquote(password)
-            yield f"{match['userinfo']}@"
+def _accounts_in(*texts: str) -> Iterator[Account]:
+    """User and password of addresses that are a word or variable of their own."""
+    for text in texts:
+        if "@" not in text or "://" not in text:
+            continue
+        for match in re.finditer(rf"{_SCHEME}(?P<userinfo>[^/?#]*)@", text):
+            user, _, password = match["userinfo"].partition(":")
+            yield user, password
 
 
 def _forms(value: str) -> Iterator[str]:

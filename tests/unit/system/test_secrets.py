@@ -1,6 +1,8 @@
 """Passwords and tokens leave no text; what looks like one and is none stays."""
 
+import base64
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,36 @@ def test_a_password_of_the_command_line_is_known_by_itself() -> None:
     found = process_secrets({}, ["run", "--tracking-uri", "http://me:s%40crets@h:5000"])
     assert {"s%40crets", "s@crets"} <= set(found)
     assert process_secrets({"A": "x", "B_TOKEN": "short"}, ["run"]) == ()
+
+
+def test_an_account_in_a_file_is_known_as_a_server_may_repeat_it(tmp_path: Path) -> None:
+    """`requests` and MLflow's client read these files by themselves."""
+    (tmp_path / ".netrc").write_text("machine h login me password from-netrc\n")
+    (tmp_path / "other").write_text("machine h login me password from-named\n")
+    (tmp_path / "_netrc").write_text("machine h login me password\n")
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_text(
+        "[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = 100%_mine\n"
+    )
+    environ = {
+        "HOME": str(tmp_path),
+        "NETRC": str(tmp_path / "other"),
+        "MLFLOW_TRACKING_USERNAME": "me",
+        "MLFLOW_TRACKING_PASSWORD": "from-variable",
+        "SOME_URI": "http://me:from%2Duri@h",
+    }
+    found = process_secrets(environ, [])
+    for word in ("from-netrc", "from-named", "100%_mine", "from-variable", "from-uri"):
+        assert word in found
+        assert base64.b64encode(f"me:{word}".encode()).decode() in found
+
+
+@pytest.mark.parametrize("content", [b"", b"machine", b"[mlflow", b"\xff\xfe\x00", b"a = 1\n"])
+def test_a_file_that_holds_no_account_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".netrc").write_bytes(content)
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow" / "credentials").write_bytes(content)
+    assert process_secrets({"HOME": str(tmp_path)}, []) == ()
 
 
 WORDS = st.text(st.characters(exclude_characters="@/?#", exclude_categories=["Cs", "Cc"]))
