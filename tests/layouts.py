@@ -1,6 +1,7 @@
 """Folders as people have them: each a function that makes one, with what must come of it."""
 
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Layout:
     told: Callable[[Path], Told] = lambda _: Told()
     unused: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
-    images: tuple[str, str] = ("train", "val")
+    images: tuple[str, ...] = ("train", "val")
 
 
 def folders(root: Path, train: str = "train", val: str = "val") -> None:
@@ -281,7 +282,80 @@ LAYOUTS = (
     Layout("two validation folders and the option", lambda root: (
         folders(root), write(root / "validation", SORTED)),
         told=lambda _: Told(folders={"val": Path("validation")}), images=("train", "validation")),
+    Layout("what sync programs and Windows leave behind", extra(folders, {
+        f"{place}{name}": b"x" if ":" in name else PICTURE
+        for place in ("", "train/", f"train/{WNIDS[0]}/", "val/")
+        for name in ("@__thumb/x.jpg", ".stversions/x.jpg", ".ipynb_checkpoints/x.jpg",
+                     "x.JPEG:Zone.Identifier", "_gsdata_/x.jpg", ".Trash-1000/files/x.jpg",
+                     ".AppleDouble/x.JPEG", "found.000/x.jpg", "Thumbs.db:encryptable")}),
+        leave=("@__thumb", ".stversions", ".ipynb_checkpoints", "_gsdata_", ".Trash-1000",
+               ".AppleDouble", "found.000")),
+    Layout("a class that is hidden by its name", lambda root: [
+        write(root / split, {f"{c}/1.jpg": PICTURE for c in (".22_rifle", "cat", "dog")})
+        for split in ("train", "val")], unused=(".22_rifle",), leave=(".22_rifle",)),
+    Layout("more folders of the same kind beside them", extra(folders, {
+        "train_2/n01440764/x.JPEG": PICTURE}), unused=("beside them: train_2/",)),
+    Layout("odd class names", lambda root: [
+        write(root / split, {f"{c}/1.jpg": PICTURE for c in (
+            "a b", "c,d", "-x", "e'f", 'g"h', "i\tj", "k\nl", "\u65e5\u672c", "#1", "m ", "100%")})
+        for split in ("train", "val")]),
+    Layout("images that are links into a store", lambda root: [
+        folders(root / "store"), folders(root / "data"), *(
+            (image.unlink(), image.symlink_to(root / "store" / image.relative_to(root / "data")))
+            for image in (root / "data").rglob("*.JPEG"))], given="data",
+        images=("data/train", "data/val")),
+    Layout("a TFDS build that was stopped, beside a whole one", lambda root: tfds(
+        root, "x/5.1.0", "x/5.1.0.incompleteAB12"), kind="tfds"),
+    Layout("classes of train alone and a share", lambda root: (
+        write(root / "train", TRAIN), write(root / "test", {"a.jpg": PICTURE})),
+        told=lambda _: Told(val_share=0.2), images=("train",), unused=("held back",)),
     # Refused, each with what to do.
+    Layout("names with the backslashes of Windows", lambda root: write(root, {
+        f"{split}\\{name}": raw for split, files in (("train", TRAIN), ("val", SORTED))
+        for name, raw in files.items()}), kind=None, refusal="backslashes.*unzip"),
+    Layout("backslashes within the splits", lambda root: [
+        write(root / split, {name.replace("/", "\\"): raw for name, raw in TRAIN.items()})
+        for split in ("train", "val")], kind=None, refusal="backslashes.*unzip"),
+    Layout("other words around the splits", lambda root: folders(root, "seg_train", "seg_test"),
+           kind=None, refusal="--train-folder seg_train --val-folder seg_test"),
+    Layout("a name that a shell would part", lambda root: folders(root, "my train", "my val"),
+           kind=None, refusal="--train-folder 'my train' --val-folder 'my val'"),
+    Layout("another word for val", lambda root: folders(root, val="dev"), kind=None,
+           refusal="if dev is val: harness prepare .* --val-folder dev"),
+    Layout("train in parts", lambda root: (
+        folders(root, "train.X1", "val.X"), write(root / "train.X2", TRAIN)), kind=None,
+        refusal=r"class folders of train\.X1, train\.X2 into one folder train"),
+    Layout("Kaggle's archive", lambda root: write(root, {"imagenet-challenge.zip": b"PK"}),
+           kind=None, refusal=r"unzip -q \S+/imagenet-challenge\.zip -d \S+"),
+    Layout("Hugging Face's archives", lambda root: write(root, {
+        "data/train_images_0.tar.gz": b"x", "data/train_images_1.tar.gz": b"x",
+        "data/val_images.tar.gz": b"x"}), kind=None,
+        refusal=r"train_images_0\.tar\.gz -C \S+/data/train \(and 1 more like it\); "
+        r"mkdir -p \S+/data/val && tar"),
+    Layout("val packed beside train", lambda root: (
+        write(root / "train", TRAIN), write(root, {"val.zip": b"PK"})), kind=None,
+        refusal=r"mkdir -p \S+/val && unzip -q \S+/val\.zip -d \S+/val"),
+    Layout("some classes still packed", lambda root: (
+        folders(root), shutil.rmtree(root / "train" / WNIDS[0]),
+        write(root / "train", {f"{WNIDS[0]}.tar": b"x"})), kind=None,
+        refusal=r"still packed: cd \S+/train && for f in n\*\.tar"),
+    Layout("a tar under another name", lambda root: (
+        tars(root), (root / TARS[1]).rename(root / "ILSVRC2012_img_val (1).tar")), kind=None,
+        refusal=r"mv '\S+/ILSVRC2012_img_val \(1\)\.tar' \S+/ILSVRC2012_img_val\.tar"),
+    Layout("a tar itself", tars, given=TARS[1], kind=None, refusal="it is a file[\\s\\S]*name /"),
+    Layout("the two tars apart", lambda root: (
+        tars(root / "a", TARS[:1]), tars(root / "b", TARS[1:])), kind=None,
+        refusal="put .* into one folder"),
+    Layout("one class folder deeper", lambda root: write(root / "101_Objects", TRAIN), kind=None,
+           refusal="101_Objects looks like the classes of one split"),
+    Layout("words in train, ids in val", lambda root: (
+        write(root / "train", {"tench/1.jpg": PICTURE, "cock/1.jpg": PICTURE}),
+        write(root / "val", {f"{w}/1.jpg": PICTURE for w in WNIDS})), kind=None,
+        refusal="cock, tench; val alone has n01440764"),
+    Layout("labels by numbers for classes of one's own", extra(lambda root: (
+        write(root / "train", {"cat/1.jpg": PICTURE, "dog/1.jpg": PICTURE}),
+        write(root / "val", {"a.jpg": PICTURE}))[0], {"val.csv": "a.jpg,1"}), kind=None,
+        told=labels_of("val.csv"), refusal="classes of train are cat, dog[\\s\\S]*write the name"),
     Layout("two validation folders", lambda root: (
         folders(root), write(root / "validation", SORTED)), kind=None,
         refusal=r"val/ \(6 images\) and validation/ \(6 images\)[\s\S]*--val-folder val"),
@@ -319,7 +393,7 @@ LAYOUTS = (
     Layout("shards of archives", extra(lambda _: None, {"imagenet-train-000000.tar": "x"}),
            kind=None, refusal="archives are not read, such as imagenet-train-000000.tar"),
     Layout("classes without splits", lambda root: write(root, TRAIN), kind=None,
-           refusal="look like the classes of one split"),
+           refusal="looks like the classes of one split: harness prepare .* --val-share 0.2"),
     Layout("splits within classes", lambda root: [
         write(root / w / split, {"a.jpg": PICTURE}) for w in WNIDS for split in ("train", "val")],
         kind=None, refusal="3 folders below it hold[\\s\\S]*turn the folders round"),

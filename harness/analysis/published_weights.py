@@ -15,7 +15,8 @@ from harness.errors import RecordError, UsageError
 from harness.recipes.imagenet import VAL_IMAGES
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import read_predictions
-from harness.sources.labels.files import VAL_NAME, published_val_labels, read_val_labels
+from harness.sources.labels.files import read_val_labels
+from harness.sources.labels.numbers import VAL_NAME, published_val_labels
 from harness.verdict.imported import (
     Draw,
     EvaluationAnswer,

@@ -67,7 +67,9 @@ def prepare(
         found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
     )
     refused = refused_images(out, 20) if description.refused else ()
-    return Prepared(out, description, refused, getattr(found, "notes", ()), _leak(out))
+    with progress.work("looking for validation images among the training images"):
+        leaked = _leak(out)
+    return Prepared(out, description, refused, getattr(found, "notes", ()), leaked)
 
 
 def _leak(folder: Path) -> Leak | None:

@@ -16,7 +16,7 @@ from harness.errors import DataError
 from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.sources.class_order import class_orders
 from harness.sources.folders.names import normal, shown_all, stem
-from harness.sources.labels.files import published_val_labels
+from harness.sources.labels.numbers import published_val_labels
 
 GET_IMAGENET = (
     "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "

@@ -6,22 +6,22 @@ that nothing needs is refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.errors import DataError, UsageError
 from harness.sources.class_order import Order
 from harness.sources.folder_images import SplitFolders, folder_source, shared_source
+from harness.sources.folders.hints import missing_split, not_one, prepare_command
 from harness.sources.folders.layout import SplitLayout, read_split
 from harness.sources.folders.places import (
     TRAIN_TAR,
     VAL_TAR,
     Place,
+    beside,
     find_places,
     look,
-    not_one,
-    packed_hint,
     what_lies_there,
 )
 from harness.sources.folders.tree import Folder, OnFiles, read_tree
@@ -125,7 +125,10 @@ def _shared(path: Path, told: Told, on_files: OnFiles) -> Source:
     _refuse_unused(
         told, ("lists", "val_labels", "order", "layout", "folders"), "--val-share splits"
     )
-    if any(place.folder == path for place in find_places(path)):
+    place = look(path)
+    if len(place.train) == 1 and not place.val:
+        path = place.train[0]
+    elif any(found.folder == path for found in find_places(path)):
         raise UsageError(
             "--val-share would not be used: train and val lie there",
             where=str(path),
@@ -154,13 +157,15 @@ def find_folder(path: Path, told: Told = NOTHING_TOLD, *, on_files: OnFiles = _s
         f"the images are packed: {WORDS[kind]}",
         where=str(place.folder),
         expected="a folder of image files, or one made by `harness prepare`",
-        remedy=f"harness prepare --source {path} --out DIR, then name DIR",
+        remedy=f"{prepare_command(path).strip()}, then name DIR",
     )
 
 
 def _visible_or_packed(path: Path, told: Told, on_files: OnFiles) -> Source | tuple[Place, Layout]:
     """Images that are files, listed, or the place of packed ones and how they are packed."""
     if path.is_file():
+        if path.name in {TRAIN_TAR, VAL_TAR}:
+            raise not_one(path, ())
         return _bare(path), "pixels"
     places = find_places(path)
     pixels = _pixels(path, places, told)
@@ -215,7 +220,8 @@ def _visible(path: Path, place: Place, told: Told, on_files: OnFiles) -> Source 
     if found is None or read is None:
         raise _half(place, {"train": found, "val": read})
     folders = SplitFolders(path, place, found, read)
-    return folder_source(folders, val_labels=told.val_labels, order=told.order)
+    source = folder_source(folders, val_labels=told.val_labels, order=told.order)
+    return replace(source, notes=(*source.notes, *beside(place, (found.top.path, read.top.path))))
 
 
 def _trees(
@@ -271,12 +277,10 @@ def _half(place: Place, layouts: Mapping[SplitName, SplitLayout | None]) -> Data
         other = "val" if missing[0] == "train" else "train"
         found = f"there are no images in {missing[0]}, only in {other}; there is {there}"
         remedy = f"put the images of {missing[0]} there, or name the folder that holds both"
-    empty = [f for split in missing for f in (place.train if split == "train" else place.val)]
-    remedy = packed_hint(empty) or remedy
-    for split, name in zip(SPLITS, (TRAIN_TAR, VAL_TAR), strict=True):
-        if split in missing and any(entry.name == name for entry in place.entries):
-            remedy = _unpack(place.folder, split, name)
-        if split in missing and any(e.name == split and not e.is_folder for e in place.entries):
+    for split in missing:
+        empty = place.train if split == "train" else place.val
+        remedy = missing_split(place, split, empty) or remedy
+        if any(e.name == split and not e.is_folder for e in place.entries):
             found += f"; {split} is no folder" + (
                 ", but a link to nothing" if (place.folder / split).is_symlink() else ""
             )
@@ -285,16 +289,6 @@ def _half(place: Place, layouts: Mapping[SplitName, SplitLayout | None]) -> Data
         where=str(place.folder),
         expected="images in train and in val, in class folders or side by side",
         remedy=remedy,
-    )
-
-
-def _unpack(folder: Path, split: SplitName, tar: str) -> str:
-    command = f"mkdir -p {folder / split} && tar -xf {folder / tar} -C {folder / split}"
-    if split == "val":
-        return f"{tar} is still packed: {command}; the labels come by themselves"
-    return (
-        f"{tar} is still packed, and holds a tar for each class: move val away and give "
-        f"`harness prepare --source {folder} --out DIR` both tars, which unpacks them"
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from harness.errors import DataError, UsageError
 from harness.sources.class_order import Order
+from harness.sources.folders.hints import unpack_classes
 from harness.sources.folders.layout import SplitLayout
 from harness.sources.folders.names import (
     normal,
@@ -107,7 +108,8 @@ def shared_source(top: SplitLayout, share: float) -> Source:
     listing = _listing(parts, [], classes)
     held = np.concatenate([_held_back(part, share) for part in parts])
     note = f"{int(held.sum()):,} of {len(held):,} images are held back for validation"
-    return Source("folder", Path(top.folder.path), replace(listing, in_val=held), classes, (note,))
+    notes = (note, *top.unused(""))
+    return Source("folder", Path(top.folder.path), replace(listing, in_val=held), classes, notes)
 
 
 def _held_back(part: _Part, share: float) -> np.ndarray:
@@ -247,15 +249,20 @@ def _refuse_other_classes(
             remedy="add the missing classes, or give the labels of these images with "
             "`harness prepare --val-labels FILE`",
         )
-    pairs = (("train", train, only_train, "val"), ("val", val, only_val, "train"))
-    for here, every, only, there in pairs:
+    pairs = (("train", train, only_train, only_val, folders.val),
+             ("val", val, only_val, only_train, folders.train))  # fmt: skip
+    for here, every, only, other, there in pairs:
         if only:
+            also = f"; {there.split} alone has {shown_all(other)}" if other else ""
+            packed = any(f"{name}.tar" in there.others for name in only)
             raise DataError(
-                f"{len(only)} of {len(every)} classes of {here} have no image in {there}: "
-                f"{shown_all(only)}{_same_but_case(only_train, only_val)}",
-                where=folders.val.folder.path if there == "val" else folders.train.folder.path,
+                f"{len(only)} of {len(every)} classes of {here} have no image in {there.split}: "
+                f"{shown_all(only)}{also}{_same_but_case(only_train, only_val)}",
+                where=there.folder.path,
                 expected="the same class folders in train and val",
-                remedy="add the missing class folders or take the surplus ones away",
+                remedy=f"they are still packed: {unpack_classes(Path(there.top.path))}"
+                if packed
+                else "add the missing class folders or take the surplus ones away",
             )
 
 

@@ -11,7 +11,8 @@ from harness.recipes.imagenet import CLASSES
 from harness.sources.class_order import Order, class_orders, translate_labels
 from harness.sources.folders.names import WNID, normal, shown
 from harness.sources.folders.tree import entries_if_readable
-from harness.sources.labels.files import LabelledName, label_number, order_of, read_pairs
+from harness.sources.labels.files import LabelledName, label_number, read_pairs
+from harness.sources.labels.numbers import order_of
 from harness.sources.labels.text import bad_line
 from harness.sources.source import SPLITS, Listing, Source, SplitName
 

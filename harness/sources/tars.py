@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from harness.errors import DataError
+from harness.sources.folders.hints import another_tar
 from harness.sources.folders.names import EXTENSIONS, shown
 from harness.sources.folders.places import TRAIN_TAR, VAL_TAR
 from harness.sources.folders.tree import refuse_undecodable_name
@@ -145,7 +146,7 @@ def open_tars(
                 f"{name} is missing",
                 where=str(folder),
                 expected=f"{TRAIN_TAR} and {VAL_TAR}",
-                remedy="download it from image-net.org, or put both into one folder",
+                remedy=another_tar(folder, name),
             )
     return TarSource(root, folder, labels, PUBLISHED if published is None else published)
 

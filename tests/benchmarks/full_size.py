@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.data.imagenet_facts import TRAIN_IMAGES, VAL_IMAGES, VAL_PER_CLASS
 from harness.sources.class_order import class_orders
-from harness.sources.labels.files import published_val_labels
+from harness.sources.labels.numbers import published_val_labels
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.shared_data import SHARED
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from harness.errors import DataError
+from harness.sources.folders.hints import BACKSLASHES
 from harness.sources.folders.names import normal, shown, shown_all
 from harness.sources.folders.tree import Folder
 
@@ -64,6 +67,7 @@ def read_split(top: Folder, split: str, known: Iterable[str] | None = None) -> S
     folder = _unwrapped(top, spelling)
     with_images = [below for below in folder.folders if below.count]
     if not with_images:
+        _refuse_backslashes(folder)
         return SplitLayout(split, folder, {}, top, _others(top, ())) if folder.count else None
     if len(folder.images):
         raise DataError(
@@ -116,6 +120,18 @@ def _refuse_unnamed(top: Folder) -> None:
             where=found[0],
             expected="images with a usual suffix, such as .jpg or .JPEG",
             remedy="rename them if they belong to the data set, or move them away",
+        )
+
+
+def _refuse_backslashes(folder: Folder) -> None:
+    found = folder.images.names.filter(pc.match_substring(folder.images.names, "\\"))
+    if len(found):
+        names = shown_all(found.to_pylist())
+        raise DataError(
+            f"the names of {_many(len(found), 'image')} hold backslashes: {names}",
+            where=folder.path,
+            expected="images in class folders, or side by side",
+            remedy=BACKSLASHES,
         )
 
 

@@ -41,12 +41,18 @@ LEFT_BY_SYSTEMS = frozenset(
         "network trash folder", "temporary items", "thevolumesettingsfolder",
         # Synology, QNAP and other network storage; file systems.
         "@eadir", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
-        "~snapshot", "lost+found", "__pycache__",
+        "~snapshot", "@__thumb", "@sharesnap", "_gsdata_", "lost+found", "found.000", "__pycache__",
+        "picasa.ini", "zbthumbnail.info", "thumbs.db:encryptable",
     }
 )  # fmt: skip
 """Files and folders that systems leave behind, in small letters; those with a dot are hidden."""
 
-LEFT_SUFFIXES = ("@synoeastream", "@synoresource")
+LEFT_SUFFIXES = ("@synoeastream", "@synoresource", ":zone.identifier")
+KNOWN_HIDDEN = (
+    ".@", "._", ".trash", ".thumb", ".appledouble", ".ipynb_checkpoints", ".snapshot",
+    ".stversions", ".dropbox", ".comments", ".streams", ".syncthing", ".git",
+)  # fmt: skip
+"""How names begin that systems hide; another hidden folder or image may be a person's."""
 
 WNID = re.compile(r"n\d{8}")
 _WNID_AT_END = re.compile(r"_(n\d{8})$")

@@ -6,12 +6,11 @@ searched level by level, and the nearest one that holds something decides.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import DataError
-from harness.sources.folders.names import EXTENSIONS, shown_all, suffix
+from harness.sources.folders.names import shown_all
 from harness.sources.folders.tree import Entry, entries_if_readable, visible_entries
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -27,6 +26,10 @@ _WORDS = {"train": "train|training", "val": "val|valid|validation", "test": "tes
 _SPLIT = {
     split: re.compile(rf"(ilsvrc\d*[_-])?(img[_-]|images?[_-])?({words})([_-]?(images?|set|dir))?")
     for split, words in _WORDS.items()
+}
+_LIKE = {
+    split: re.compile(rf"(?<![a-z])({words})")
+    for split, words in (_WORDS | {"val": r"valid|val(?!ue|ley)|eval|dev(?![a-z])"}).items()
 }
 _ASIDE = frozenset({"annotations", "imagesets", "ilsvrc2012_devkit_t12", "downloads"})
 """Folders beside images that have their structure and hold none."""
@@ -89,7 +92,7 @@ def look(folder: Path) -> Place:
         val=named["val"],
         test=named["test"],
         tars=bool({TRAIN_TAR, VAL_TAR} & files),
-        tfds=TFDS_MARK in files,
+        tfds=TFDS_MARK in files and ".incomplete" not in folder.name,
     )
 
 
@@ -100,84 +103,22 @@ def what_lies_there(entries: tuple[Entry, ...]) -> str:
     return shown_all([*folders, *files], 8) if entries else "nothing"
 
 
-def not_one(path: Path, places: tuple[Place, ...]) -> DataError:
-    """The error of a path with several data sets, or none, below it."""
-    if places:
-        named = ", ".join(str(place.folder) for place in places[:5])
-        return DataError(
-            f"{len(places)} folders below it hold a data set: {named}",
-            where=str(path),
-            expected="one data set",
-            remedy=f"name one of them, such as {places[0].folder}; where these are classes, each "
-            "with its own train and val, turn the folders round: train/<class> and val/<class>",
-        )
-    entries = entries_if_readable(path)
-    there = f"there is {what_lies_there(entries)}" if path.is_dir() else "it is a file"
-    return DataError(
-        f"no data set lies there; {there}",
-        where=str(path),
-        expected="folders train and val with images, ILSVRC's tars or a TFDS directory, there or "
-        f"at most {DEEPEST} folders down; IDX or CIFAR files, or CIFAR's archive",
-        remedy=_instead(path, entries),
-    )
-
-
-_PACKED = {
-    "Parquet files": re.compile(r".*\.(parquet|arrow)"),
-    "TFRecords": re.compile(r".*(\.tfrecords?\b.*|-\d{5}-of-\d{5})"),
-    "archives": re.compile(r".*\.(tar|tgz|zip|tar\.\w+|7z|rar)"),
-    "databases": re.compile(r".*\.(l?mdb|h5|hdf5|npz|rec|beton|ffcv)"),
-}
-"""Forms of packing that are not read, by the files' names."""
-
-
-def packed_hint(folders: Iterable[Path]) -> str:
-    """What to do about images that are packed in a form that is not read; "" where none are."""
-    for folder in folders:
-        names = [entry.name for entry in entries_if_readable(folder) if not entry.is_folder]
-        for what, words in _PACKED.items():
-            if found := [name for name in names if words.fullmatch(name.lower())]:
-                return (
-                    f"{what} are not read, such as {found[0]}: write each image as a file, "
-                    "train/<class>/<name>.JPEG and val/<class>/<name>.JPEG"
-                )
-    return ""
-
-
-def _instead(path: Path, entries: tuple[Entry, ...]) -> str:
-    """What to do about a folder in which no split was found."""
-    if split := split_named(path.name):
-        return f"this is the folder {split} itself: name {path.parent}"
-    folders = [Path(entry.path) for entry in entries if entry.is_folder]
-    begins = {
-        split: next((f.name for f in folders if re.match(words, f.name.casefold())), "")
-        for split, words in _WORDS.items()
-    }
-    if begins["train"] and (begins["val"] or begins["test"]):
-        options = f"--train-folder {begins['train']} --val-folder {begins['val'] or begins['test']}"
-        return f"if these are the splits: harness prepare --source {path} --out DIR {options}"
-    if hint := packed_hint([path, *folders[:MOST_FOLDERS]]):
-        return hint
-    if any(entry.name.lower().endswith((".csv", ".txt", ".lst")) for entry in entries) and folders:
-        return (
-            "name the folder that holds train and val; where lists name the images, give both "
-            "to `harness prepare` with --train-list and --val-list"
-        )
-    if len(folders) > 1 and all(_holds_images(folder) for folder in folders[:3]):
-        return (
-            "these look like the classes of one split: put them into a folder train, and those "
-            "of the validation images into val beside it"
-        )
-    return "name the folder that holds train and val"
-
-
-def _holds_images(folder: Path) -> bool:
-    return any(suffix(entry.name) in EXTENSIONS for entry in entries_if_readable(folder))
+def beside(place: Place, used: tuple[str, ...]) -> tuple[str, ...]:
+    """Folders that may hold more of the same images, for a person: `train_2` beside `train`."""
+    found = [e.name for e in place.entries if e.is_folder and e.path not in used
+             and split_named(e.name) is None
+             and any(named_like(e.name, split) for split in ("train", "val"))]  # fmt: skip
+    return (f"beside them: {shown_all(f'{name}/' for name in found)}",) if found else ()
 
 
 def split_named(name: str) -> str | None:
     """The split that a folder's name says it holds."""
     return next((s for s, words in _SPLIT.items() if words.fullmatch(name.casefold())), None)
+
+
+def named_like(name: str, split: str) -> bool:
+    """Whether a name holds a word for the split: `train_2`, `seg_test`, `dev`."""
+    return bool(_LIKE[split].search(name.casefold()))
 
 
 def _splits(entries: tuple[Entry, ...], split: str) -> Iterator[Path]:

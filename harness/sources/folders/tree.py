@@ -19,7 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from harness.errors import DataError
-from harness.sources.folders.names import EXTENSIONS, NO_IMAGES, is_left_behind, suffix
+from harness.sources.folders.names import (
+    EXTENSIONS,
+    KNOWN_HIDDEN,
+    NO_IMAGES,
+    is_left_behind,
+    suffix,
+)
 
 Kind = Literal["image", "other", "hidden_image"]
 OnFiles = Callable[[int], None]
@@ -198,6 +204,8 @@ class _Level:
                 name = entry.name
                 usual = name.endswith(_USUAL) and name[0] != "."
                 if not usual and is_left_behind(name):
+                    if _hides_images(path, entry):
+                        others.append(name)
                     continue
                 if entry.is_file():
                     kind = "image" if usual else _kind(f"{path}/{name}")
@@ -218,6 +226,18 @@ class _Level:
     def folder(self, path: str, below: tuple[Folder, ...]) -> Folder:
         name = path.rsplit("/", 1)[-1]
         return Folder(name, path, self.images, below, self.others, self.unnamed)
+
+
+def _hides_images(path: str, entry: "os.DirEntry[str]") -> bool:
+    """Whether a hidden name may be a person's, such as the class `.22_rifle`: it is named then."""
+    name = entry.name
+    if name[0] != "." or name.casefold().startswith(KNOWN_HIDDEN):
+        return False
+    try:
+        names = os.listdir(f"{path}/{name}") if entry.is_dir() else [name]  # noqa: PTH208
+    except OSError:
+        return False
+    return any(suffix(name) in EXTENSIONS for name in names)
 
 
 def _columns(files: list[tuple[str, int, int]]) -> FolderImages:

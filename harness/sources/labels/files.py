@@ -5,25 +5,19 @@ reference's lists, Kaggle's `LOC_val_solution.csv`, what spreadsheets save), a
 bare WordNet id (tensorflow-datasets), or a bare class id from 1 to 1000 (the
 development kit's ground truth). A label is a WordNet id, the name of a class
 folder, or a number in either class order. Bare lines stand for images 1, 2, 3, ...
-The published labels come with the package.
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
-
-import numpy as np
 
 from harness.errors import DataError
 from harness.recipes.imagenet import CLASSES, VAL_IMAGES
 from harness.sources.class_order import Order, class_orders
 from harness.sources.folders.names import EXTENSIONS, WNID, normal, shown, shown_all, stem, suffix
+from harness.sources.labels.numbers import VAL_NAME, bare_way, way_of
 from harness.sources.labels.text import TextRow, bad_line, read_rows
-
-VAL_NAME = "ILSVRC2012_val_{:08d}"
 
 KAGGLE_LABELS = "LOC_val_solution.csv"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -33,42 +27,8 @@ _NAME_HEADS = frozenset(
 )
 _LABEL_HEADS = frozenset(
     {"predictionstring", "label", "labels", "class", "classname", "classid", "wnid", "synset",
-     "synsetid", "category", "target"}
+     "synsetid", "category", "categoryname", "categoryid", "target", "labelid", "labelidx"}
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """How numbers stand for classes: in which order, and the number of the first class."""
-
-    order: Order
-    first: int
-
-    def wnid(self, number: int) -> str | None:
-        """The class of a number, if there is one."""
-        place = number - self.first
-        return _wnids(self.order)[place] if 0 <= place < CLASSES else None
-
-
-@cache
-def _wnids(order: Order) -> tuple[str, ...]:
-    return class_orders().ids_in(order)
-
-
-_WAYS = tuple(_Counted(order, first) for first in (0, 1) for order in ("devkit", "wordnet"))
-
-
-@cache
-def published_val_labels() -> Mapping[str, str]:
-    """WordNet id of each of ImageNet's 50,000 validation images, by name without suffix.
-
-    Source: tensorflow-datasets 4.9.9 (Apache License 2.0),
-    `datasets/imagenet2012/validation_labels.txt`, here as indices in WordNet order.
-    """
-    with resources.files("harness.sources.labels").joinpath("val_labels.npy").open("rb") as file:
-        labels = np.load(file, allow_pickle=False)
-    wnids = class_orders().wnids
-    return {VAL_NAME.format(n): wnids[label] for n, label in enumerate(labels.tolist(), 1)}
 
 
 def read_val_labels(
@@ -101,7 +61,7 @@ def labels_of_rows(
         named = [str(text) for text in texts]
     else:
         _refuse_words(pairs, known, path)
-        named = _numbered(pairs, order, path)
+        named = _numbered(pairs, order, path, classes)
     labels: dict[str, str] = {}
     seen: dict[str, int] = {}
     for pair, label in zip(pairs, named, strict=True):
@@ -149,12 +109,6 @@ def label_number(text: str, classes: int, path: str, line: int) -> int:
     if text.isascii() and text.isdigit() and int(text) < classes:
         return int(text)
     raise bad_line(path, line, f"the label {text!a}", f"an integer from 0 to {classes - 1}")
-
-
-def order_of(labels: Mapping[str, int]) -> Order | None:
-    """The class order in which numbers from 0 agree with the published labels, if they tell."""
-    told = [way.order for way in _agreeing(labels) if way.first == 0]
-    return told[0] if len(told) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -215,8 +169,15 @@ def _columns(rows: Sequence[TextRow], known: Mapping[str, str], path: str) -> li
         if len(fields) <= max(name, label) or not fields[name]:
             text = shown(" ".join(row.fields))
             raise bad_line(path, row.line, repr(text), "an image path, a space and a label")
+        _refuse_several(fields[label] if heads else " ".join(fields[label:]), row.line, path)
         pairs.append(LabelledName(row.line, fields[name], _label(fields[label:], known)))
     return pairs
+
+
+def _refuse_several(text: str, line: int, path: str) -> None:
+    """One image has one class; Kaggle repeats it for each of its boxes."""
+    if len(found := dict.fromkeys(WNID.findall(text))) > 1:
+        raise bad_line(path, line, f"the labels {' and '.join(found)}", "one label for each image")
 
 
 def _label(fields: Sequence[str], known: Mapping[str, str]) -> str:
@@ -248,7 +209,8 @@ def _places(row: TextRow, heads: Sequence[str], known: Mapping[str, str]) -> tup
     fields = row.fields
     columns = range(len(fields))
     name = next((i for i, head in enumerate(heads) if head in _NAME_HEADS), None)
-    label = next((i for i, head in enumerate(heads) if head in _LABEL_HEADS), None)
+    named = [i for i, head in enumerate(heads) if head in _LABEL_HEADS]
+    label = next((i for i in named if _is_label(fields[i], known)), named[0] if named else None)
     if name is None:
         images = (i for i in columns if i != label and _is_image(fields[i]))
         name = next(images, next(i for i in (0, 1) if i != label))
@@ -268,10 +230,13 @@ def _is_label(field: str, known: Mapping[str, str]) -> bool:
     return (text.isascii() and text.isdigit()) or bool(WNID.fullmatch(text)) or text in known
 
 
-def _numbered(pairs: Sequence[LabelledName], order: Order | None, path: str) -> list[str]:
+def _numbered(
+    pairs: Sequence[LabelledName], order: Order | None, path: str, classes: Collection[str]
+) -> list[str]:
     bare = len(pairs) > 0 and all(p.name == VAL_NAME.format(n) for n, p in enumerate(pairs, 1))
     numbers = {pair.stem: int(pair.label) for pair in pairs}
-    way = _way(numbers, order, path, default=_bare_way(numbers, order) if bare else None)
+    default = bare_way(numbers, order) if bare else None
+    way = way_of(numbers, order, path, default, classes)
     named = []
     for pair in pairs:
         wnid = way.wnid(int(pair.label))
@@ -294,48 +259,6 @@ def _refuse_words(pairs: Sequence[LabelledName], known: Mapping[str, str], path:
                 f"the label {pair.label!a}",
                 "a WordNet id, the name of a class folder of train, or a class number",
             )
-
-
-def _bare_way(numbers: Mapping[str, int], order: Order | None) -> _Counted | None:
-    """The development kit counts its classes from 1."""
-    return None if 0 in numbers.values() else _Counted(order or "devkit", 1)
-
-
-def _way(
-    numbers: Mapping[str, int], order: Order | None, path: str, default: _Counted | None
-) -> _Counted:
-    """How the numbers count: as the published labels tell, else as asked for."""
-    told = _agreeing(numbers)
-    if len(told) == 1:
-        if order not in {None, told[0].order}:
-            raise DataError(
-                f"the labels are in {told[0].order} order",
-                where=path,
-                expected=f"{order} order, as asked for",
-                remedy=f"leave --class-order out or say {told[0].order}",
-            )
-        return told[0]
-    if default is not None:
-        return default
-    if order is None:
-        raise DataError(
-            "the class order of the labels cannot be told",
-            where=path,
-            expected="--class-order devkit (the reference's lists) or --class-order wordnet",
-            remedy="say which; the wrong one scores about 0 %",
-        )
-    return _Counted(order, 0)
-
-
-def _agreeing(numbers: Mapping[str, int]) -> list[_Counted]:
-    """The ways of counting in which these numbers are the published labels."""
-    published = published_val_labels()
-    shared = [name for name in numbers if name in published]
-    return [
-        way
-        for way in _WAYS
-        if shared and all(way.wnid(numbers[name]) == published[name] for name in shared)
-    ]
 
 
 def _order_unused(path: str) -> DataError:

@@ -4,6 +4,7 @@ import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from harness.errors import DataError
 from harness.sources.class_order import Order
@@ -14,9 +15,9 @@ from harness.sources.labels.files import (
     GROUND_TRUTH,
     KAGGLE_LABELS,
     labels_of_rows,
-    published_val_labels,
     read_val_labels,
 )
+from harness.sources.labels.numbers import published_val_labels
 from harness.sources.labels.text import read_rows, rows_of
 
 DEVKIT_TAR = "ILSVRC2012_devkit_t12.tar.gz"
@@ -100,7 +101,8 @@ def find_labels(
         where=str(place.folder),
         expected=f"class folders, a label file, {KAGGLE_LABELS} or the development kit beside "
         "them, or ImageNet's file names",
-        remedy=f"prepare the folder with --val-labels {lists[0] if lists else 'FILE'}, or sort the "
+        remedy=f"prepare the folder with --val-labels {quote(str(lists[0])) if lists else 'FILE'}, "
+        "or sort the "
         "images into class folders",
     )
 

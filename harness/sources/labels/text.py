@@ -24,6 +24,13 @@ _MARKS = (
 )
 """UTF-32 comes first: its mark begins with that of UTF-16."""
 
+_NO_TEXT = (
+    ("a spreadsheet or another archive", b"PK\x03\x04"),
+    ("an old spreadsheet", b"\xd0\xcf\x11\xe0"),
+    ("packed with gzip", b"\x1f\x8b"),
+    ("a Parquet file", b"PAR1"),
+)
+COMMENT = "# "
 DELIMITERS = ("\t", ";", ",", "|")
 LOOK_LINES = 50
 LARGEST_FIELD = 1 << 20
@@ -84,9 +91,18 @@ def _unreadable(path: str, found: str) -> DataError:
 def decoded(raw: bytes) -> str:
     """Text of a file: UTF-8, or UTF-16 and UTF-32 as their marks or their zero bytes tell.
 
+    Marks within it, where files were joined, and an end mark of DOS are left out.
+
     Raises:
         UnicodeError: it is none of these.
     """
+    for what, mark in _NO_TEXT:
+        if raw.startswith(mark):
+            raise UnicodeError(f"the file is {what} and no text")
+    return _decoded(raw.rstrip(b"\x1a")).replace("\ufeff", "")
+
+
+def _decoded(raw: bytes) -> str:
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
             return raw.decode(encoding)
@@ -103,8 +119,12 @@ def decoded(raw: bytes) -> str:
 
 
 def parsed(text: str) -> list[TextRow]:
-    """Rows of a text: by the delimiter that every line has, else a name, blanks and a label."""
+    """Rows of a text: by the delimiter that every line has, else a name, blanks and a label.
+
+    Comments, lines that begin with a hash sign and a blank, are left out.
+    """
     lines = re.split(r"\r\n|\n|\r", text)
+    lines = ["" if line.startswith(COMMENT) else line for line in lines]
     first = next((n for n, line in enumerate(lines) if line.strip()), 0)
     told = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", lines[first])
     if told:  # Excel's own way of naming the delimiter

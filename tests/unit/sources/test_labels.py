@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import DataError
 from harness.sources.class_order import class_orders
-from harness.sources.labels.files import VAL_NAME, published_val_labels, read_pairs, read_val_labels
+from harness.sources.labels.files import read_pairs, read_val_labels
+from harness.sources.labels.numbers import VAL_NAME, published_val_labels
 
 A, B = "ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"
 FIRST = {A: "n01751748", B: "n09193705"}
@@ -63,6 +64,19 @@ READ: list[tuple[str, str | bytes, dict[str, Any], dict[str, str]]] = [
     ("a comment above", f"# labels\n{A}.JPEG n01751748\n{B}.JPEG n09193705\n", {}, FIRST),
     ("a blank that does not break", f"{A}.JPEG\u00a065\n{B}.JPEG\u00a0970\n", {}, FIRST),
     ("letters in another form", f"{NFD}.jpg {NFD}\n", {"classes": (NFC,)}, {NFC: NFC}),
+    ("a mark between files that were joined", f"\ufeff{A} 65\n\ufeff{B} 970\n", {}, FIRST),
+    ("an end mark of DOS", f"{A} 65\r\n{B} 970\r\n\x1a", {}, FIRST),
+    ("comments within", f"# a\nfile,label\n{A},65\n# b\n{B},970\n", {}, FIRST),
+    ("a name and a number of each class",
+     f"file,class_name,class_id\n{A},sea snake,65\n{B},valley,970\n", {}, FIRST),
+    ("semicolons, quotes, from 1",
+     f'\ufeff"Datei";"Klasse"\r\n"{A}.JPEG";"66"\r\n"{B}.JPEG";"971"\r\n', {}, FIRST),
+    ("label before name, plain", f"65 {A}.JPEG\n970 {B}.JPEG\n", {}, FIRST),
+    ("zeros before", f"{A}.JPEG 0065\n{B}.JPEG 0970\n", {}, FIRST),
+    ("commas in classes", 'file,class\na.jpg,"pear, green"\nb.jpg,pear\n',
+     {"classes": ("pear", "pear, green")}, {"a": "pear, green", "b": "pear"}),
+    ("folders' names that are numbers", "a.jpg 1\nb.jpg 0\n", {"classes": ("0", "1")},
+     {"a": "1", "b": "0"}),
     ("the same line twice", f"{A} 65\n{A} 65\n{B} 970\n", {}, FIRST),
 ]  # fmt: skip
 
@@ -80,6 +94,13 @@ REFUSED: list[tuple[str, str | bytes, dict[str, Any], str]] = [
     ("half a number", f"{A} 65.5\n{B} 970\n", {}, r"line 1 has the label '65.5'"),
     ("JSON", f'{{"{A}.JPEG": "n01751748"}}', {}, "line 1 has"),
     ("a spreadsheet", b"PK\x03\x04" + bytes(range(256)), {}, "cannot read the list"),
+    ("a spreadsheet with UTF-16's look", b"PK\x03\x04" + b"\x14\0\0\0" * 60, {}, "a spreadsheet"),
+    ("an old spreadsheet", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), {}, "old spreadsheet"),
+    ("two classes of one image", f"{A},n01751748 n09193705\n", {}, "n01751748 and n09193705"),
+    ("numbers for words", "a.jpg 0\nb.jpg 1\n", APPLES,
+     "classes of train are apple, pear[\\s\\S]*write the name"),
+    ("a class in another case", "a.jpg Apple\nb.jpg pear\n", APPLES,
+     "line 1 has the label 'Apple'"),
     ("a sum below", f"{A} n01751748\n{B} n09193705\nTOTAL 2\n", {}, "line 3 has the label '2'"),
     ("two labels", f"{A} 65\n\n{A} 970\n", {"order": "wordnet"},
      "line 3 has the label 970 for .*line 1 gives"),

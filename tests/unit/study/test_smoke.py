@@ -17,7 +17,7 @@ from harness.record.journal import JournalWriter
 from harness.record.repeated import compare_bits
 from harness.record.schema import RunFinished, Steps
 from harness.sources.class_order import class_orders
-from harness.sources.labels.files import published_val_labels
+from harness.sources.labels.numbers import published_val_labels
 from harness.sources.source import Listing, Source
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
 from harness.study.smoke import NO_TARGET, SmokeResult

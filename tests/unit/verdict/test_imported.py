@@ -17,7 +17,7 @@ from harness.recipes.protocol import Protocol, center_crop, ten_crop
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.run_folder import find_runs
 from harness.sources.class_order import class_orders
-from harness.sources.labels.files import VAL_NAME, published_val_labels
+from harness.sources.labels.numbers import VAL_NAME, published_val_labels
 from harness.verdict.imported import (
     Draw,
     EvaluationAnswer,
