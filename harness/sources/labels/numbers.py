@@ -19,7 +19,7 @@ VAL_NAME = "ILSVRC2012_val_{:08d}"
 
 
 @dataclass(frozen=True)
-class Counted:
+class Numbering:
     """How numbers stand for classes: in which order, and the number of the first class."""
 
     order: Order
@@ -36,7 +36,7 @@ def _wnids(order: Order) -> tuple[str, ...]:
     return class_orders().ids_in(order)
 
 
-_WAYS = tuple(Counted(order, first) for first in (0, 1) for order in ("devkit", "wordnet"))
+_WAYS = tuple(Numbering(order, first) for first in (0, 1) for order in ("devkit", "wordnet"))
 
 
 @cache
@@ -58,18 +58,18 @@ def order_of(labels: Mapping[str, int]) -> Order | None:
     return told[0] if len(told) == 1 else None
 
 
-def bare_way(numbers: Mapping[str, int], order: Order | None) -> Counted | None:
+def bare_way(numbers: Mapping[str, int], order: Order | None) -> Numbering | None:
     """The development kit counts its classes from 1."""
-    return None if 0 in numbers.values() else Counted(order or "devkit", 1)
+    return None if 0 in numbers.values() else Numbering(order or "devkit", 1)
 
 
 def way_of(
     numbers: Mapping[str, int],
     order: Order | None,
     path: str,
-    default: Counted | None,
+    default: Numbering | None,
     classes: Collection[str] = (),
-) -> Counted:
+) -> Numbering:
     """How the numbers count: as the published labels tell, else as asked for.
 
     Args:
@@ -108,10 +108,10 @@ def way_of(
             expected="--class-order devkit (the reference's lists) or --class-order wordnet",
             remedy="say which; the wrong one scores about 0 %",
         )
-    return Counted(order, 0)
+    return Numbering(order, 0)
 
 
-def _agreeing(numbers: Mapping[str, int]) -> list[Counted]:
+def _agreeing(numbers: Mapping[str, int]) -> list[Numbering]:
     """The ways of counting in which these numbers are the published labels."""
     published = published_val_labels()
     shared = [name for name in numbers if name in published]
