@@ -21,6 +21,7 @@ from harness.baselines.schema import (
     ThroughputRow,
 )
 from harness.errors import BaselineError
+from harness.recipes.fields import explained
 from harness.recipes.files import without_none
 
 _BY_KIND: dict[str, type[Target | BaselineFile]] = {
@@ -32,10 +33,6 @@ _BY_KIND: dict[str, type[Target | BaselineFile]] = {
 NOT_OF_ROWS = {"source", "protocols", "convergence"}
 """Tables of a baseline file that hold no rows. Bundles of 0.2.0 and before carry `convergence`:
 epochs of MLPerf's reference runs, which no judgement or page of a bundle uses."""
-
-
-NAMED = 15
-"""Further wrong fields that a message names."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +173,8 @@ def _read(path: Path) -> Target | BaselineFile:
         document = _with_sources(raw) if model is BaselineFile else without_none(raw)
         return model.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise _explained(error, path) from error
+        kind = "a baseline file" if model is BaselineFile else "a target"
+        raise BaselineError(**explained(error, model, kind, str(path))) from error
 
 
 def _with_sources(raw: dict[str, Any]) -> dict[str, Any]:
@@ -206,20 +204,6 @@ def _complete(
     if isinstance(protocol, str) and protocol in protocols:
         rest["protocol"] = protocols[protocol]
     return rest
-
-
-def _explained(error: ValidationError, path: Path) -> BaselineError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    others = [".".join(map(str, one["loc"])) for one in error.errors()[1:]]
-    named = f": {', '.join(others[:NAMED])}{', ...' if len(others) > NAMED else ''}"
-    more = f" (and {len(others)} more{named})" if others else ""
-    return BaselineError(
-        f"{first['msg']}{more}",
-        where=f"{path}, field {field}" if field else str(path),
-        expected="the fields of harness/baselines/schema.py, accuracies as fractions in [0, 1]",
-        remedy="correct the field",
-    )
 
 
 def _refuse_doubles(baselines: Baselines, folder: Path) -> None:

@@ -25,14 +25,19 @@ def check_training(
 ) -> None:
     """Check the training images; errors as for `check_input`."""
     check_channels(split, normalisation)
-    _check_colours(augmentation, normalisation)
+    check_crop(augmentation, normalisation, image_size)
     if augmentation.padding is None:
-        _check_scaled_crop(augmentation, image_size)
         return
     if split.channels == 1 != normalisation.channel_count:
         raise _other_channels(split, normalisation)
-    _check_padded_crop(augmentation, image_size)
     _check_stored_sizes(split, augmentation.short_side[0])
+
+
+def check_crop(augmentation: Augmentation, normalisation: Normalisation, image_size: int) -> None:
+    """Raise `RecipeError` where a recipe's input fits no data: colours of grey, or the crop."""
+    _check_colours(augmentation, normalisation)
+    check = _check_scaled_crop if augmentation.padding is None else _check_padded_crop
+    check(augmentation, image_size)
 
 
 def check_channels(split: Split, normalisation: Normalisation) -> None:

@@ -1,12 +1,14 @@
-"""What each field of a recipe takes, in words, and which field a wrong word means.
+"""What each field of a recipe or a target takes, in words, and which field a wrong word means.
 
-Both are read from the recipe's own JSON schema, so that no second list can go stale.
+Both are read from the value's own JSON schema, so that no second list can go stale.
 """
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from harness.frozen import flat
 from harness.recipes.recipe import Recipe
@@ -60,37 +62,101 @@ def keys_for(word: str, document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*meant, *near]))[:4]
 
 
-def nearest_sibling(path: Sequence[Part]) -> str | None:
-    """The field beside a wrong one with the nearest name; its dotted path, or None."""
-    names = fields_at(path[:-1])
-    near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.6)
-    return ".".join([*map(str, real_path(path[:-1])), near[0]]) if near else None
+def explained(
+    error: ValidationError, model: type[BaseModel], kind: str, where: str | None
+) -> dict[str, str]:
+    """What a value of a file is wrong about, as words for a `HarnessError`.
+
+    The first wrong field is described, an unknown one before others: a field that is misspelt is
+    missing as well. The others are named.
+
+    Args:
+        error: What pydantic found.
+        model: What the file should hold.
+        kind: Its name, such as `a recipe`.
+        where: The file, if any.
+    """
+    errors = _of_nearest_alternative(error, model)
+    first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+    path = first["loc"]
+    field = _dotted(path, model)
+    takes, found = wording(path, model), first["msg"].removeprefix("Value error, ")
+    remedy = f"give {field} such a value" if takes else "correct the field"
+    meant = ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), fields_at(path[:-1], model), n=1)
+        takes = f"one of {', '.join(fields_at(path[:-1], model))}"
+        meant = _dotted([*path[:-1], *near], model) if near else ""
+        found = f"{kind} has no field {field!r}"
+        remedy = f"did you mean {meant}?" if near else "leave it out"
+    elif first["type"] == "missing":
+        found, remedy = f"{field} is missing", f"add {field}"
+    elif first["input"] == "":
+        found = f"{field} is empty"
+    elif first["type"] == "value_error":
+        found = f"{field}: {found}" if field else found
+        takes, remedy = "values that fit together", "correct what the message names"
+    else:
+        found = f"{field}: {found}, got {first['input']!r}"
+        inner = fields_at(path, model)
+        remedy = f"set a field of it, such as {field}.{inner[0]}" if inner else remedy
+    others = dict.fromkeys(_dotted(one["loc"], model) for one in errors)
+    others = [name for name in others if name not in {field, meant}]
+    return {
+        "found": f"{found}; wrong as well: {', '.join(others)}" if others else found,
+        "where": ", field ".join(filter(None, [where, field])) if where else f"field {field}",
+        "expected": takes or f"a value that fits into {kind}",
+        "remedy": remedy,
+    }
 
 
-def fields_at(path: Sequence[Part]) -> tuple[str, ...]:
+def _of_nearest_alternative(error: ValidationError, model: type[BaseModel]) -> list[Any]:
+    """What is wrong; of a field that may be one of several tables, only in the nearest of them."""
+    by_alternative: dict[tuple[Part, ...], dict[Part, list[Any]]] = {}
+    for one in error.errors():
+        path = one["loc"]
+        depth = next((n for n, part in enumerate(path) if _is_mark(path[:n], part, model)), None)
+        tried = by_alternative.setdefault(path if depth is None else path[:depth], {})
+        tried.setdefault("" if depth is None else path[depth], []).append(one)
+    return [one for tried in by_alternative.values() for one in min(tried.values(), key=len)]
+
+
+def _is_mark(path: Sequence[Part], part: Part, model: type[BaseModel]) -> bool:
+    return len(real_path([*path, part], model)) == len(real_path(path, model))
+
+
+def _dotted(path: Sequence[Part], model: type[BaseModel]) -> str:
+    return ".".join(map(str, real_path(path, model)))
+
+
+def fields_at(path: Sequence[Part], model: type[BaseModel] = Recipe) -> tuple[str, ...]:
     """Names of the fields of the table at a path; none where there is no table."""
-    found, _ = _walked(path)
+    found, _ = _walked(path, model)
     return tuple(dict.fromkeys(name for one in found for name in one.get("properties", {})))
 
 
-def real_path(path: Sequence[Part]) -> tuple[Part, ...]:
+def real_path(path: Sequence[Part], model: type[BaseModel] = Recipe) -> tuple[Part, ...]:
     """A path of pydantic's without the marks of alternatives, such as `linear`."""
-    return _walked(path)[1]
+    return _walked(path, model)[1]
 
 
-def wording(path: Sequence[Part]) -> str:
+def wording(path: Sequence[Part], model: type[BaseModel] = Recipe) -> str:
     """What the field at a path takes, such as `a number from 0, below 1`; "" where unknown."""
-    found, _ = _walked(path)
-    return " or ".join(dict.fromkeys(filter(None, map(_words, found))))
+    found, _ = _walked(path, model)
+    said = (_words(schema, _schema(model)) for schema in found)
+    return " or ".join(dict.fromkeys(filter(None, said)))
 
 
-def _walked(path: Sequence[Part]) -> tuple[tuple[Schema, ...], tuple[Part, ...]]:
+def _walked(
+    path: Sequence[Part], model: type[BaseModel]
+) -> tuple[tuple[Schema, ...], tuple[Part, ...]]:
     """The alternatives of the schema at a path, and the path without alternatives' marks."""
-    found: tuple[Schema, ...] = (_schema(),)
+    root = _schema(model)
+    found: tuple[Schema, ...] = (root,)
     real: list[Part] = []
     for part in path:
-        inner = tuple(one for schema in found for one in _children(schema, part))
-        marked = tuple(schema for schema in found if _kind(schema) == part)
+        inner = tuple(one for schema in found for one in _children(schema, part, root))
+        marked = tuple(s for s in found if part in {_kind(s), s.get("title")})
         if inner or (not marked and any("properties" in schema for schema in found)):
             found = inner  # none: the table has no such field
             real.append(part)
@@ -99,34 +165,34 @@ def _walked(path: Sequence[Part]) -> tuple[tuple[Schema, ...], tuple[Part, ...]]
     return found, tuple(real)
 
 
-def _children(schema: Schema, part: Part) -> Iterator[Schema]:
+def _children(schema: Schema, part: Part, root: Schema) -> Iterator[Schema]:
     if isinstance(part, int):
         listed = schema.get("prefixItems")
         if listed is not None:
-            yield from _alternatives(listed[part]) if part < len(listed) else ()
+            yield from _alternatives(listed[part], root) if part < len(listed) else ()
         elif "items" in schema:
-            yield from _alternatives(schema["items"])
+            yield from _alternatives(schema["items"], root)
     elif part in schema.get("properties", {}):
-        yield from _alternatives(schema["properties"][part])
+        yield from _alternatives(schema["properties"][part], root)
 
 
-def _alternatives(schema: Schema) -> Iterator[Schema]:
+def _alternatives(schema: Schema, root: Schema) -> Iterator[Schema]:
     if "$ref" in schema:
-        yield from _alternatives(_schema()["$defs"][schema["$ref"].rsplit("/", maxsplit=1)[-1]])
+        yield from _alternatives(root["$defs"][schema["$ref"].rsplit("/", maxsplit=1)[-1]], root)
         return
     several = schema.get("anyOf") or schema.get("oneOf")
     if several is None:
         yield schema
         return
     for one in several:
-        yield from _alternatives(one)
+        yield from _alternatives(one, root)
 
 
 def _kind(schema: Schema) -> Any:
     return schema.get("properties", {}).get("kind", {}).get("const")
 
 
-def _words(schema: Schema) -> str:
+def _words(schema: Schema, root: Schema) -> str:
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:
@@ -135,18 +201,21 @@ def _words(schema: Schema) -> str:
     if kind in {"integer", "number"}:
         return f"{'an integer' if kind == 'integer' else 'a number'}{_range(schema)}"
     if kind == "array":
-        return _list_words(schema)
+        return _list_words(schema, root)
     if kind == "object":
         return f"a table with {', '.join(schema.get('properties', {}))}"
-    return {"boolean": "true or false", "null": NONE, "string": "text"}.get(str(kind), "")
+    text = "text"
+    if "pattern" in schema:
+        text = schema.get("description", f"text that matches {schema['pattern']}")
+    return {"boolean": "true or false", "null": NONE, "string": text}.get(str(kind), "")
 
 
-def _list_words(schema: Schema) -> str:
+def _list_words(schema: Schema, root: Schema) -> str:
     exact = schema.get("prefixItems")
     if exact:
-        return f"a list of {len(exact)}, each {_words(next(_alternatives(exact[0])))}"
-    inner = " or ".join(map(_words, _alternatives(schema.get("items", {}))))
-    return f"a list, each {inner}"
+        return f"a list of {len(exact)}, each {_words(next(_alternatives(exact[0], root)), root)}"
+    inner = (_words(one, root) for one in _alternatives(schema.get("items", {}), root))
+    return f"a list, each {' or '.join(inner)}"
 
 
 def _range(schema: Schema) -> str:
@@ -157,5 +226,5 @@ def _range(schema: Schema) -> str:
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()

@@ -7,7 +7,7 @@ from typing import Any
 from harness.errors import RecipeError
 from harness.recipes.fields import NONE
 from harness.recipes.recipe import Recipe
-from harness.recipes.settings import parse_recipe
+from harness.recipes.settings import check_consistent, parse_recipe
 
 SUFFIX = ".toml"
 
@@ -22,7 +22,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises:
         RecipeError: the file cannot be read, is no TOML, or is no recipe; the field is named
-            with what it takes.
+            with what it takes. Or its parts do not fit together.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -33,7 +33,9 @@ def read_recipe(path: Path) -> Recipe:
             expected="a TOML file, such as `harness recipe show smoke --name mine` prints",
             remedy="correct the path or the syntax",
         ) from error
-    return parse_recipe(without_none(document), where=str(path))
+    recipe = parse_recipe(without_none(document), where=str(path))
+    check_consistent(recipe)
+    return recipe
 
 
 def without_none(value: Any) -> Any:

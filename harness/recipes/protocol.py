@@ -5,7 +5,7 @@ are shown to the network and how its answers are averaged. Two accuracies are
 compared only when every field here is equal.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,7 @@ class Normalisation(Identified):
 
     channels: Literal["bgr", "rgb", "grey"]
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
     scale: float = Field(default=1.0, gt=0)
 
     @property
@@ -59,7 +59,7 @@ class Protocol(Identified):
     name: str
     crops: Crops
     short_sides: tuple[int, ...] = Field(min_length=1)
-    crop_size: int | None = Field(description="None: fully convolutional on the whole image")
+    crop_size: int | None = Field(ge=1, description="None: fully convolutional on the whole image")
     mirror: bool
     resize_rule: Literal["truncate_float64", "round"] = "truncate_float64"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"

@@ -179,7 +179,9 @@ class Recipe(Identified):
     reference has it.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower case letters, digits and hyphens"
+    )
     notes: Notes
     model: Model
     batch: int = Field(ge=1, description="global batch size, images a step over all replicas")

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import RecipeError
-from harness.recipes.fields import fields_at, keys_for, nearest_sibling, real_path, wording
+from harness.recipes.fields import explained, keys_for
 from harness.recipes.large_batch import SETTING, linearly_scaled
 from harness.recipes.normalisations import NORMALISATIONS, normalisation_name
+from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 
 NORMALISATION = "normalisation"
@@ -48,8 +49,43 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
     if any(key.split(".")[0] == NORMALISATION for key in keys):
         _normalise_protocols_alike(document, keys)
     changed = parse_recipe(document)
-    _check_one_input(changed)
+    check_consistent(changed)
     return changed
+
+
+def check_consistent(recipe: Recipe) -> None:
+    """Refuse parts that do not fit together, which no single field can show.
+
+    Raises:
+        RecipeError: the network is evaluated on other input than it is trained on, or two
+            protocols have one name, or one has a crop that is larger than its image.
+    """
+    _check_one_input(recipe)
+    named: dict[str, Protocol] = {}
+    for protocol in (*recipe.final_protocols, recipe.epoch_protocol):
+        _check_crop(recipe, protocol)
+        is_final = protocol is not recipe.epoch_protocol
+        if protocol.name in named and (is_final or named[protocol.name] != protocol):
+            raise RecipeError(
+                f"two protocols are named {protocol.name}, and one result would replace the other",
+                where=f"recipe {recipe.name}, field name of its protocols",
+                expected="a name for each; that of each epoch may be one of the final ones, "
+                "field by field",
+                remedy="rename or delete one",
+            )
+        named[protocol.name] = protocol
+
+
+def _check_crop(recipe: Recipe, protocol: Protocol) -> None:
+    size, smallest = protocol.crop_size, min(protocol.short_sides)
+    if protocol.crops != "full" and (size is None or size > smallest):
+        raise RecipeError(
+            f"the protocol {protocol.name} takes crops of {size or 'no size'} pixels from images "
+            f"whose short side has {smallest}",
+            where=f"recipe {recipe.name}, field crop_size of {protocol.name}",
+            expected=f'a crop_size up to {smallest}, or crops = "full"',
+            remedy="lower crop_size or raise short_sides",
+        )
 
 
 def _exchange_length(document: dict[str, Any], key: str, keys: set[str]) -> None:
@@ -77,29 +113,7 @@ def parse_recipe(document: dict[str, Any], *, where: str | None = None) -> Recip
     try:
         return Recipe.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise _explained(error, where) from error
-
-
-def _explained(error: ValidationError, where: str | None) -> RecipeError:
-    errors = error.errors()
-    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
-    first = (unknown or errors)[0]  # a field that is misspelt is missing as well
-    field = ".".join(map(str, real_path(first["loc"]))) or "recipe"
-    takes, found = wording(first["loc"]), f"{field}: {first['msg']}, got {first['input']!r}"
-    remedy = f"give {field} such a value" if takes else "see `harness recipe show smoke`"
-    if unknown:
-        nearest = nearest_sibling(first["loc"])
-        names = fields_at(first["loc"][:-1])
-        found, takes = f"a recipe has no field {field!r}", f"one of {', '.join(names)}"
-        remedy = f"did you mean {nearest}?" if nearest else "leave it out"
-    elif first["type"] == "missing":
-        found, remedy = f"{field} is missing", f"add {field}"
-    return RecipeError(
-        found,
-        where=f"{where}, field {field}" if where else f"field {field}",
-        expected=takes or "a value of the recipe's type and range",
-        remedy=remedy,
-    )
+        raise RecipeError(**explained(error, Recipe, "a recipe", where)) from error
 
 
 def _value_of(key: str, text: str) -> Any:

@@ -64,9 +64,12 @@ def own_target(named: str, recipe: Recipe) -> OwnTarget | None:
     """A target of one's own, to be kept with the runs; None for a registered one.
 
     Raises:
-        BaselineError: it is about another recipe.
+        BaselineError: it is about another recipe, or has a registered target's name and not
+            its demands.
     """
-    if not is_file_name(named) or load_target(named).name in load_baselines().target_files:
+    registered = {target.name: target.digest for target in load_baselines().targets}
+    target = load_target(named)
+    if not is_file_name(named) or registered.get(target.name) == target.digest:
         return None
     return read_own_target(Path(named), recipe.name, recipe.digest)
 

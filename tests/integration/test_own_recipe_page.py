@@ -83,3 +83,7 @@ def test_the_commands_of_the_page_in_their_order(folder: Path) -> None:
     assert "all equal" in said["verify"]
     (study,) = (folder / "runs").glob("my-resnet34-*")
     assert len(list(study.glob("seed-*/target-*.toml"))) == 3
+    again = shell(folder, "harness reproduce my-target.toml --data PICTURES")  # the page's one step
+    assert again.returncode == 1, again.stderr
+    assert "my-result" in again.stdout
+    assert "not reproduced" in again.stdout.lower()

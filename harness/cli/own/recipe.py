@@ -23,6 +23,11 @@ def show(recipe: str, name: str | None, settings: tuple[str, ...]) -> None:
     Examples: `harness recipe show he2015-resnet50 --name mine > mine.toml`, then edit it and
     `harness run mine.toml --data DIR --seed 1`; `harness recipe show mine.toml` checks it.
     """
+    from harness.data.compatibility import check_crop
+    from harness.models.catalogue import check_name
+
     begun = find_recipe(recipe)
     chosen = with_settings(begun_from(begun, name) if name else begun, settings)
+    check_name(chosen.model.name)
+    check_crop(chosen.augmentation, chosen.normalisation, chosen.model.image_size)
     click.echo(recipe_text(chosen), nl=False)

@@ -9,6 +9,7 @@ from harness.analysis.bundle import bundle
 from harness.analysis.verdict import verdict
 from harness.analysis.verify import verify
 from harness.baselines import load_target
+from harness.baselines.loading import baselines_folder
 from harness.baselines.own import own_targets, read_own_target
 from harness.baselines.template import target_text
 from harness.errors import BaselineError, UsageError
@@ -16,6 +17,7 @@ from harness.recipes.catalogue import RECIPES
 from harness.recipes.own import begun_from
 from harness.recipes.recipe import Recipe
 from harness.record.schema import DataIdentity
+from harness.study.reproduce import own_target
 from tests.filled_targets import filled
 from tests.planted_journals import DIGITS, Planted, study
 
@@ -69,6 +71,43 @@ def test_a_target_of_another_recipe_or_an_older_one_is_refused(tmp_path: Path) -
         read_own_target(path, "other", MINE.digest)
     with pytest.raises(BaselineError, match="the recipe was changed since"):
         read_own_target(path, "mine", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("margin = 0.02", "margn = 0.02", ["no field 'margn'", "did you mean margin?"]),
+        ("top1 = 0.98", "top1 = 98", ["field top1", "a number from 0, up to 1", "98"]),
+        ("n = 5", "n = 2.5", ["field n", "an integer from 1"]),
+        ('divisor = "unstated"', 'divisor = "m"', ["spread.divisor", "one of n, n-1, unstated"]),
+        ("published = 0.004", "deviation = 0.004", ["no field 'spread.deviation'"]),
+        ("[spread]", "[spraed]", ["no field 'spraed'", "did you mean spread?"]),
+        ('quoted = "', 'qoted = "', ["did you mean source.quoted?"]),
+        ("[1, 2, 3]", "[1, 1, 3]", ["declared_seeds are different integers from 0"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_of_a_target_is_named_with_what_it_takes(
+    tmp_path: Path, right: str, wrong: str, words: list[str]
+) -> None:
+    path = target_file(tmp_path)
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(BaselineError) as caught:
+        load_target(path)
+    for word in [*words, str(path)]:
+        assert word in str(caught.value)
+
+
+def test_a_registered_targets_own_file_is_that_target_and_a_changed_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    path = baselines_folder() / "smoke.toml"
+    assert own_target(str(path), RECIPES["smoke"]) is None
+    changed = tmp_path / "changed.toml"
+    changed.write_text(path.read_text().replace("threshold = 0.97", "threshold = 0.5"))
+    with pytest.raises(BaselineError, match="a registered target is named smoke-digits-ten-crop"):
+        own_target(str(changed), RECIPES["smoke"])
 
 
 def test_a_registered_name_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from harness.errors import RecipeError
+from harness.cli.own.recipe import show
+from harness.errors import HarnessError, RecipeError
 from harness.recipes.catalogue import RECIPES, find_recipe
 from harness.recipes.own import begun_from
 from harness.recipes.settings import with_settings
@@ -67,7 +69,10 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
         ("\nepochs = 1 ", '\nepochs = "none" ', ["phases.0", "either epochs or steps"]),
         ("image_size = 32", "", ["model.image_size is missing", "an integer from 8"]),
         ("batch = 32", "batch = ", ["cannot be read", "line"]),
-        ('name = "mine"', 'name = "My recipe"', ["field name"]),
+        ('name = "mine"', 'name = "My recipe"', ["field name", "lower case letters, digits"]),
+        ("[0.9, 1.1]", "[1.1, 0.9]", ["augmentation: aspect must be", "values that fit"]),
+        ("std = [58.393", "std = [0.0", ["normalisation.std.0", "a number above 0"]),
+        ("start = 0.05, alpha", "strat = 0.05, alpha", ["did you mean phases.1.rate.start?"]),
     ],
 )  # fmt: skip
 def test_a_wrong_file_names_the_field_and_what_it_takes(
@@ -78,6 +83,34 @@ def test_a_wrong_file_names_the_field_and_what_it_takes(
         find_recipe(path)
     for word in [*words, path]:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("crop_size = 32", "crop_size = 64", ["center_crop takes crops of 64", "up to 34"]),
+        ("crop_size = 32", 'crop_size = "none"', ["crops of no size", 'crops = "full"']),
+        ('name = "ten_crop"', 'name = "center_crop"', ["two protocols are named center_crop"]),
+        ("[34, 39]", "[10, 12]", ["the short side can be 10", "lower the model's image_size"]),
+        ('"apm5-resnet18-v2"', '"apm5-resnet19-v2"', ["did you mean apm5-resnet18-v2"]),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_fit_are_refused_when_a_file_is_shown(
+    tmp_path: Path, old: str, new: str, words: list[str]
+) -> None:
+    with pytest.raises(HarnessError) as caught:
+        CliRunner().invoke(show, [written(tmp_path, (old, new))], catch_exceptions=False)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [("model=he2015-resnet34-b", "model.name"), ("precision=bfloat16", "precision.compute")],
+)
+def test_a_table_that_gets_one_value_names_a_field_of_it(setting: str, instead: str) -> None:
+    with pytest.raises(RecipeError, match=f"such as {instead}"):
+        with_settings(RECIPES["smoke"], (setting,))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
