@@ -100,8 +100,8 @@ def explained(
         found = f"{field}: {found}, got {first['input']!r}"
         inner = fields_at(path, model)
         remedy = f"set a field of it, such as {field}.{inner[0]}" if inner else remedy
-    others = dict.fromkeys(_dotted(one["loc"], model) for one in errors)
-    others = [name for name in others if name not in {field, meant}]
+    wrong = dict.fromkeys(_dotted(one["loc"], model) for one in errors)
+    others = [name for name in wrong if name not in {field, meant}]
     return {
         "found": f"{found}; wrong as well: {', '.join(others)}" if others else found,
         "where": ", field ".join(filter(None, [where, field])) if where else f"field {field}",
