@@ -10,7 +10,6 @@ import numpy as np
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
-from harness.record.journal import FILE_NAME, JournalWriter
 from harness.record.schema import (
     AnyEvent,
     DataIdentity,
@@ -18,15 +17,22 @@ from harness.record.schema import (
     Evaluation,
     Interrupted,
     RegisteredTarget,
-    RunFinished,
     RunStarted,
     Steps,
 )
+from tests.sample_events import (
+    EPOCH_S,
+    evaluated,
+    finished,
+    identity,
+    run_started,
+    window_of,
+    write_journal,
+)
+from tests.sample_events import NUMERICS as SAMPLE_NUMERICS
 
-EPOCH_S = 1_760_000_000.0
-DIGITS_ROOT = "84d565bbcf7b48709b4e7debc4af10993b832fffbbfe08a8d82668e546bc3120"
 FASHION_ROOT = "dcb186f5f8a110119e9ff0837970e9d66e3a65fc7224249a35e3cc2fb9377360"
-IMAGENET = DataIdentity(
+IMAGENET = identity(
     name="ILSVRC2012",
     kind="imagenet",
     root_digest="1" * 64,
@@ -35,35 +41,16 @@ IMAGENET = DataIdentity(
     classes=("tench", "goldfish"),
     class_order="wordnet",
 )
-DIGITS = DataIdentity(
-    name="digits",
-    kind="digits",
-    root_digest=DIGITS_ROOT,
-    train_images=1442,
-    val_images=355,
-    classes=tuple("0123456789"),
-    class_order="folder",
-)
-FASHION = DataIdentity(
+DIGITS = identity()
+FASHION = identity(
     name="Fashion-MNIST",
     kind="fashion_mnist",
     root_digest=FASHION_ROOT,
     train_images=60_000,
     val_images=10_000,
-    classes=tuple("0123456789"),
-    class_order="folder",
 )
-NUMERICS = EffectiveNumerics(
-    op_determinism=True,
-    xla=False,
-    onednn=True,
-    tf32=False,
-    compute="float32",
-    intra_op_threads=2,
-    inter_op_threads=2,
-    devices=("GPU: NVIDIA TITAN Xp",),
-    cpu="planted processor",
-    versions={"python": "3.11.7", "tensorflow": "2.21.0", "harness": "0.1.0"},
+NUMERICS = SAMPLE_NUMERICS.model_copy(
+    update={"devices": ("GPU: NVIDIA TITAN Xp",), "cpu": "planted processor"}
 )
 
 
@@ -105,10 +92,7 @@ def study(folder: Path, runs: list[Planted]) -> Path:
 
 def plant(folder: Path, run: Planted) -> Path:
     """Write one run's journal; returns the run's folder."""
-    with JournalWriter(folder / FILE_NAME) as journal:
-        for event in events(run):
-            journal.append(event)
-    return folder
+    return write_journal(folder, events(run))
 
 
 def events(run: Planted) -> list[AnyEvent]:
@@ -125,13 +109,9 @@ def events(run: Planted) -> list[AnyEvent]:
             if protocol.name in run.correct
         ]
     if run.status is not None:
+        weights = mark(run, run.steps)
         out.append(
-            RunFinished(
-                time_s=EPOCH_S + 10,
-                step=run.steps,
-                status=run.status,
-                weights_fingerprint=mark(run, run.steps),
-            )
+            finished(run.steps, time_s=EPOCH_S + 10, status=run.status, weights_fingerprint=weights)
         )
     else:
         out.append(Interrupted(time_s=EPOCH_S + 9, step=run.steps, reason="signal"))
@@ -139,20 +119,15 @@ def events(run: Planted) -> list[AnyEvent]:
 
 
 def started(run: Planted) -> RunStarted:
-    return RunStarted(
-        time_s=EPOCH_S,
+    return run_started(
+        run.recipe,
         run_id=f"planted-{run.seed}",
         seed=run.seed,
-        recipe=run.recipe,
-        recipe_digest=run.recipe.digest,
         deviations=run.deviations,
         numerics=run.numerics,
-        numerics_digest=run.numerics.digest,
         data=run.data,
         steps_per_epoch=run.steps_per_epoch,
         steps_total=run.steps_total,
-        harness_version="0.1.0",
-        git_commit="c" * 40,
         git_dirty=run.git_dirty,
         environment={"hostname": "planted"},
         command=("harness", "run", run.recipe.name),
@@ -172,18 +147,16 @@ def window(run: Planted, first: int) -> Steps:
     noise = np.random.default_rng((run.seed, first)).standard_normal(len(step))
     classes = len(run.data.classes)
     loss = np.log(classes) * np.exp(-step / 120) + 0.5 + 0.02 * noise + run.loss_shift
-    n = len(step)
-    return Steps(
+    return window_of(
+        first,
+        len(step),
         time_s=EPOCH_S + float(step[-1]),
-        step=tuple(step.tolist()),
-        step_time_s=(run.step_time_s,) * n,
-        data_wait_s=(0.01,) * n,
-        loss=tuple(loss.tolist()),
-        learning_rate=(0.05,) * n,
-        gradient_norm=tuple((2 + 0.1 * noise).tolist()),
-        correct=(int(run.recipe.batch // 2),) * n,
-        images=(run.recipe.batch,) * n,
-        fingerprint=tuple(mark(run, int(s)) for s in step),
+        step_time_s=run.step_time_s,
+        loss=loss,
+        gradient_norm=(2 + 0.1 * noise),
+        correct=run.recipe.batch // 2,
+        images=run.recipe.batch,
+        fingerprint=[mark(run, int(s)) for s in step],
         compiled=(0,) if first == 0 else (),
     )
 
@@ -191,21 +164,17 @@ def window(run: Planted, first: int) -> Steps:
 def evaluation(run: Planted, protocol: Protocol) -> Evaluation:
     images = run.data.val_images if run.evaluated is None else run.evaluated
     correct = run.correct[protocol.name]
-    return Evaluation(
+    return evaluated(
+        run.steps,
+        protocol,
+        correct,
+        images,
         time_s=EPOCH_S + 8,
-        step=run.steps,
         epoch=run.steps / run.steps_per_epoch,
-        final=True,
-        protocol=protocol,
-        protocol_digest=protocol.digest,
-        images=images,
         images_in_split=run.data.val_images,
-        top1_correct=correct,
         top5_correct=min(images, correct + images // 20),
         duration_s=60.0,
         crops_per_s=1000.0,
-        predictions_file=None,
-        predictions_digest=None,
     )
 
 

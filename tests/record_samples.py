@@ -11,33 +11,25 @@ from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 from harness.recipes.smoke import SMOKE
 from harness.record.certificate import Certificate
-from harness.record.journal import FILE_NAME, JournalWriter, read_journal
+from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import predictions_table, write_predictions
 from harness.record.schema import (
     AnyEvent,
     Ceiling,
     CheckpointWritten,
     DataDecisions,
-    DataIdentity,
-    EffectiveNumerics,
     Evaluation,
-    RunFinished,
     RunStarted,
     Steps,
 )
-
-EPOCH_S = 1_760_000_000.0
-NUMERICS = EffectiveNumerics(
-    op_determinism=True,
-    xla=False,
-    onednn=True,
-    tf32=False,
-    compute="float32",
-    intra_op_threads=2,
-    inter_op_threads=2,
-    devices=("CPU: sample processor",),
-    cpu="sample processor avx2",
-    versions={"python": "3.11.7", "tensorflow": "2.21.0", "harness": "0.1.0"},
+from tests.sample_events import (
+    EPOCH_S,
+    evaluated,
+    finished,
+    identity,
+    run_started,
+    window_of,
+    write_journal,
 )
 
 
@@ -66,31 +58,22 @@ class SampleRun:
 
 
 def started(run: SampleRun) -> RunStarted:
-    return RunStarted(
-        time_s=EPOCH_S,
+    data = identity(
+        name=run.data_name,
+        root_digest=run.data_root,
+        train_images=1437,
+        val_images=run.images,
+        classes=run.classes,
+    )
+    return run_started(
+        run.recipe,
         run_id=run.run_id,
         seed=run.seed,
-        recipe=run.recipe,
-        recipe_digest=run.recipe.digest,
-        deviations=(),
-        numerics=NUMERICS,
-        numerics_digest=NUMERICS.digest,
-        data=DataIdentity(
-            name=run.data_name,
-            kind="digits",
-            root_digest=run.data_root,
-            train_images=1437,
-            val_images=run.images,
-            classes=run.classes,
-            class_order="folder",
-        ),
+        data=data,
         data_decisions=DataDecisions(as_is=1635, converted=2, turned=3),
         ceiling=Ceiling(gemm_flops_per_s=1e9, devices=2, training_flops_per_image=1_000_000),
         steps_per_epoch=run.steps_per_epoch,
         steps_total=run.steps,
-        harness_version="0.1.0",
-        git_commit="c" * 40,
-        git_dirty=False,
         environment=run.environment,
         command=run.command,
     )
@@ -108,17 +91,17 @@ def windows(run: SampleRun, first: int = 0, last: int | None = None) -> Iterator
         )
         if run.spike and step[0] <= run.spike[0] <= step[-1]:
             loss[run.spike[0] - step[0]] = run.spike[1]
-        yield Steps(
+        yield window_of(
+            begin,
+            len(step),
             time_s=EPOCH_S + 0.105 * float(step[-1] + 1),
-            step=tuple(step.tolist()),
-            step_time_s=tuple(times.tolist()),
-            data_wait_s=tuple((times * 0.02).tolist()),
-            loss=tuple(loss.tolist()),
-            learning_rate=tuple((0.05 * (1 - step / run.steps)).tolist()),
-            gradient_norm=tuple((1 + generator.random(len(step))).tolist()),
-            correct=tuple(generator.integers(0, 33, len(step)).tolist()),
-            images=(32,) * len(step),
-            fingerprint=tuple(f"{s:016x}" for s in step.tolist()),
+            step_time_s=times,
+            data_wait_s=(times * 0.02),
+            loss=loss,
+            learning_rate=(0.05 * (1 - step / run.steps)),
+            gradient_norm=(1 + generator.random(len(step))),
+            correct=generator.integers(0, 33, len(step)),
+            fingerprint=[f"{s:016x}" for s in step],
             compiled=(0,) if begin == 0 else (),
         )
 
@@ -138,31 +121,22 @@ def checkpoint(run: SampleRun, step: int) -> CheckpointWritten:
 def evaluation(
     run: SampleRun, step: int, protocol: Protocol, *, final: bool, correct: int, file: str | None
 ) -> Evaluation:
-    return Evaluation(
+    return evaluated(
+        step,
+        protocol,
+        correct,
+        run.images,
         time_s=EPOCH_S + 0.105 * step + 0.02,
-        step=step,
         epoch=step / run.steps_per_epoch,
         final=final,
-        protocol=protocol,
-        protocol_digest=protocol.digest,
-        images=run.images,
-        images_in_split=run.images,
-        top1_correct=correct,
-        top5_correct=min(run.images, correct + 2),
-        duration_s=1.5,
-        crops_per_s=run.images / 1.5,
         predictions_file=file,
-        predictions_digest=None,
     )
 
 
 def write_run(folder: Path, run: SampleRun) -> Path:
     """Write a run's folder with journal and predictions; returns the folder."""
     write_start_files(folder, run)
-    with JournalWriter(folder / FILE_NAME) as journal:
-        for event in events(folder, run):
-            journal.append(event)
-    return folder
+    return write_journal(folder, events(folder, run))
 
 
 def write_start_files(folder: Path, run: SampleRun) -> None:
@@ -188,12 +162,7 @@ def events(folder: Path, run: SampleRun) -> Iterator[AnyEvent]:
         for protocol in run.recipe.final_protocols:
             yield _final(folder, run, protocol)
     if run.ends:
-        yield RunFinished(
-            time_s=EPOCH_S + 0.105 * run.steps + 5,
-            step=run.steps,
-            status="completed",
-            weights_fingerprint="a" * 16,
-        )
+        yield finished(run.steps, time_s=EPOCH_S + 0.105 * run.steps + 5)
 
 
 def certificate_of(folder: Path, **changes: object) -> Certificate:

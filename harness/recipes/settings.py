@@ -89,7 +89,14 @@ def _check_crop(recipe: Recipe, protocol: Protocol) -> None:
 
 
 def _exchange_length(document: dict[str, Any], key: str, keys: set[str]) -> None:
-    """Drop a phase's epochs where its steps are set, and the reverse, unless both are set."""
+    """Drop a phase's epochs where its steps are set, and the reverse, unless both are set.
+
+    Phases that are set as a whole get a field for each, of which one may be set afterwards.
+    """
+    phases = document["phases"]
+    if key == "phases" and isinstance(phases, list):
+        lengths = {"epochs": None, "steps": None}
+        document["phases"] = [lengths | one if isinstance(one, dict) else one for one in phases]
     matched = PHASE_LENGTH.fullmatch(key)
     if matched is None:
         return

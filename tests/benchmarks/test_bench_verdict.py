@@ -17,7 +17,8 @@ from harness.analysis.verdict import verdict
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import RunFinished
 from harness.record.summary import read_summary
-from tests.planted_journals import EPOCH_S, evaluation, imagenet_runs, started
+from tests.planted_journals import evaluation, imagenet_runs, started
+from tests.sample_events import EPOCH_S
 
 RUNS = 4
 STEPS = 100_000

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.record.journal import FILE_NAME, JournalWriter
-from harness.record.schema import RunFinished, RunStarted, Steps
+from harness.record.schema import RunStarted
 from harness.record.summary import summarise
 from harness.verdict.checks import status_of
 from tests.faults.command import Command
+from tests.sample_events import finished, window_of, write_journal
 
 SETTINGS = ("--no-tracking", "--set", "phases.1.epochs=8", "--steps", "8")
 """Long enough a recipe for twenty windows, of which the first ends after five steps."""
@@ -19,22 +19,17 @@ def plant_reference(folder: Path, started: RunStarted, seed: int) -> None:
     """A completed run whose losses lie far above those of a real one."""
     n = started.steps_total
     noise = np.random.default_rng(seed).uniform(0.99, 1.01, n)
-    window = Steps(
-        time_s=1.0,
-        step=tuple(range(n)),
-        step_time_s=(0.1,) * n,
-        data_wait_s=(0.0,) * n,
-        loss=tuple((200 * noise).tolist()),
-        learning_rate=(0.05,) * n,
-        gradient_norm=tuple(noise.tolist()),
-        correct=(2,) * n,
-        images=(8,) * n,
-        fingerprint=tuple(f"{seed * 10_000 + step:016x}" for step in range(n)),
+    window = window_of(
+        0,
+        n,
+        loss=200 * noise,
+        gradient_norm=noise,
+        correct=2,
+        images=8,
+        fingerprint=[f"{seed * 10_000 + step:016x}" for step in range(n)],
     )
-    end = RunFinished(time_s=2.0, step=n, status="completed", weights_fingerprint=f"{seed:016x}")
-    with JournalWriter(folder / FILE_NAME) as journal:
-        for event in (started.model_copy(update={"seed": seed}), window, end):
-            journal.append(event)
+    end = finished(n, weights_fingerprint=f"{seed:016x}")
+    write_journal(folder, (started.model_copy(update={"seed": seed}), window, end))
 
 
 @pytest.mark.slow

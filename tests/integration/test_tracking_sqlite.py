@@ -17,8 +17,6 @@ from harness.tracking.mirror import (
     sync_run,
 )
 from tests.record_samples import (
-    EPOCH_S,
-    NUMERICS,
     SampleRun,
     checkpoint,
     events,
@@ -27,6 +25,7 @@ from tests.record_samples import (
     write_run,
     write_start_files,
 )
+from tests.sample_events import EPOCH_S, NUMERICS
 
 pytestmark = pytest.mark.filterwarnings(
     # MLflow 3.17 maps one column with a loader that SQLAlchemy 2.1 deprecates; the mirror ignores

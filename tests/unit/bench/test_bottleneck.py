@@ -7,7 +7,7 @@ import pytest
 
 from harness.bench.bottleneck import Part, slowest
 from harness.bench.tracker import WINDOW_STEPS, bench_tracker
-from tests.record_samples import NUMERICS
+from tests.sample_events import NUMERICS
 
 PARTS: tuple[Part, ...] = ("input", "step", "tracker")
 

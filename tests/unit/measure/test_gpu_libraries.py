@@ -9,7 +9,7 @@ import pytest
 
 from harness.measure.gpu_libraries import gpu_libraries
 from harness.record.schema import EffectiveNumerics
-from tests.record_samples import NUMERICS
+from tests.sample_events import NUMERICS
 
 DRIVER = (
     "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n"

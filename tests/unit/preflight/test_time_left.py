@@ -10,20 +10,15 @@ from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
 from harness.record.schema import Steps
 from tests.record_samples import SampleRun, write_run
+from tests.sample_events import window_of
 
 STEP_S, CROP_S, COMPILATION_S = 0.5, 0.01, 40.0
 IMAGES, EPOCH = 355, 45
 
 
 def window(first: int, end: int, compiled: tuple[int, ...] = ()) -> Steps:
-    n = end - first
-    times = tuple(COMPILATION_S if first + i in compiled else STEP_S for i in range(n))
-    same = dict.fromkeys(("data_wait_s", "loss", "learning_rate", "gradient_norm"), (0.1,) * n)
-    return Steps.model_construct(
-        time_s=0.0, step=tuple(range(first, end)), step_time_s=times, correct=(1,) * n,
-        images=(32,) * n, fingerprint=("0" * 16,) * n, batch_fingerprint=("0" * 16,) * n,
-        compiled=compiled, **same,
-    )  # fmt: skip
+    times = [COMPILATION_S if step in compiled else STEP_S for step in range(first, end)]
+    return window_of(first, end - first, step_time_s=times, compiled=compiled)
 
 
 def truth_s(step: int, last: int, total: int) -> float:

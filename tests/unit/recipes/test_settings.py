@@ -166,12 +166,17 @@ def test_settings_replace_nested_fields(recipe: Recipe) -> None:
     assert changed_fields(recipe, changed) == ("model", "phases", "augmentation")
 
 
+ONE_PHASE = '{"epochs": 1, "rate": {"kind": "constant", "rate": 0.1}}'
+
+
 @pytest.mark.parametrize(
     ("settings", "lengths"),
     [
         (("phases.0.steps=7",), [(None, 7), (50, None)]),
         (("phases.1.steps=7", "phases.1.steps=8"), [(1, None), (None, 8)]),
         (("phases.0.steps=7", "phases.0.epochs=3"), None),
+        ((f"phases=[{ONE_PHASE}]", "phases.0.epochs=3"), [(3, None)]),
+        ((f"phases=[{ONE_PHASE}]", "phases.0.steps=3"), [(None, 3)]),
         (("phases.0.epochs=3", "phases.0.steps=7"), None),
         (("phases.0.epochs=null", "phases.0.steps=7"), [(None, 7), (50, None)]),
         (("phases.0.steps=null",), None),

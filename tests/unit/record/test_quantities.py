@@ -5,23 +5,21 @@ import pytest
 
 from harness.record.quantities import QUANTITIES, StepSeries
 from harness.record.schema import STEP_COLUMNS, Steps
+from tests.sample_events import window_of
 
 
 def window(first: int, **changes: object) -> Steps:
     values: dict[str, object] = {
-        "time_s": 0.0,
-        "step": (first, first + 1),
         "step_time_s": (4.0, 0.5),
         "data_wait_s": (1.0, 0.25),
         "loss": (3.0, 1.0),
         "learning_rate": (0.5, 0.25),
-        "gradient_norm": (2.0, 2.0),
+        "gradient_norm": 2.0,
         "correct": (0, 4),
-        "images": (8, 8),
-        "fingerprint": ("0" * 16,) * 2,
+        "images": 8,
         "compiled": (first,),
     }
-    return Steps.model_validate({**values, **changes})
+    return window_of(first, 2, **{**values, **changes})
 
 
 def test_columns_are_the_measurements_of_an_event() -> None:

@@ -16,7 +16,8 @@ from harness.replay.numerics_spans import (
     stretches_of,
 )
 from harness.training.checkpoint import write_checkpoint
-from tests.record_samples import EPOCH_S, NUMERICS, SampleRun, checkpoint, started, windows
+from tests.record_samples import SampleRun, checkpoint, started, windows
+from tests.sample_events import EPOCH_S, NUMERICS
 
 RUN = SampleRun(steps=20)
 A = NUMERICS

@@ -11,26 +11,24 @@ from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import AnyEvent, Resumed, Steps
 from harness.runner.begin import comparable_steps
 from harness.runner.recorder import Recorder
-from tests.record_samples import NUMERICS, SampleRun, started, windows
+from tests.record_samples import SampleRun, started, windows
+from tests.sample_events import NUMERICS, window_of
 
 OTHER = NUMERICS.model_copy(update={"intra_op_threads": 7})
 
 
 def window(first: int, marks: list[str]) -> Steps:
-    n = len(marks)
-    return Steps(
+    return window_of(
+        first,
+        len(marks),
         time_s=7.0,
-        step=tuple(range(first, first + n)),
-        step_time_s=(0.5,) * n,
-        data_wait_s=(0.25,) * n,
-        loss=(1.5,) * n,
-        learning_rate=(0.1,) * n,
-        gradient_norm=(2.0,) * n,
-        correct=(3,) * n,
-        images=(8,) * n,
-        fingerprint=tuple(marks),
-        batch_fingerprint=("b" * 16,) * n,
-        compiled=(),
+        step_time_s=0.5,
+        loss=1.5,
+        gradient_norm=2.0,
+        correct=3,
+        images=8,
+        fingerprint=marks,
+        batch_fingerprint="b" * 16,
     )
 
 

@@ -13,9 +13,7 @@ from harness.data.prepare import prepare
 from harness.data.shape import data_shape, refuse_other_than_imagenet
 from harness.errors import DataError, DifferenceFoundError
 from harness.recipes.imagenet import TRAIN_IMAGES
-from harness.record.journal import JournalWriter
 from harness.record.repeated import compare_bits
-from harness.record.schema import RunFinished, Steps
 from harness.sources.class_order import class_orders
 from harness.sources.labels.numbers import published_val_labels
 from harness.sources.source import Listing, Source
@@ -24,6 +22,7 @@ from harness.study.smoke import NO_TARGET, SmokeResult
 from tests.generated_sources import write_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.planted_journals import EXAMPLES
+from tests.sample_events import finished, window_of, write_journal
 
 
 def _imagenet(folder: Path, val: int = SUBSET_VAL, raw: bytes = b"x") -> Path:
@@ -82,27 +81,8 @@ def test_a_folder_without_the_classes_is_named(tmp_path: Path) -> None:
 
 
 def _run(folder: Path, marks: list[str], weights: str = "0" * 16) -> Path:
-    n = len(marks)
-    with JournalWriter(folder / "journal.jsonl") as writer:
-        if n:
-            writer.append(
-                Steps(
-                    time_s=0.0,
-                    step=tuple(range(n)),
-                    step_time_s=(0.1,) * n,
-                    data_wait_s=(0.0,) * n,
-                    loss=(1.0,) * n,
-                    learning_rate=(0.1,) * n,
-                    gradient_norm=(1.0,) * n,
-                    correct=(1,) * n,
-                    images=(2,) * n,
-                    fingerprint=tuple(marks),
-                )
-            )
-        writer.append(
-            RunFinished(time_s=0.0, step=n, status="completed", weights_fingerprint=weights)
-        )
-    return folder
+    events = [window_of(0, len(marks), fingerprint=marks)] if marks else []
+    return write_journal(folder, [*events, finished(len(marks), weights_fingerprint=weights)])
 
 
 def test_equal_runs_are_counted_by_step(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from harness.record.schema import Interrupted, RunFinished
 from harness.study.jobs import Resources, check_slurm, open_executor
 from harness.study.launch import StudyRequest, parse_seeds, run_study
 from harness.study.status import study_status
-from tests.record_samples import EPOCH_S, SampleRun, started, windows, write_run
+from tests.record_samples import SampleRun, started, windows, write_run
+from tests.sample_events import EPOCH_S
 
 
 @pytest.mark.parametrize(

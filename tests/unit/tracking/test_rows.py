@@ -19,6 +19,7 @@ from harness.tracking.rows import (
     window_rows,
 )
 from tests.record_samples import SampleRun, evaluation, started, windows
+from tests.sample_events import window_of
 
 RUN = SampleRun()
 
@@ -26,18 +27,14 @@ RUN = SampleRun()
 def window(**changes: object) -> Steps:
     values: dict[str, object] = {
         "time_s": 1000.0,
-        "step": (10, 11, 12, 13),
         "step_time_s": (9.0, 0.1, 0.2, 0.3),
         "data_wait_s": (1.0, 0.0, 0.03, 0.03),
         "loss": (4.0, 3.0, 2.0, 1.0),
         "learning_rate": (0.1, 0.2, 0.3, 0.4),
-        "gradient_norm": (1.0,) * 4,
         "correct": (0, 8, 8, 16),
-        "images": (32,) * 4,
-        "fingerprint": ("0" * 16,) * 4,
         "compiled": (10,),
     }
-    return Steps.model_validate({**values, **changes})
+    return window_of(10, 4, **{**values, **changes})
 
 
 def test_a_window_leaves_compilation_out_of_times_but_not_out_of_the_loss() -> None:
@@ -73,13 +70,9 @@ def cut(lengths: list[int]) -> list[Steps]:
     """One run's steps as events of these lengths."""
     events, begin = [], 0
     for length in lengths:
-        step = tuple(range(begin, begin + length))
-        values = {key: tuple(float(s) for s in step) for key in ("loss", "learning_rate")}
-        ones = dict.fromkeys(("step_time_s", "data_wait_s", "gradient_norm"), (1.0,) * length)
-        marks = ("0" * 16,) * length
-        changed = {"step": step, "time_s": float(begin + length), "fingerprint": marks,
-                   "correct": (1,) * length, "images": (2,) * length, "compiled": ()}  # fmt: skip
-        events.append(window(**changed, **values, **ones))
+        numbers = range(begin, begin + length)
+        times = {"time_s": float(begin + length), "step_time_s": 1.0, "data_wait_s": 1.0}
+        events.append(window_of(begin, length, **times, loss=numbers, learning_rate=numbers))
         begin += length
     return events
 

@@ -15,6 +15,7 @@ from harness.record.schema import Steps
 from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates
 from harness.training.step import StepOutput
+from tests.sample_events import window_of
 from tests.stub_steps import OUTPUT, stub_step, windows_of
 
 PHASES = (
@@ -258,20 +259,7 @@ def test_a_loss_that_is_not_finite_is_found(bad: float) -> None:
 
 
 def test_a_gradient_that_overflows_is_forgiven_only_under_loss_scaling() -> None:
-    window = Steps(
-        time_s=0.0,
-        step=(7, 8),
-        step_time_s=(1.0, 1.0),
-        data_wait_s=(0.0, 0.0),
-        loss=(1.0, 1.0),
-        learning_rate=(0.1, 0.1),
-        gradient_norm=(1.0, np.inf),
-        correct=(0, 0),
-        images=(8, 8),
-        fingerprint=("0" * 16,) * 2,
-        batch_fingerprint=("0" * 16,) * 2,
-        compiled=(),
-    )
+    window = window_of(7, 2, gradient_norm=(1.0, np.inf))
     assert window.first_not_finite(gradients_may_overflow=False) == 8
     assert window.first_not_finite(gradients_may_overflow=True) is None
 

@@ -13,7 +13,6 @@ from harness.models.batch_norm import FusedBatchNormalization
 from harness.models.build import build_model
 from harness.recipes.recipe import Model, Precision, Recipe
 from harness.recipes.smoke import SMOKE
-from harness.record.schema import Steps
 from harness.training.checkpoint import read_checkpoint, write_checkpoint
 from harness.training.state import (
     INITIAL_LOSS_SCALE,
@@ -23,6 +22,7 @@ from harness.training.state import (
     to_arrays,
 )
 from harness.training.step import SCALE_GROWTH_STEPS, StepFunction, StepOutput, build_step
+from tests.sample_events import window_of
 
 BATCH, CLASSES = 8, 5
 RATE = tf.constant(0.05)
@@ -224,9 +224,5 @@ def test_a_residual_network_converges_in_bfloat16_as_in_float32() -> None:
 def test_an_overflowing_gradient_is_no_divergence_under_a_loss_scale(
     loss: float, norm: float, may_overflow: bool, expected: int | None
 ) -> None:
-    window = Steps(
-        time_s=0.0, step=(10, 11), step_time_s=(1.0, 1.0), data_wait_s=(0.0, 0.0), loss=(1.0, loss),
-        learning_rate=(0.1, 0.1), gradient_norm=(1.0, norm), correct=(0, 0), images=(2, 2),
-        fingerprint=("0" * 16,) * 2, batch_fingerprint=("0" * 16,) * 2, compiled=(),
-    )  # fmt: skip
+    window = window_of(10, 2, loss=(1.0, loss), gradient_norm=(1.0, norm))
     assert window.first_not_finite(gradients_may_overflow=may_overflow) == expected
