@@ -54,13 +54,7 @@ def driver_error() -> str | None:
     if shutil.which("nvidia-smi") is None:
         return None
     try:
-        done = subprocess.run(
-            ["nvidia-smi", "-L"],
-            capture_output=True,
-            text=True,
-            timeout=machine.QUERY_TIMEOUT_S,
-            check=False,
-        )
+        done = machine.ask("nvidia-smi", "-L")
     except subprocess.TimeoutExpired:
         return f"no answer within {machine.QUERY_TIMEOUT_S} s"
     except OSError as error:

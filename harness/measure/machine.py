@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ GPU_FIELDS = (
     "clocks.max.sm", "clocks.max.mem", "persistence_mode", "mig.mode.current",
 )  # fmt: skip
 QUERY_TIMEOUT_S = 20
+KILL_TIMEOUT_S = 1.0
+_SILENT: set[str] = set()
+"""Programs that did not answer: a driver that hangs is not waited for again and again."""
+
 CORES_VARIABLE = "HARNESS_CORES"
 """Cores that a process may use at most, where neither affinity nor control group limits it."""
 
@@ -39,14 +44,39 @@ def read_text(path: str | Path) -> str | None:
         return None
 
 
+def ask(*command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a short system query to its end.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it does not answer, or the same program did not before.
+    """
+    program = shutil.which(command[0]) or command[0]
+    if program in _SILENT:
+        raise subprocess.TimeoutExpired(command, QUERY_TIMEOUT_S)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    try:
+        output, errors = process.communicate(timeout=QUERY_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        _SILENT.add(program)
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):  # what a driver holds does not end either
+            process.communicate(timeout=KILL_TIMEOUT_S)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
 def query(*command: str) -> str | None:
     """Standard output of a short system query; None where it fails."""
-    if shutil.which(command[0]) is None:
-        return None
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=QUERY_TIMEOUT_S, check=False
-        )
+        done = ask(*command)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
