@@ -8,6 +8,7 @@ Every part is a process of its own.
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.study.child_process import run_harness, run_together
 from harness.study.imagenet_subset import imagenet_subset
 from harness.study.jobs import local_gpus
 from harness.study.reproduction_data import embedded_digits
+from harness.training.checkpoint import list_checkpoints
 
 FULL_RECIPE = "apm5-resnet50"
 FULL_SETTINGS = ("batch=8",)
@@ -94,7 +96,25 @@ def smoke(
     steps = compare_bits(study / f"seed-{seeds[0]}", study_again / f"seed-{seeds[0]}")
     say(f"        {steps} of {steps} steps, the weights and the evaluations are equal")
     say("5 of 5  verdict and report")
-    return SmokeResult(judge_study(study, runs, data, tracking_uri, say), steps)
+    result = SmokeResult(judge_study(study, runs, data, tracking_uri, say), steps)
+    free_disk(study, runs / REPEAT, runs / "full-network")
+    return result
+
+
+def free_disk(study: Path, *others: Path) -> None:
+    """Remove checkpoints that nothing needs once all is equal and judged, two thirds of the disk.
+
+    Args:
+        study: Of its runs the first checkpoint that was kept and the last one stay: to certify
+            from, to export.
+        others: Folders of studies whose journals alone count; all their checkpoints go.
+    """
+    for checkpoints in study.glob("seed-*/checkpoints"):
+        for folder in list_checkpoints(checkpoints)[1:-1]:
+            shutil.rmtree(folder)
+    for other in others:
+        for checkpoints in other.glob("*/seed-*/checkpoints"):
+            shutil.rmtree(checkpoints)
 
 
 def _train(runs: Path, data: Path, seeds: tuple[int, ...], *options: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A stranger's path in a fresh clone, with limits: `pytest -m slow -s tests/integration/test_first_hour.py`.
 
 It installs some 3 GB from a package index and is meant for a machine that does nothing else.
+`FIRST_HOUR_CLONE=DIR` keeps the clone there, so that single tests can follow (`-k own`).
 """  # noqa: E501
 
 import json
@@ -39,8 +40,10 @@ def shell(clone: Path, line: str, *, codes: tuple[int, ...] = (0,)) -> tuple[str
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("first-hour") / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    kept = os.environ.get("FIRST_HOUR_CLONE")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("first-hour") / "clone"
+    if not folder.exists():
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     return folder
 
 
@@ -49,34 +52,36 @@ def disk_bytes(folder: Path) -> int:
 
 
 def test_clone_to_the_verdict_of_the_smoke(clone: Path) -> None:
-    printed, took_s = shell(clone, f"{INSTALL} && .venv/bin/tox -e smoke")
+    _, installed_s = shell(clone, f"{INSTALL} && .venv/bin/tox -e smoke --notest")
+    printed, smoke_s = shell(clone, ".venv/bin/tox -e smoke")
     assert "verdict: REPRODUCED" in printed
     assert "405 steps, bit for bit equal" in printed
-    used = disk_bytes(clone)
-    print(f"{used / 1e9:.2f} GB of disk")
-    assert took_s < MINUTES_5
-    assert used < DISK_BYTES
-
-
-def test_the_smoke_after_the_installation(clone: Path) -> None:
-    printed, took_s = shell(clone, f"{HARNESS} smoke --runs again")
-    assert "verdict: REPRODUCED" in printed
-    assert took_s < MINUTES_2
+    used_bytes = disk_bytes(clone)
+    print(f"{used_bytes / 1e9:.2f} GB of disk, {disk_bytes(clone / 'runs') / 1e9:.2f} of them runs")
+    missed = {
+        "clone to verdict, s": (installed_s + smoke_s, MINUTES_5),
+        "the smoke after the installation, s": (smoke_s, MINUTES_2),
+        "disk, bytes": (used_bytes, DISK_BYTES),
+    }
+    assert not {what: of for what, of in missed.items() if of[0] >= of[1]}
 
 
 def test_the_viewer_to_its_first_page(clone: Path) -> None:
     begun_s = time.monotonic()
-    with subprocess.Popen(
+    viewer = subprocess.Popen(
         [clone / HARNESS, "ui", "--runs", "runs", "--no-browser"],
         cwd=clone, stderr=subprocess.PIPE, text=True,
-    ) as viewer:  # fmt: skip
+    )  # fmt: skip
+    try:
         assert viewer.stderr is not None
         page = next(line for line in viewer.stderr if line.startswith("newest study"))
         address = page.split(": ", 1)[1].partition("/#/")[0]
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert answer.status == 200
         took_s = time.monotonic() - begun_s
+    finally:
         viewer.terminate()
+        viewer.communicate(timeout=60)
     print(f"{took_s:7.1f} s  harness ui, to the newest study's page")
     assert took_s < UI_S
 

@@ -18,7 +18,7 @@ from harness.sources.class_order import class_orders
 from harness.sources.labels.numbers import published_val_labels
 from harness.sources.source import Listing, Source
 from harness.study.imagenet_subset import SUBSET_CLASSES, SUBSET_TRAIN, SUBSET_VAL, imagenet_subset
-from harness.study.smoke import NO_TARGET, SmokeResult
+from harness.study.smoke import NO_TARGET, SmokeResult, free_disk
 from tests.generated_sources import write_folder
 from tests.parity.generated_images import jpeg_bytes, picture
 from tests.planted_journals import EXAMPLES
@@ -189,3 +189,24 @@ def test_the_smoke_on_data_without_a_target_is_about_the_machine(
     result = SmokeResult(judged, compared_steps=20)
     assert result.exit_code == code
     assert (NO_TARGET in result.text(tmp_path)) == says_so
+
+
+def test_only_checkpoints_that_something_needs_stay(tmp_path: Path) -> None:
+    runs = {
+        tmp_path / name: [225, 315, 360, 405]
+        for name in ("smoke-1/seed-1", "repeat/smoke-1/seed-1", "full/apm5-1/seed-1")
+    }
+    for run, steps in runs.items():
+        (run / "predictions.parquet").parent.mkdir(parents=True)
+        (run / "predictions.parquet").touch()
+        for step in steps:
+            (run / "checkpoints" / f"step-{step:010}").mkdir(parents=True)
+            (run / "checkpoints" / f"step-{step:010}" / "arrays").touch()
+    for _ in range(2):  # the same command again
+        free_disk(tmp_path / "smoke-1", tmp_path / "repeat", tmp_path / "full")
+        left = sorted(tmp_path.rglob("step-*"))
+        assert [folder.name for folder in left] == ["step-0000000225", "step-0000000405"]
+        assert all(
+            "smoke-1/seed-1" in str(folder) and "repeat" not in str(folder) for folder in left
+        )
+        assert all((run / "predictions.parquet").is_file() for run in runs)
