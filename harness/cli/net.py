@@ -69,6 +69,9 @@ def told(error: BaseException) -> int:
     if _of_a_package(error):
         words = f"an installed package cannot be used: {error}"
         return _refused(words, error, "install the project again, with its lock file")
+    device = _of_device(error)
+    if device is not None:
+        return _told(str(device), device.exit_code)
     text = (
         f"a defect of the harness ended the command: {_one_line(error)}\n"
         f"  where:      {_place(error)}\n"
@@ -84,6 +87,19 @@ def _of_a_package(error: BaseException) -> bool:
         return not (error.name or "").startswith("harness")
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].name == "<module>" and not _is_ours(frames[-1].filename)
+
+
+def _of_device(error: BaseException) -> HarnessError | None:
+    """What TensorFlow raises of memory and devices where nothing else has put it into words."""
+    if "tensorflow" not in sys.modules:
+        return None
+    import tensorflow as tf
+
+    from harness.training.device_errors import OTHER, explained, kind_of
+
+    if not isinstance(error, tf.errors.OpError) or kind_of(error) is OTHER:
+        return None
+    return explained(error, _place(error))
 
 
 def _is_ours(filename: str) -> bool:

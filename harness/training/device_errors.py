@@ -115,7 +115,8 @@ KINDS = (
         "device lost",
         r"CUDA_ERROR|CUDA error|illegal (memory access|address|instruction)|uncorrectable|ECC|"
         r"fallen off the bus|unspecified launch failure|device-side assert|GPU is lost|hardware|"
-        r"failed to synchronize|cuCtx|cuStream|cuEvent|cuLaunch",
+        r"failed to synchronize|cuCtx|cuStream|cuEvent|cuLaunch|cuda[a-z]+\(\)|"
+        r"CUDA runtime implicit initialization",
         "the GPU failed or was lost",
         "a GPU that computes until the end",
         "look for Xid lines in the system's log (dmesg) and for errors in nvidia-smi -q; reset or "

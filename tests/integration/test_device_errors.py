@@ -1,5 +1,6 @@
 """Errors of TensorFlow that no image caused are told as what they are, wherever they happen."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import keras
 import pytest
 import tensorflow as tf
 
+from harness.cli.net import exit_code_of
 from harness.data.dataset import Split
 from harness.data.image_files.reading import translate_error
 from harness.data.opening import open_dataset
@@ -81,6 +83,11 @@ PLANTED: dict[str, tuple[type[tf.errors.OpError], str, str]] = {
         "Deterministic GPU implementation of unsorted segment reduction op not available.",
         "determinism",
     ),
+    "a start of CUDA": (
+        errors.InternalError,
+        "cudaSetDevice() on GPU:0 failed. Status: initialization error",
+        "device lost",
+    ),
     "anything else": (errors.UnknownError, "something that nobody has seen", "other"),
 }  # fmt: skip
 
@@ -136,6 +143,29 @@ def test_in_an_evaluation(name: str, walk: Walk) -> None:
         replace(walk, forward=Forward()).evaluate(weights_source="run 7")
     check_told(caught.value, name)
     assert "run 7" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_in_any_other_place_of_any_command(
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as the probe of a peak, or `harness classify`; what nobody knows stays a defect."""
+
+    def command() -> None:
+        raise planted(name)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # for a defect's trace
+    known = PLANTED[name][2] != "other"
+    assert exit_code_of(command) == (2 if known else 70)
+    told = capsys.readouterr().err
+    assert ("a defect of the harness" not in told) == known
+    if known:
+        assert PLANTED[name][1][:40] in told
+        assert "what to do: " in told
+        assert not {"disk", "image"} & set(told.lower().split())
 
 
 def test_a_real_lack_of_memory_names_its_operation(tmp_path: Path) -> None:
