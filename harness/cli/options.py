@@ -12,6 +12,9 @@ from harness.errors import DataError
 from harness.system.folders import try_output
 
 NORMALISATIONS = ("apm5", "caffe", "tf", "torch", "mnist", "cifar10")
+NORMALISATION = f"[{'|'.join(NORMALISATIONS)}|JSON]"
+"""A name, or the fields: `(pixel / scale - mean) / std` for each of `channels`."""
+
 _OPTIONS = (
     click.option(
         "--weights",
@@ -22,7 +25,7 @@ _OPTIONS = (
     click.option("--model", help="See `harness list models`. Default: what the weights fit."),
     click.option(
         "--normalisation",
-        type=click.Choice(NORMALISATIONS),
+        metavar=NORMALISATION,
         help="How the weights want pixels, where the file does not say.",
     ),
     click.option(

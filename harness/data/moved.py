@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +77,6 @@ def _gone(gone: list[Path], sample: int, root: Path, folder: Path) -> DataError:
         where=str(folder / DESCRIPTION),
         expected=f"the images below {root}",
         remedy="put the images back, or make the manifest again where they are now: harness "
-        f"prepare --source FOLDER_OF_IMAGES --out {folder}; it reads no file again that did not "
-        "change. Where that folder cannot be written, name another --out",
+        f"prepare --source FOLDER_OF_IMAGES --out {quote(str(folder))}; it reads no file "
+        "again that did not change. Where that folder cannot be written, name another --out",
     )

@@ -12,6 +12,8 @@ Sources:
     cifar10: means of CIFAR-10's training pixels, subtracted alone.
 """
 
+from pydantic import ValidationError
+
 from harness.errors import UsageError
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation
 
@@ -28,14 +30,25 @@ NORMALISATIONS: dict[str, Normalisation] = {
 
 
 def find_normalisation(name: str) -> Normalisation:
-    """The normalisation of this name. Raises `UsageError` for an unknown name."""
-    if name not in NORMALISATIONS:
-        raise UsageError(
-            f"there is no normalisation named {name!r}",
-            expected=f"one of {', '.join(NORMALISATIONS)}",
-            remedy="take the one that the weights were trained with",
-        )
-    return NORMALISATIONS[name]
+    """The normalisation of this name, or of a JSON object with its fields.
+
+    Raises:
+        UsageError: an unknown name, or fields that make none.
+    """
+    found = f"there is no normalisation named {name!r}"
+    if name in NORMALISATIONS:
+        return NORMALISATIONS[name]
+    if name.startswith("{"):
+        try:
+            return Normalisation.model_validate_json(name)
+        except ValidationError as error:
+            found = f"{name} is no normalisation: {error.errors()[0]['msg']}"
+    raise UsageError(
+        found,
+        expected=f"one of {', '.join(NORMALISATIONS)}, or its fields as a JSON object, such as "
+        f"{NORMALISATIONS['torch'].model_dump_json()}",
+        remedy="take the one that the weights were trained with",
+    )
 
 
 def normalisation_name(normalisation: Normalisation) -> str:

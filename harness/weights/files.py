@@ -30,15 +30,22 @@ from harness.weights.keras_arrays import (
     keras_arrays,
     layer_groups,
     names_of_version_2,
+    refuse_scaling,
     text_of,
 )
-from harness.weights.refusals import foreign, no_keras_archive, normalises_itself, unreadable
+from harness.weights.refusals import (
+    HEAD_BYTES,
+    foreign,
+    no_keras_archive,
+    normalises_itself,
+    other_hdf5,
+    unreadable,
+)
 from harness.weights.shards import index_of, read_shards
 
 Format = Literal["legacy_h5", "keras_h5", "keras_archive", "checkpoint", "keras_download"]
 
 DESCRIPTION_ATTRIBUTE = "harness_description"
-HEAD_BYTES = 64
 INNER_FILE = "model.weights.h5"
 LARGEST_INNER_FILE = 8 * 2**30
 """Bytes; a weight file of the largest network here has 0.25 GB."""
@@ -95,7 +102,11 @@ def read_weight_file(path: Path) -> WeightArrays:
     elif head.startswith(b"\x89HDF\r\n\x1a\n"):
         with _opened(path, path) as file:
             format_ = "legacy_h5" if _legacy_root(file) is not None else "keras_h5"
-            found, description = _read_h5(file, path, {}), _description(file)
+            config = text_of(file.attrs.get("model_config", "{}"))
+            found, description = (
+                _read_h5(file, path, {}),
+                _checked(_description(file), config, path),
+            )
     else:
         raise foreign(path, head)
     return WeightArrays(str(path), format_, digest, found, description)
@@ -113,19 +124,30 @@ def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
             size = archive.getinfo(INNER_FILE).file_size
             if size > LARGEST_INNER_FILE:
                 raise unreadable(path, f"holds {INNER_FILE} of {size:,} bytes")
-            raw, names = archive.read(INNER_FILE), _names(archive)
+            raw = archive.read(INNER_FILE)
+            config = archive.read("config.json") if "config.json" in archive.namelist() else b"{}"
     except _NO_ARCHIVE as error:
         raise unreadable(path, f"is an archive that cannot be read ({error})") from error
     with _opened(io.BytesIO(raw), path) as file:
-        return _read_h5(file, path, names), _description(file)
+        return _read_h5(file, path, _names(config)), _checked(_description(file), config, path)
 
 
-def _names(archive: zipfile.ZipFile) -> dict[str, str]:
+def _names(config: bytes) -> dict[str, str]:
     """Layers' names where Keras 2 wrote the archive; nothing of it is built."""
     try:
-        return names_of_version_2(json.loads(archive.read("config.json")))
-    except (KeyError, ValueError, AttributeError, TypeError):
+        return names_of_version_2(json.loads(config))
+    except (ValueError, AttributeError, TypeError):
         return {}
+
+
+def _checked(description: str | None, config: str | bytes, path: Path) -> str | None:
+    """The description, once the network is known to leave pixels as they are."""
+    if description is None:
+        try:
+            refuse_scaling(json.loads(config), path)
+        except (ValueError, AttributeError, TypeError):
+            return None  # a configuration of another form says nothing
+    return description
 
 
 @contextmanager
@@ -145,7 +167,7 @@ def _read_h5(file: Any, path: Path, names: dict[str, str]) -> dict[str, np.ndarr
     else:
         arrays = dict(keras_arrays(layer_groups(file), names, path))
     if not arrays:
-        raise unreadable(path, "holds no weights")
+        raise other_hdf5(path, list(file))
     return arrays
 
 

@@ -17,8 +17,10 @@ import numpy as np
 from harness.weights.refusals import (
     no_numbers,
     normalises_itself,
+    not_finite,
     not_told_apart,
     quantised,
+    scales_itself,
     unreadable,
     without_names,
 )
@@ -40,7 +42,7 @@ def layer_groups(file: Any) -> dict[str, Any]:
         place: group
         for place, group in datasets_and_groups(file).items()
         if place.endswith("vars") and isinstance(group, h5py.Group)
-        if not place.startswith("optimizer") and not is_seed(place)
+        if "optimizer" not in place.split("/")[:-1] and not is_seed(place)
     }
 
 
@@ -95,12 +97,48 @@ def array_of(dataset: Any, name: str, path: Path) -> np.ndarray:
     if text_of(dataset.attrs.get("dtype", "")) == "bfloat16" and dataset.dtype.itemsize == 2:
         # HDF5 has no such type: the two high bytes of each float32, as opaque values.
         high = np.frombuffer(dataset[()].tobytes(), "<u2").astype("<u4") << 16
-        return high.view("<f4").reshape(dataset.shape).astype(np.float32)
+        return _finite(high.view("<f4").reshape(dataset.shape).astype(np.float32), name, path)
     if dataset.dtype.name in _SMALL_INTEGERS:
         raise quantised(path, name, dataset.dtype)
     if dataset.dtype.kind != "f":
         raise no_numbers(path, name, dataset.dtype)
-    return np.asarray(dataset[()], np.float32)
+    return _finite(np.asarray(dataset[()], np.float32), name, path)
+
+
+def _finite(array: np.ndarray, name: str, path: Path) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise not_finite(path, name)
+    return array
+
+
+def refuse_scaling(config: Any, path: Path) -> None:
+    """Refuse layers of a configuration that scale pixels by constants and so have no arrays.
+
+    Raises:
+        WeightsError: there are some; what they do together is named.
+    """
+    scale, offset, found, last = np.ones(1), np.zeros(1), [], ""
+    for kind, inner in _layers(config):
+        last = str(inner.get("name", kind))
+        if kind == "Rescaling":
+            scale, offset = (np.ravel(inner.get(k, 0.0)).astype(float) for k in ("scale", "offset"))
+            found.append((last, scale, offset))
+        elif kind == "Normalization" and inner.get("mean") is not None:
+            std = np.sqrt(np.ravel(inner["variance"]).astype(float))
+            found.append((last, 1 / std, -np.ravel(inner["mean"]).astype(float) / std))
+    if not found:
+        return
+    scale, offset = np.ones(1), np.zeros(1)
+    for _, by, plus in found:
+        scale, offset = scale * by, offset * by + plus
+    names = ", ".join(name for name, _, _ in found)
+    raise scales_itself(path, found[-1][0], names, -offset / scale, 1 / scale)
+
+
+def _layers(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for layer in config.get("config", {}).get("layers", ()):
+        yield str(layer.get("class_name", "")), layer.get("config", {})
+        yield from _layers(layer)
 
 
 def is_seed(place: str) -> bool:

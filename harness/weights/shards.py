@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.weights.keras_arrays import keras_arrays, layer_groups
-from harness.weights.refusals import unreadable
+from harness.weights.refusals import TO_KERAS, unreadable
 
 SHARD = re.compile(r"(?P<base>.+)_\d{5}\.weights\.h5")
 
@@ -71,6 +71,8 @@ def read_shards(
         names = sorted(set(_names(json.loads(raw)["weight_map"].values())))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(index, f"is no index of Keras' shards ({error})") from error
+    if not all(name.endswith(".h5") for name in names):
+        raise unreadable(index, f"names shards of another framework, such as {names[0]}", TO_KERAS)
     digest = hashlib.sha256(raw)
     layers: dict[str, _Layer] = {}
     with ExitStack() as files:
@@ -80,7 +82,7 @@ def read_shards(
                 raise unreadable(
                     index,
                     f"names the shard {name}, which is missing",
-                    f"put all {len(names)} shards beside it",
+                    f"put all its shards beside it under their own names: {', '.join(names[:5])}",
                 )
             digest.update(shard.read_bytes())
             for place, group in layer_groups(files.enter_context(opened(shard, shard))).items():

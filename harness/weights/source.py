@@ -14,6 +14,7 @@ from harness.record.journal import journal_in, read_journal
 from harness.weights.description import Order, WeightsDescription, class_count, describe_weights
 from harness.weights.files import WeightArrays, read_weight_file
 from harness.weights.matching import assign_weights, check_fits, fitting_models
+from harness.weights.refusals import no_checkpoint
 
 if TYPE_CHECKING:
     import keras
@@ -160,12 +161,7 @@ def _newest(folder: Path) -> Path:
         found = sorted(p.parent for p in parent.glob(f"step-*/{STATE_FILE}"))
         if found:
             return found[-1]
-    raise WeightsError(
-        "the folder holds no checkpoint",
-        where=str(folder),
-        expected=f"{STATE_FILE}, or checkpoints/step-.../{STATE_FILE}",
-        remedy="name a run's folder like runs/<recipe>-<digest>/seed-<n>, or a weight file",
-    )
+    raise no_checkpoint(folder, STATE_FILE)
 
 
 def _state_digest(folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.options import (
-    NORMALISATIONS,
+    NORMALISATION,
     DataFolder,
     LocalPath,
     json_option,
@@ -45,7 +45,7 @@ from harness.recipes.normalisations import find_normalisation
 )
 @click.option(
     "--normalisation",
-    type=click.Choice(NORMALISATIONS),
+    metavar=NORMALISATION,
     help="How the weights of --init want pixels, where the file does not say.",
 )
 @click.option(

@@ -168,7 +168,7 @@ _NAME_END = 30 + len("model.weights.h5")
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "neither HDF5 nor"),
+        (b"", "is empty"),
         (pickle.dumps({"a": 1}), "is a pickle"),
         (_archive(None), "without model.weights.h5"),
         (_archive(b"nothing"), "damaged or truncated"),

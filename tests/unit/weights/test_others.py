@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import pickle
+import shlex
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from harness.errors import WeightsError
+from harness.errors import UsageError, WeightsError
+from harness.recipes.normalisations import find_normalisation
 from harness.weights.files import read_weight_file
 from harness.weights.keras_arrays import is_seed, names_of_version_2
+from harness.weights.source import read_weights
 
 # Keras' own saving calls NumPy in the manner of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -112,6 +115,16 @@ def save_as_version_2_12(model: keras.Model, folder: Path) -> Path:
 
 
 Save = Callable[[keras.Model, Path], Path]
+
+
+def save_a_trained_part(model: keras.Model, folder: Path) -> Path:
+    """A network inside another one, which brings its own optimizer's state."""
+    model.compile("sgd")
+    model.optimizer.build(model.trainable_variables)
+    keras.Sequential([layers.Input((8, 8, 3)), model]).save(folder / "a.keras")
+    return folder / "a.keras"
+
+
 READ: list[tuple[str, dict[str, object], Save]] = [
     ("bfloat16 archive", {"dtype": "bfloat16"}, save_archive),
     ("bfloat16 weights", {"dtype": "bfloat16"}, save_weights),
@@ -123,6 +136,7 @@ READ: list[tuple[str, dict[str, object], Save]] = [
     ("shards", {}, save_shards),
     ("bfloat16 shards", {"dtype": "bfloat16"}, save_shards),
     ("one of the shards", {}, save_one_shard),
+    ("a trained part", {}, save_a_trained_part),
     ("Keras 2.13", {}, save_as_version_2),
     ("Keras 2.12", {"dropout": True}, save_as_version_2_12),
 ]
@@ -147,6 +161,32 @@ def normalising(folder: Path) -> Path:
 
 def normalising_legacy(folder: Path) -> Path:
     return save_legacy(network(adapted=True), folder)
+
+
+def rescaling(folder: Path) -> Path:
+    net = image = layers.Input((8, 8, 3))
+    net = layers.Rescaling(1 / 127.5, -1, name="scaled")(net)
+    net = layers.Normalization(mean=[0.0, 0.5, 1.0], variance=[4.0] * 3, name="norm")(net)
+    return save_archive(keras.Model(image, layers.Conv2D(4, 3, name="conv0")(net)), folder)
+
+
+def diverged(folder: Path) -> Path:
+    model = network()
+    model.get_layer("predictions").bias.assign(np.full(5, np.nan))
+    return save_weights(model, folder)
+
+
+def other_hdf5(folder: Path) -> Path:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["conv1.weight"] = np.zeros(3)
+    return folder / "a.h5"
+
+
+def zipped(folder: Path) -> Path:
+    save_weights(network(), folder)
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(folder / "a.weights.h5", "in/a.weights.h5")
+    return folder / "a.zip"
 
 
 def quantised(folder: Path) -> Path:
@@ -197,10 +237,23 @@ REFUSED: list[tuple[str, Callable[[Path], Path], str]] = [
     ("adapted normalisation", normalising,
      r"its input by a layer, input_norm \(mean 0\.\d+, [\s\S]*get_layer\('input_norm'\)"),
     ("adapted normalisation, legacy", normalising_legacy, r"input_norm \(mean"),
+    ("layers that rescale", rescaling,
+     r'scaled, norm[\s\S]*get_layer[\s\S]*\[127\.5,255\.0,382\.5\],"std":\[255\.0,255\.0,255\.0\]'),
+    ("NaN", diverged, r"NaN or infinite numbers at layers/dense/vars/1[\s\S]*earlier"),
+    ("HDF5 of something else", other_hdf5, r"it holds conv1\.weight[\s\S]*as \.keras"),
+    ("a zip of weights", zipped, r"unzip \S+a\.zip -d \S+; name \S+in/a\.weights\.h5"),
+    ("xz", file_of(b"\xfd7zXZ\0x", "a.h5.xz"), r"unxz \S+a\.h5\.xz"),
+    ("a tar", file_of(b"a".ljust(257, b"\0") + b"ustar", "my a.tar"), r"tar -xf '\S+my a\.tar'"),
+    ("empty", file_of(b""), r"is empty"),
+    ("ONNX", file_of(b"\x08\x07\x12\x07", "a.onnx"), r"another framework[\s\S]*as \.keras"),
+    ("a SavedModel's part", file_of(b"\x08\x01", "saved_model.pb"), r"2\.15[\s\S]*as \.keras"),
+    ("shards of PyTorch", file_of(b'{"weight_map":{"a":"m-1.safetensors"}}', "m.index.json"),
+     r"shards of another framework, such as m-1\.safetensors"),
     ("int8", quantised, r"holds int8 at [\s\S]*before it is quantised"),
     ("weights of Keras 2 alone", without_names, r"names of its layers[\s\S]*as \.keras"),
     ("a layer of other networks", other_layer, r"holds 3 variables at [\s\S]*cannot be told apart"),
-    ("a missing shard", missing_shard, r"shard a_00001\.weights\.h5, which is mi[\s\S]*all \d"),
+    ("a missing shard", missing_shard,
+     r"shard a_00001\.weights\.h5, which is mi[\s\S]*own names: a_00000"),
     ("an index of something else", file_of(b"{}", "a.json"), r"no index of Keras' shards"),
     ("PyTorch", archive_of("archive/data.pkl", "archive/data/0"), r"PyTorch's[\s\S]*as \.keras"),
     ("NumPy", archive_of("conv0.npy"), r"NumPy arrays without a network"),
@@ -209,7 +262,7 @@ REFUSED: list[tuple[str, Callable[[Path], Path], str]] = [
     ("TensorFlow's checkpoint", file_of(b"\0" * 80, "model.ckpt.index"), r"checkpoint of Tensor"),
     ("Git LFS", file_of(b"version https://git-lfs.github.com/spec/v1\noid"), r"git lfs pull"),
     ("a web page", file_of(b"<!DOCTYPE html><html>"), r"is a web page[\s\S]*fetch it again"),
-    ("gzip", file_of(gzip.compress(b"x"), "a.h5.gz"), r"gunzip a\.h5\.gz"),
+    ("gzip", file_of(gzip.compress(b"x"), "a.h5.gz"), r"gunzip \S+a\.h5\.gz"),
     ("anything else", file_of(b"hello"), r"neither HDF5 nor"),
 ]  # fmt: skip
 
@@ -229,6 +282,39 @@ def test_the_way_out_of_an_adapted_normalisation_works(tmp_path: Path) -> None:
     inner = keras.Model(model.get_layer("input_norm").output, model.output)
     found = read_weight_file(save_archive(inner, tmp_path)).arrays
     assert set(found) == {p for p in expected(model) if not p.startswith("input_norm")}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.keras", r"weights in it, such as \S+a\.keras"),
+        ("saved_model.pb", "SavedModel"),
+        ("model.safetensors", "as .keras"),
+        ("notes", "name a run's folder"),
+    ],
+)
+def test_a_folder_without_a_checkpoint_is_named_by_what_it_holds(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(WeightsError, match=words):
+        read_weights(tmp_path)
+
+
+def test_a_normalisation_is_a_name_or_its_fields(tmp_path: Path) -> None:
+    """The option that a refusal prints is one that the command takes."""
+    with pytest.raises(WeightsError) as caught:
+        read_weight_file(rescaling(tmp_path))
+    option = shlex.split(str(caught.value.remedy).split("--normalisation ")[1])[0]
+    found = find_normalisation(option)
+    pixels = np.array([3.0, 200.0, 90.0])
+    np.testing.assert_allclose(
+        (pixels / found.scale - found.mean) / found.std,
+        (pixels / 127.5 - 1 - [0.0, 0.5, 1.0]) / 2.0,
+    )
+    for wrong in ("x", "{}", '{"channels":"rgb","mean":[1],"std":[1]}'):
+        with pytest.raises(UsageError, match="JSON object"):
+            find_normalisation(wrong)
 
 
 def test_names_of_version_2_follow_containers_and_classes() -> None:
