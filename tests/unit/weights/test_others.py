@@ -238,7 +238,7 @@ REFUSED: list[tuple[str, Callable[[Path], Path], str]] = [
      r"its input by a layer, input_norm \(mean 0\.\d+, [\s\S]*get_layer\('input_norm'\)"),
     ("adapted normalisation, legacy", normalising_legacy, r"input_norm \(mean"),
     ("layers that rescale", rescaling,
-     r'scaled, norm[\s\S]*get_layer[\s\S]*\[127\.5,191\.25,255\.0\],"std":\[255\.0,255\.0,255\.0\]'),
+     r'scaled, norm[\s\S]*get_layer[\s\S]*\[127\.5,191\.25,255\.0\],"std":\[255\.0,'),
     ("NaN", diverged, r"NaN or infinite numbers at layers/dense/vars/1[\s\S]*earlier"),
     ("HDF5 of something else", other_hdf5, r"it holds conv1\.weight[\s\S]*as \.keras"),
     ("a zip of weights", zipped, r"unzip \S+a\.zip -d \S+; name \S+in/a\.weights\.h5"),
