@@ -1,6 +1,8 @@
 """The public functions give what the commands give."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ import harness
 from harness.analysis.verdict import verdict
 from harness.errors import RecipeError, RecordError
 from harness.record.journal import read_journal
+from harness.runner.request import RunRequest
+from harness.runner.run import RunReport, SeedOutcome
 from tests.record_samples import SampleRun, write_run
 
 
@@ -55,3 +59,23 @@ def test_judging_and_rendering(run: Path, tmp_path: Path) -> None:
     report = harness.render(run, out=tmp_path / "page.html", markdown=tmp_path / "page.md")
     assert report.headlines[0].sentence in (tmp_path / "page.html").read_text()
     assert (tmp_path / "page.md").read_text().startswith("# ")
+
+
+def test_the_example_of_the_page_as_it_stands(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it but the training, whose arguments are checked."""
+    page = Path(__file__).parents[2] / "docs" / "api.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+    def trained(recipe: Any, data: str, seeds: list[int], **fields: Any) -> RunReport:
+        request = RunRequest(
+            recipe=recipe, data=Path(data), seeds=tuple(seeds), runs=tmp_path, **fields
+        )
+        outcome = SeedOutcome(request.seeds[0], run, "completed")
+        return RunReport(run.parent, (outcome,))
+
+    monkeypatch.setattr("harness.api.run", trained)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, page.name, "exec"), {})
+    assert (tmp_path / "page.html").is_file()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, runs_option
+from harness.cli.options import DataFolder, runs_option
 from harness.recipes.catalogue import find_recipe
 
 
@@ -26,7 +26,7 @@ def command() -> None:
 @click.option("--protocol", help="One of the recipe's. Default: its last.")
 @click.option(
     "--data",
-    type=LocalPath(file_okay=False),
+    type=DataFolder(),
     help="A data set that was prepared or trained on: the target is bound to it, to the byte.",
 )
 @runs_option

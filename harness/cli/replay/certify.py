@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import LocalPath, json_option, tracking_option
+from harness.cli.options import DataFolder, LocalPath, json_option, tracking_option
 
 if TYPE_CHECKING:
     from harness.record.certificate import Certificate
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.command("certify")
 @click.argument("run", type=LocalPath())
-@click.option("--data", type=LocalPath(), help="The run's data. Default: where it was.")
+@click.option("--data", type=DataFolder(), help="The run's data. Default: where it was.")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, json_option
+from harness.cli.options import DataFolder, LocalPath, json_option
 
 
 @click.command("diff")
 @click.argument("run_a", type=LocalPath())
 @click.argument("run_b", type=LocalPath())
-@click.option("--data-a", type=LocalPath(), help="Data of RUN_A, if it moved.")
-@click.option("--data-b", type=LocalPath(), help="Data of RUN_B, if it moved.")
+@click.option("--data-a", type=DataFolder(), help="Data of RUN_A, if it moved.")
+@click.option("--data-b", type=DataFolder(), help="Data of RUN_B, if it moved.")
 @click.option(
     "--no-replay",
     is_flag=True,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, json_option
+from harness.cli.options import DataFolder, json_option
 
 
 @click.command("scaling")
 @click.option("--recipe", "name", default="apm5-resnet50", show_default=True, help="What to time.")
-@click.option("--data", type=LocalPath(), required=True, help="The data set to train on.")
+@click.option("--data", type=DataFolder(), required=True, help="The data set to train on.")
 @click.option("--workers", type=click.IntRange(min=2), default=2, show_default=True)
 @click.option(
     "--batch",

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from harness.cli.options import LocalPath, json_option, runs_option, tracking_option
+from harness.cli.options import DataFolder, LocalPath, json_option, runs_option, tracking_option
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.files import is_file_name
 from harness.recipes.recipe import Recipe
@@ -17,7 +17,7 @@ from harness.recipes.settings import with_settings
 @click.command("study", context_settings={"ignore_unknown_options": False})
 @click.argument("recipe")
 @click.option("--seeds", required=True, help="Seeds such as 0-9 or 1,3,5-7: one job each.")
-@click.option("--data", required=True, type=LocalPath(), help="As for `harness run`.")
+@click.option("--data", required=True, type=DataFolder(), help="As for `harness run`.")
 @runs_option
 @click.option(
     "--executor", type=click.Choice(["local", "slurm"]), default="local", show_default=True

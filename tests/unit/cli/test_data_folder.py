@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from harness.cli import harness
 from harness.cli.options import DataFolder
+from harness.cli.table import ENTRIES
 from harness.errors import DataError
 
 
@@ -32,6 +35,24 @@ def test_without_one_the_folder_that_is_there_is_named(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "data.tar").write_bytes(b"")
     assert "a file, not a folder" in refused(tmp_path / "data.tar")
+
+
+LOOKED_FOR_ELSEWHERE = {"doctor", "reproduce", "report", "bench input", "bench loop"}
+"""A line of the doctor's report; packed files too; a page can do without; click's own check."""
+
+
+def test_every_command_that_needs_data_looks_for_its_folder_first() -> None:
+    late = set()
+    for name in ENTRIES:
+        command = harness.get_command(click.Context(harness), name)
+        assert command is not None
+        inner = getattr(command, "lazy", None) or getattr(command, "commands", None) or {"": None}
+        for sub in inner:
+            one = command.get_command(click.Context(command), sub) if sub else command
+            for option in one.params:
+                if option.name.startswith("data") and not isinstance(option.type, DataFolder):
+                    late.add(f"{name} {sub}".strip())
+    assert late == LOOKED_FOR_ELSEWHERE
 
 
 @pytest.mark.parametrize(
