@@ -9,11 +9,15 @@ from harness.system.folders import try_output
 from harness.system.secrets import redacted
 from harness.tracking.address import check_address, shown_uri, unusable
 from harness.tracking.client import EXPERIMENT, prepare_client, reason_of, sqlite_file
-from harness.tracking.failures import is_permanent, status_of
+from harness.tracking.failures import is_of_settings, is_permanent, status_of
 
 LONGEST_S = 20.0
 """A tracker that takes longer is slow or down; the mirror's thread deals with that."""
 
+CORRECT_SETTINGS = (
+    "correct or unset the variable that this is about (`env | grep MLFLOW` shows them), install "
+    "what is missing, or train with --no-tracking"
+)
 OLDER = (
     "its tables are those of an older MLflow (schema {found}; this one has {expected})",
     "make a copy of the database, then: mlflow db upgrade '{uri}'",
@@ -73,7 +77,9 @@ def _asked(tracking_uri: str, experiment: str) -> str:
     except Exception as error:
         reason = reason_of(error, tracking_uri)
         if is_permanent(error):
-            raise unusable(tracking_uri, reason, "an MLflow tracker that accepts runs") from error
+            remedy = CORRECT_SETTINGS if is_of_settings(error) else ""
+            expected = "an MLflow tracker that accepts runs"
+            raise unusable(tracking_uri, reason, expected, remedy) from error
         return f"{reason}{_last_words(tracking_uri) if status_of(error) else ''}"
     return ""
 

@@ -13,8 +13,12 @@ _INACTIVE = re.compile(r"must be in the 'active' state|is deleted|deleted_experi
 _PASSWORD = re.compile(
     r"password authentication failed|Access denied for user|Login failed for user"
 )
-_SETTING = re.compile(r"Failed to convert .* for MLFLOW_|credential configuration failed")
-"""Of MLflow's client: a variable of the environment that is no number, an account without one."""
+_SETTING = re.compile(
+    r"Failed to convert .* for MLFLOW_|credential configuration failed|value must be one of|"
+    r"must not be set|value must be either|in excess of the maximum allowable|"
+    r"Attempted to set connect timeout|No module named"
+)
+"""What MLflow's client says of its own settings, without having asked anybody."""
 
 _FILE = re.compile(
     r"unable to open database file|file is not a database|readonly database|out-of-date database|"
@@ -43,6 +47,11 @@ def is_permanent(error: BaseException) -> bool:
         return status in PERMANENT_STATUS
     patterns = (_CERTIFICATE, _ADDRESS, _NO_MLFLOW, _INACTIVE, _PASSWORD, _SETTING, _FILE)
     return any(pattern.search(str(error)) for pattern in patterns)
+
+
+def is_of_settings(error: BaseException) -> bool:
+    """Whether a variable of the environment sets MLflow's client to what it cannot do."""
+    return status_of(error) is None and _SETTING.search(str(error)) is not None
 
 
 def words_of(error: BaseException) -> str:

@@ -71,12 +71,26 @@ def test_an_address_that_can_never_work_is_refused_without_asking(uri: str, word
     assert told.value.exit_code == 2
 
 
-def test_a_setting_of_the_client_that_is_no_number_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"HTTP_REQUEST_TIMEOUT": "soon"}, "for MLFLOW_HTTP_REQUEST_TIMEOUT"),
+        ({"HTTP_REQUEST_TIMEOUT": "0"}, "Attempted to set connect timeout to 0"),
+        ({"HTTP_REQUEST_MAX_RETRIES": "99"}, "in excess of the maximum allowable"),
+        ({"HTTP_REQUEST_BACKOFF_FACTOR": "-1"}, "value must be either 0"),
+        ({"TRACKING_INSECURE_TLS": "maybe"}, "MLFLOW_TRACKING_INSECURE_TLS value must be one of"),
+        ({"TRACKING_INSECURE_TLS": "true", "TRACKING_SERVER_CERT_PATH": "/x"}, "must not be set"),
+        ({"TRACKING_AWS_SIGV4": "true"}, "No module named 'requests_auth_aws_sigv4'"),
+    ],
+)
+def test_settings_that_the_client_cannot_work_with_are_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon")
-    with pytest.raises(TrackerError, match="for MLFLOW_HTTP_REQUEST_TIMEOUT"):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MLFLOW_{name}", value)
+    with pytest.raises(TrackerError, match=words) as told:
         check_tracker("http://127.0.0.1:9")
+    assert "env | grep MLFLOW" in str(told.value)
 
 
 def test_a_runs_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
