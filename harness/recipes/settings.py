@@ -49,12 +49,17 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
     if any(key.split(".")[0] == NORMALISATION for key in keys):
         _normalise_protocols_alike(document, keys)
     changed = parse_recipe(document)
-    check_consistent(changed)
+    # A protocol that is changed keeps its name, which another may have: runs of before go on.
+    check_consistent(changed, own_names=False)
     return changed
 
 
-def check_consistent(recipe: Recipe) -> None:
+def check_consistent(recipe: Recipe, *, own_names: bool = True) -> None:
     """Refuse parts that do not fit together, which no single field can show.
+
+    Args:
+        recipe: With all its parts.
+        own_names: Whether each protocol needs a name of its own.
 
     Raises:
         RecipeError: the network is evaluated on other input than it is trained on, or two
@@ -65,7 +70,8 @@ def check_consistent(recipe: Recipe) -> None:
     for protocol in (*recipe.final_protocols, recipe.epoch_protocol):
         _check_crop(recipe, protocol)
         is_final = protocol is not recipe.epoch_protocol
-        if protocol.name in named and (is_final or named[protocol.name] != protocol):
+        taken = protocol.name in named and (is_final or named[protocol.name] != protocol)
+        if own_names and taken:
             raise RecipeError(
                 f"two protocols are named {protocol.name}, and one result would replace the other",
                 where=f"recipe {recipe.name}, field name of its protocols",

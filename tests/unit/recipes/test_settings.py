@@ -139,6 +139,13 @@ def test_a_normalisation_is_set_for_training_and_evaluation_together(
     assert changed.epoch_protocol.normalisation == expected
 
 
+def test_one_protocol_of_several_of_its_name_can_be_changed_as_before(recipe: Recipe) -> None:
+    """Runs that were begun with such a setting go on."""
+    changed = with_settings(recipe, ("epoch_protocol.crop_size=16",))
+    assert changed.epoch_protocol.name == changed.final_protocols[0].name
+    assert changed.epoch_protocol.crop_size == 16
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
