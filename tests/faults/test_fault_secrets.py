@@ -3,28 +3,81 @@
 import base64
 import json
 import os
-import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
+
+import pytest
 
 from tests.chained_journals import events_of
 from tests.faults.command import Command
 
 PASSWORD = 'planted "p@ss/w0rd"'
 TOKEN = "planted-token-1234567"
+IN_NETRC, IN_MLFLOW, OF_PROXY = "planted-netrc", "planted-credentials", "planted-proxy"
+PASSWORDS = (PASSWORD, IN_NETRC, IN_MLFLOW, OF_PROXY)
 FORMS = (
-    PASSWORD,
+    *PASSWORDS,
     quote(PASSWORD, safe=""),
     json.dumps(PASSWORD)[1:-1],
-    base64.b64encode(f"me:{PASSWORD}".encode()).decode(),
+    *(base64.b64encode(f"me:{password}".encode()).decode() for password in PASSWORDS),
     TOKEN,
 )
-SECRETS = {"MLFLOW_TRACKING_PASSWORD": PASSWORD, "SOME_API_KEY": TOKEN, "TF_SOME_TOKEN": TOKEN}
+SECRETS = {
+    "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+    "SOME_API_KEY": TOKEN,
+    "TF_SOME_TOKEN": TOKEN,
+    "https_proxy": f"http://me:{OF_PROXY}@127.0.0.1:9",
+}
+
+
+class Repeating(BaseHTTPRequestHandler):
+    """A server in trouble that says back who asked, as it came and as it is meant."""
+
+    def do_GET(self) -> None:
+        sent = self.headers.get("Authorization", "Basic ").removeprefix("Basic ")
+        meant = base64.b64decode(sent).decode()
+        self.server.seen.append(meant)  # type: ignore[attr-defined]
+        body = f"cannot serve {sent}, which is {meant}, at {self.path}".encode()
+        self.send_response(500)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repeating)
+    server.seen = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A home folder with the files in which a tracker's client looks for passwords by itself."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / ".netrc").write_text(f"machine 127.0.0.1 login me password {IN_NETRC}\n")
+    (folder / ".mlflow").mkdir()
+    account = f"mlflow_tracking_username = me\nmlflow_tracking_password = {IN_MLFLOW}\n"
+    (folder / ".mlflow" / "credentials").write_text(f"[mlflow]\n{account}")
+    return str(folder)
 
 
 def places(folder: Path, texts: dict[str, str]) -> Iterator[str]:
@@ -37,10 +90,10 @@ def places(folder: Path, texts: dict[str, str]) -> Iterator[str]:
                 yield f"{form!r} in {name}"
 
 
-def call(*words: str) -> "subprocess.CompletedProcess[str]":
+def call(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "harness", *words],
-        env={**os.environ, **SECRETS},
+        env={**os.environ, **SECRETS, **environ},
         preexec_fn=lambda: os.umask(0) and None,
         capture_output=True,
         text=True,
@@ -48,19 +101,21 @@ def call(*words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_planted_password_is_nowhere(digits: Path, tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{unused.getsockname()[1]}/?access_token={TOKEN}"
-        uri = f"http://me:{quote(PASSWORD, safe='')}@{address}"
-        extra = ("--steps", "3", "--eval-images", "4", "--tracking-uri", uri)
-        command = replace(
-            Command(digits, tmp_path / "runs"),
-            extra=extra,
-            environment=tuple(SECRETS.items()),
-        )
-        ended = command.finish()
+def test_a_planted_password_is_nowhere(
+    digits: Path, tmp_path: Path, home: str, server: ThreadingHTTPServer
+) -> None:
+    """Of the address, the environment, `.netrc` and MLflow's file; the server repeats them."""
+    address = f"127.0.0.1:{server.server_port}/?access_token={TOKEN}"
+    uri = f"http://me:{quote(PASSWORD, safe='')}@{address}"
+    command = replace(
+        Command(digits, tmp_path / "runs"),
+        extra=("--steps", "3", "--eval-images", "4", "--tracking-uri", uri),
+        environment=(*SECRETS.items(), ("HOME", home)),
+    )
+    ended = command.finish()
     assert ended.exit_code == 0, ended.stderr
+    assert f"me:{IN_NETRC}" in server.seen  # type: ignore[attr-defined]
+    assert "cannot serve ***, which is me:***, at" in ended.stderr
     texts = {"stdout of run": ended.stdout, "stderr of run": ended.stderr}
     assert "http://***@127.0.0.1" in command.journal().started.command[-1]
     run = str(command.folder)
@@ -71,10 +126,11 @@ def test_a_planted_password_is_nowhere(digits: Path, tmp_path: Path) -> None:
         "bundle": ("bundle", run, "--out", str(tmp_path / "bundle.tar")),
         "status": ("status", str(command.folder.parent)),
         "a wrong address": ("sync", run, "--tracking-uri", uri.replace("http:", "gopher:")),
+        "a server in trouble": ("sync", run, "--tracking-uri", uri),
     }  # fmt: skip
     for name, words in outputs.items():
-        done = call(*words)
-        assert done.returncode == (2 if name == "a wrong address" else 0), done.stderr
+        done = call(*words, HOME=home)
+        assert done.returncode == (2 if name.startswith("a ") else 0), done.stderr
         texts[name] = done.stdout + done.stderr
     assert (tmp_path / "runs" / "mlflow.db").is_file()
     assert list(places(tmp_path, texts)) == []
