@@ -102,19 +102,22 @@ def read_steps(run: Path | str) -> "pd.DataFrame":
     return table
 
 
-def judge(*runs: Path | str, target: str | Path | None = None) -> "Judgements":
+def judge(
+    *runs: Path | str, target: str | Path | None = None, tracking_uri: str | None = None
+) -> "Judgements":
     """The judgement of runs against each target that speaks about them.
 
     Args:
         runs: Run or study folders.
         target: One target, by name or as a TOML file; None takes all that fit.
+        tracking_uri: A tracker to ask for other runs of the seeds.
 
     Raises:
         HarnessError: no runs, a damaged record, or a target about other runs.
     """
     from harness.analysis.verdict import verdict
 
-    return verdict([Path(one) for one in runs], target=target)
+    return verdict([Path(one) for one in runs], target=target, tracking_uri=tracking_uri)
 
 
 def render(
@@ -124,6 +127,7 @@ def render(
     target: str | Path | None = None,
     data: Path | str | None = None,
     contact_sheet: Path | str | None = None,
+    tracking_uri: str | None = None,
 ) -> "Report":
     """Write one self-contained page about runs.
 
@@ -134,6 +138,7 @@ def render(
         target: As for `judge`.
         data: The runs' data folder, for pictures of mistakes.
         contact_sheet: A picture of augmented training images.
+        tracking_uri: As for `judge`.
 
     Raises:
         HarnessError: no runs, a damaged record, or a file that cannot be written.
@@ -142,6 +147,11 @@ def render(
     from harness.analysis.thumbnails import PictureSources
 
     pictures = (None if one is None else Path(one) for one in (data, contact_sheet))
-    content = report([Path(one) for one in runs], target=target, pictures=PictureSources(*pictures))
+    content = report(
+        [Path(one) for one in runs],
+        target=target,
+        tracking_uri=tracking_uri,
+        pictures=PictureSources(*pictures),
+    )
     write_pages(content, Path(out), None if markdown is None else Path(markdown))
     return content

@@ -81,6 +81,7 @@ class Planted:
     git_dirty: bool | None = False
     marks_of: int | None = None
     targets: tuple[RegisteredTarget, ...] | None = None
+    tracker: str | None = None
 
 
 def study(folder: Path, runs: list[Planted]) -> Path:
@@ -133,6 +134,7 @@ def started(run: Planted) -> RunStarted:
         command=("harness", "run", run.recipe.name),
         init_weights=run.init_weights,
         targets=run.targets,
+        tracker=run.tracker,
     )
 
 

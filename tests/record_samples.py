@@ -193,7 +193,11 @@ def _final(folder: Path, run: SampleRun, protocol: Protocol) -> Evaluation:
         labels,
         top5,
         np.tile(np.float32([0.7, 0.1, 0.1, 0.05, 0.05]), (run.images, 1)),
-        {"protocol": protocol.name},
+        {
+            "protocol": protocol.model_dump_json(),
+            "data_root": run.data_root,
+            "step": str(run.steps),
+        },
     )
     digest = write_predictions(table, folder / name)
     event = evaluation(run, run.steps, protocol, final=True, correct=run.top1_correct, file=name)

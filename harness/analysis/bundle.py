@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
+from harness.analysis.judged_study import (
+    JudgedStudy,
+    LoadedRun,
+    judged_study,
+    load_runs,
+    named_apart,
+)
 from harness.analysis.report import page_of
+from harness.analysis.verdict import runs_again
 from harness.baselines.loading import baselines_folder
 from harness.baselines.own import PATTERN
 from harness.errors import RecordError
@@ -42,7 +49,7 @@ class Bundled:
 
 
 def bundle(paths: Sequence[Path], out: Path, *, weights: bool = False) -> Bundled:
-    """Pack runs.
+    """Pack runs, and beside them other runs of their seeds that the study's folder holds.
 
     Args:
         paths: Runs or studies; see `find_runs`.
@@ -55,6 +62,9 @@ def bundle(paths: Sequence[Path], out: Path, *, weights: bool = False) -> Bundle
         BaselineError: a baseline file is wrong.
     """
     runs = load_runs(find_runs(paths))
+    again = runs_again([run.summary for run in runs])
+    both = (*runs, *load_runs(map(Path, again)))
+    runs = named_apart(sorted(both, key=lambda run: run.folder.parts[-2:]))  # as `verify` has them
     members: dict[str, BundleMember] = {}
     for run in runs:
         for file in _files_of(run, weights=weights):

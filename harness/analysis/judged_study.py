@@ -108,6 +108,7 @@ def judged_study(
     *,
     baselines: Path | None = None,
     target: str | Path | None = None,
+    tracking_uri: str | None = None,
 ) -> JudgedStudy:
     """Judge runs once, or keep why they cannot be judged together.
 
@@ -116,6 +117,7 @@ def judged_study(
         baselines: Folder of targets and baselines; None takes the harness' own
             and also looks for runs of the study that were not named.
         target: One target, which takes the place of those in the harness' own folder.
+        tracking_uri: As for `verdict`.
 
     Raises:
         BaselineError: a baseline file is wrong.
@@ -124,7 +126,7 @@ def judged_study(
     summaries = [run.summary for run in runs]
     try:
         if baselines is None:
-            judgements = judged(summaries, target=target)
+            judgements = judged(summaries, target=target, tracking_uri=tracking_uri)
         else:
             own = own_targets([run.folder for run in runs])
             judgements = judge(summaries, (*known.targets, *own), rows=known.accuracy)
@@ -142,7 +144,8 @@ def portable(judgements: Judgements, folders: Sequence[Path]) -> Judgements:
     """
     places = _places(folders)
     documents = [_replaced(one.model_dump(mode="json"), places) for one in judgements.each]
-    return Judgements(tuple(Judgement.model_validate_json(json.dumps(one)) for one in documents))
+    each = tuple(Judgement.model_validate_json(json.dumps(one)) for one in documents)
+    return Judgements(each, tuple(_replaced(list(judgements.notes), places)))
 
 
 def portable_text(text: str, folders: Iterable[Path]) -> str:

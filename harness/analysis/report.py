@@ -26,6 +26,7 @@ def report(
     paths: Sequence[Path],
     *,
     target: str | Path | None = None,
+    tracking_uri: str | None = None,
     pictures: PictureSources = NO_SOURCES,
 ) -> Report:
     """Put a report together.
@@ -35,6 +36,7 @@ def report(
     Args:
         paths: Runs or studies; see `find_runs`.
         target: One target by name or file; None takes those in `baselines/`.
+        tracking_uri: As for `verdict`.
         pictures: Where its pictures come from.
 
     Raises:
@@ -42,7 +44,8 @@ def report(
         RecordError: a journal or a prediction file is damaged.
         BaselineError: a target file that is wrong.
     """
-    return page_of(judged_study(load_runs(find_runs(paths)), target=target), pictures)
+    runs = load_runs(find_runs(paths))
+    return page_of(judged_study(runs, target=target, tracking_uri=tracking_uri), pictures)
 
 
 def page_of(study: JudgedStudy, pictures: PictureSources = NO_SOURCES) -> Report:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
 from harness.errors import DifferenceFoundError, RecordError, UsageError
 from harness.frozen import digest_of
+from harness.recipes.protocol import Protocol
 from harness.record.journal import journal_content
 from harness.record.predictions import read_predictions
 from harness.record.schema import Evaluation, RunStarted
@@ -21,13 +23,20 @@ from harness.record.summary import RunSummary
 NAMED_FILES = 5
 """Missing prediction files that a message names; the others are counted."""
 
+Labels = dict[str, str]
+"""By a data set's root: the digest of its validation images with their labels."""
 
-def check_stored(run: RunSummary) -> tuple[str, ...]:
+
+def check_stored(run: RunSummary, labels: Labels) -> tuple[str, ...]:
     """Compute again what a run's journal states; returns what could not be, in words.
 
-    The digests of recipe, protocols and numerics, and from each prediction file its
-    digest and its counts. A missing file is passed over where its evaluation decides
-    nothing.
+    The digests of recipe, protocols, numerics and registered targets, and from each
+    prediction file its digest and its counts. A missing file is passed over where its
+    evaluation decides nothing.
+
+    Args:
+        run: Of one study.
+        labels: What the prediction files of earlier runs have; those of this one are added.
 
     Raises:
         DifferenceFoundError: a digest or a count is another one.
@@ -38,13 +47,11 @@ def check_stored(run: RunSummary) -> tuple[str, ...]:
     check_digests(run.folder, run.started, run.evaluations, where)
     missing = []
     for event in run.evaluations:
-        if event.predictions_file is None:
-            continue
-        file = run.folder / Path(event.predictions_file).name
-        if file.is_file():
-            recount(file, event, where)
+        name = event.predictions_file and Path(event.predictions_file).name
+        if name and (run.folder / name).is_file():
+            recount(run.folder / name, event, run.started, where, labels)
         elif event.final or run.started.recipe.selection != "last":
-            missing.append(file.name)
+            missing.append(name or f"that of {event.protocol.name} after step {event.step:,}")
     words = [] if run.head.linked_from == 1 else [run.head.told.removesuffix(".")]
     if run.excerpt:
         words.append(f"this is {run.excerpt.told.removesuffix('.')}")
@@ -72,7 +79,7 @@ def _refuse_doubled(run: RunSummary, where: str) -> None:
 def check_digests(
     path: Path, started: RunStarted, evaluations: Sequence[Evaluation], where: str
 ) -> None:
-    """Digests of recipe, protocols and numerics.
+    """Digests of recipe, protocols, numerics and registered targets, and the images of the data.
 
     Fields that are newer than a journal have no part in the digests of recipe and
     protocol; those of the numerics have, so that its text is taken as it was written.
@@ -80,8 +87,13 @@ def check_digests(
     equal(started.recipe.digest, started.recipe_digest, "the recipe's digest", where)
     numerics = digest_of(_written_numerics(path))
     equal(numerics, started.numerics_digest, "the numerics digest", where)
+    for target in started.targets or ():
+        words = f"the digest of the registered target {target.name}"
+        equal(digest_of(target.demands), target.digest, words, where)
     for event in evaluations:
         equal(event.protocol.digest, event.protocol_digest, "a protocol's digest", where)
+        images = f"the number of validation images at {event.protocol.name}"
+        equal(event.images_in_split, started.data.val_images, images, where)
 
 
 def _written_numerics(path: Path) -> Any:
@@ -90,15 +102,37 @@ def _written_numerics(path: Path) -> Any:
     return json.loads(first[0])["numerics"] if first else None
 
 
-def recount(file: Path, event: Evaluation, where: str) -> None:
-    """Compare a prediction file with its evaluation: digest, images and hits."""
+def recount(file: Path, event: Evaluation, started: RunStarted, where: str, labels: Labels) -> None:
+    """Compare a prediction file with its evaluation: digest, what it is about, images and hits.
+
+    The labels of a whole evaluation are those of all other runs on the data: see `Labels`.
+    """
     about = f"{where}, {file.name}"
     equal(sha256_of(file), event.predictions_digest, "the predictions' digest", about)
     table = read_predictions(file)
+    written = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    try:
+        protocol = Protocol.model_validate_json(written.get("protocol", ""))
+    except ValidationError:
+        protocol = None  # it is not stated
+    equal(protocol and protocol.digest, event.protocol_digest, "the predictions' protocol", about)
+    equal(written.get("data_root"), started.data.root_digest, "the predictions' data", about)
+    equal(written.get("step"), str(event.step), "the predictions' step", about)
     top1, top5 = count_correct(table)
     equal(table.num_rows, event.images, "the number of images", about)
     equal(top1, event.top1_correct, "the number of top-1 hits", about)
     equal(top5, event.top5_correct, "the number of top-5 hits", about)
+    if event.complete:
+        mine = _labels_digest(table)
+        theirs = labels.setdefault(started.data.root_digest, mine)
+        equal(mine, theirs, "the digest of images and labels", f"{about}, beside other files")
+
+
+def _labels_digest(predictions: pa.Table) -> str:
+    table = predictions.select(["image_id", "label"]).sort_by("image_id")
+    labels = table.column("label").to_numpy().tobytes()
+    images = "\n".join(table.column("image_id").to_pylist()).encode()
+    return hashlib.sha256(images + labels).hexdigest()
 
 
 def count_correct(predictions: pa.Table) -> tuple[int, int]:

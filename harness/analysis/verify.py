@@ -9,7 +9,8 @@ from typing import Any
 import harness
 from harness.analysis.bundle import BASELINES, RUNS, prediction_files, reported_numbers
 from harness.analysis.judged_study import JudgedStudy, LoadedRun, judged_study, load_runs
-from harness.analysis.stored import check_digests, equal, recount, sha256_of
+from harness.analysis.stored import Labels, check_digests, equal, recount, sha256_of
+from harness.baselines.loading import load_baselines
 from harness.errors import DifferenceFoundError, RecordError
 from harness.record.bundle import Index, extract_bundle
 from harness.record.certificate import FILE_NAME as CERTIFICATE
@@ -37,6 +38,7 @@ class Verified:
         made_by: Version of the harness that made the bundle.
         heads: Of the chained journals, as the bundle states them.
         notes: Certificates that do not count, with the reason.
+        remarks: What a reader should know of records and targets.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Verified:
     made_by: str
     heads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -69,6 +72,7 @@ class Verified:
                 f"judgement recomputed   {self.word or 'none: the runs were not judged together'}",
                 *(f"head of a journal      {head}" for head in self.heads),
                 *(f"certificate            {note}" for note in self.notes),
+                *(f"note                   {remark}" for remark in self.remarks),
             ]
         )
 
@@ -99,9 +103,11 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         index = extract_bundle(path, folder)
         places = sorted(file.parent for file in folder.glob(f"{RUNS}/*/*/{JOURNAL}*"))
         runs = load_runs(find_runs(places))
-        recounted = sum(_check_run(run) for run in runs)
+        labels: Labels = {}
+        recounted = sum(_check_run(run, labels) for run in runs)
         notes = tuple(filter(None, (_check_certificate(run) for run in runs)))
-        cells = _check_reported(index, judged_study(runs, baselines=folder / BASELINES))
+        study = judged_study(runs, baselines=folder / BASELINES)
+        cells = _check_reported(index, study)
     reported = index.reported.get("judgement")
     judged = reported if isinstance(reported, list) else [reported] if reported else []
     return Verified(
@@ -116,10 +122,11 @@ def verify(path: Path, *, expected_sha256: str | None = None) -> Verified:
         made_by=index.harness_version,
         heads=tuple(f"{k}: {v}" for k, v in index.reported.get("journal_heads", {}).items()),
         notes=notes,
+        remarks=tuple(_remarks(study)),
     )
 
 
-def _check_run(run: LoadedRun) -> int:
+def _check_run(run: LoadedRun, labels: Labels) -> int:
     """Check the digests that a journal states; returns the evaluations counted again."""
     where = _place(run)
     check_digests(run.folder, run.record.started, run.record.evaluations, where)
@@ -128,7 +135,7 @@ def _check_run(run: LoadedRun) -> int:
     for event in run.record.evaluations:
         name = Path(event.predictions_file).name if event.predictions_file else ""
         if name in files:
-            recount(files[name], event, where)
+            recount(files[name], event, run.record.started, where, labels)
             recounted += 1
     for checkpoint in run.record.checkpoints:
         state = run.folder / checkpoint.file / "state.npz"
@@ -166,6 +173,24 @@ def _check_certificate(run: LoadedRun) -> str | None:
         expected="the certificate of the run beside it",
         remedy="the raw parts contradict each other: ask the maker of the bundle",
     )
+
+
+def _remarks(study: JudgedStudy) -> Iterator[str]:
+    """What the judgements rest on: records that say less, targets that are not those here."""
+    if study.judgements is None:
+        return
+    yield from study.judgements.notes
+    here, theirs = (
+        {target.name: target.demands() for target in baselines.targets}
+        for baselines in (load_baselines(), study.baselines)
+    )
+    for name in {one.target for one in study.judgements.each} & theirs.keys():
+        ours, its = here.get(str(name)), theirs[str(name)]
+        if ours is None:
+            yield f"the target {name} is the bundle's own: this version has none of that name"
+        elif ours != its:
+            fields = sorted(k for k in ours.keys() | its.keys() if ours.get(k) != its.get(k))
+            yield f"the bundle's target {name} is not this version's, in {', '.join(fields)}"
 
 
 def _check_reported(index: Index, study: JudgedStudy) -> int:

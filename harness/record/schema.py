@@ -141,6 +141,11 @@ class RunStarted(Event):
     targets: tuple[RegisteredTarget, ...] | None = Field(
         default=None, description="of the recipe; None: the harness did not record them yet"
     )
+    tracker: str | None = Field(
+        default=None,
+        description="address of the tracker that was named, without credentials; None: the one in "
+        "the runs folder, or none",
+    )
 
 
 class Steps(Event):

@@ -130,6 +130,16 @@ def read_summary(path: Path) -> RunSummary:
     return _read(content, path)
 
 
+def first_event(folder: Path) -> RunStarted | None:
+    """How a run began, from its journal's first line alone; None where that cannot be read."""
+    try:
+        path, content = journal_content(folder)
+        event = parse_event(content[: content.find(b"\n") + 1], path, 1)
+    except RecordError:
+        return None
+    return event if isinstance(event, RunStarted) else None
+
+
 def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
     marks = _Marks()
     events: list[AnyEvent] = []
@@ -178,8 +188,35 @@ def _joined(window: Steps) -> bytes:
     return ",".join(f'"{mark}"' for mark in window.fingerprint).encode()
 
 
+def _refuse_contradictions(journal: Journal, last_step: int) -> None:
+    """A run begins once and ends once; a completed one recorded every step of its recipe."""
+    starts = sum(isinstance(event, RunStarted) for event in journal.events)
+    ends = [event for event in journal.events if isinstance(event, RunFinished)]
+    wanted = journal.started.steps_total
+    if starts > 1 or len(ends) > 1:
+        found, expected = f"{starts} beginnings and {len(ends)} ends", "one of each at most"
+    elif (
+        ends
+        and ends[0].status == "completed"
+        and any(
+            step != wanted for step in (ends[0].step, *(() if journal.excerpt else (last_step,)))
+        )
+    ):
+        found = f"{last_step:,} steps, called completed after step {ends[0].step:,}"
+        expected = f"the {wanted:,} steps of its recipe"
+    else:
+        return
+    raise RecordError(
+        f"the journal of one run holds {found}",
+        where=str(journal.path),
+        expected=expected,
+        remedy="restore the file from a copy: lines were taken out or added after it was written",
+    )
+
+
 def _summary(journal: Journal, marks: _Marks) -> RunSummary:
     steps, values = marks.arrays(journal.path)
+    _refuse_contradictions(journal, marks.last_step)
     return RunSummary(
         folder=journal.path.parent,
         started=journal.started,

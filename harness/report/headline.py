@@ -99,11 +99,12 @@ def _what(judgement: Judgement) -> str:
 def evidence(judgements: Judgements, *, with_top5: bool = True) -> list[Section]:
     """For each target the runs that were judged and what was computed from them."""
     first, *others = judgements.each
+    notes = judgements.notes
     if not others:
-        return [_evidence(first, with_top5)]
+        return [_evidence(first, notes, with_top5)]
     return [
         replace(
-            _evidence(one, with_top5),
+            _evidence(one, notes, with_top5),
             name="evidence" if i == 1 else f"evidence-{i}",
             title=f"Evidence: {one.target}",
         )
@@ -111,7 +112,7 @@ def evidence(judgements: Judgements, *, with_top5: bool = True) -> list[Section]
     ]
 
 
-def _evidence(judgement: Judgement, with_top5: bool) -> Section:
+def _evidence(judgement: Judgement, notes: tuple[str, ...], with_top5: bool) -> Section:
     seeds = _seeds(judgement)
     hidden = frozenset() if with_top5 else frozenset({seeds.columns.index("top-5")})
     tables = [replace(seeds, hidden=hidden)]
@@ -125,7 +126,7 @@ def _evidence(judgement: Judgement, with_top5: bool) -> Section:
         paragraphs.append(f"The published runs' spread: {judgement.numbers.stated_spread}.")
     if isinstance(judgement.numbers, PublishedNumbers):
         paragraphs.append(f"Validation images: {conditional(judgement, judgement.numbers)}.")
-    paragraphs += [f"Note: {warning}." for warning in judgement.warnings]
+    paragraphs += [f"Note: {warning}." for warning in (*judgement.warnings, *notes)]
     if judgement.left_out:
         names = listed(["/".join(path.split("/")[-2:]) for path in judgement.left_out])
         paragraphs.append(f"Runs of the study that were left out by hand: {names}.")

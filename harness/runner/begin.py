@@ -16,6 +16,7 @@ from harness.record.schema import Ceiling, RegisteredTarget, Resumed, RunStarted
 from harness.runner.context import SeedSetup
 from harness.runner.initial_model import initial_network
 from harness.runner.recorder import Recorder
+from harness.tracking.address import shown_uri
 from harness.training.checkpoint import Loaded, read_latest
 from harness.training.errors import device_errors
 from harness.training.state import TrainState, create_state, from_arrays, take_from_chief
@@ -122,6 +123,9 @@ def started_event(setup: SeedSetup, run_id: str, time_s: float) -> RunStarted:
         command=request.command,
         init_weights=setup.weights.sha256 if setup.weights else None,
         targets=registered_targets(recipe.name, (*own, request.target) if request.target else own),
+        tracker=shown_uri(request.tracking_uri)
+        if request.tracking and request.tracking_uri
+        else None,
     )
 
 

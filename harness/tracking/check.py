@@ -1,8 +1,10 @@
 """One check of the tracker before the work: what can never work is refused, an outage reported."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import MachineError, TrackerError
 from harness.system.folders import try_output
@@ -11,6 +13,7 @@ from harness.tracking.address import check_address, shown_uri, unusable
 from harness.tracking.client import EXPERIMENT, prepare_client, reason_of, sqlite_file
 from harness.tracking.failures import is_of_settings, is_permanent, status_of
 
+T = TypeVar("T")
 LONGEST_S = 20.0
 """A tracker that takes longer is slow or down; the mirror's thread deals with that."""
 
@@ -46,22 +49,30 @@ def check_tracker(
             MLflow, has tables of another version, or its experiment was deleted.
     """
     check_address(tracking_uri)
-    found: list[str | TrackerError] = []
+    try:
+        return within(longest_s, lambda: _asked(tracking_uri, experiment))
+    except TimeoutError as error:
+        return reason_of(error, tracking_uri)
 
-    def ask() -> None:
+
+def within(longest_s: float, ask: Callable[[], T]) -> T:
+    """What `ask` returns or raises, awaited in a thread that is left behind when it is late.
+
+    Raises:
+        TimeoutError: it took longer, in words.
+    """
+    answer: Future[T] = Future()
+
+    def work() -> None:
         try:
-            found.append(_asked(tracking_uri, experiment))
-        except TrackerError as error:
-            found.append(error)
+            answer.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=ask, name="tracker-check", daemon=True)
-    thread.start()
-    thread.join(longest_s)
-    if not found:
-        return f"the tracker at {shown_uri(tracking_uri)} took longer than {longest_s:g} s"
-    if isinstance(found[0], TrackerError):
-        raise found[0]
-    return found[0]
+    threading.Thread(target=work, name="tracker-check", daemon=True).start()
+    if not wait([answer], longest_s).done:
+        raise TimeoutError(f"took longer than {longest_s:g} s")
+    return answer.result()
 
 
 def _asked(tracking_uri: str, experiment: str) -> str:

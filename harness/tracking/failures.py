@@ -63,6 +63,8 @@ def words_of(error: BaseException) -> str:
     for pattern, words in PATTERN_WORDS:
         if pattern.search(text):
             return f"{words}: {text}"
+    if isinstance(error, TimeoutError) and text.startswith("took longer"):
+        return text
     down = isinstance(error, OSError) or "API request to" in text or "Max retries" in text
     return f"{'does not answer' if down else 'failed'}: {text}"
 

@@ -109,7 +109,7 @@ def _doubled(runs: Sequence[RunSummary], _target: Target) -> Iterator[str]:
 
 
 def copies(runs: Sequence[RunSummary]) -> Iterator[str]:
-    """Seeds that occur more than once and runs that are copies by fingerprint, in words."""
+    """Seeds that occur more than once and runs that are copies of others, in words."""
     seeds = Counter(run.started.seed for run in runs)
     for seed, times in seeds.items():
         if times > 1:
@@ -121,6 +121,12 @@ def copies(runs: Sequence[RunSummary]) -> Iterator[str]:
                 f"{one.folder} and {other.folder} are copies of one run: "
                 f"{_count(shared, 'step')} with equal fingerprints"
             )
+    owners: dict[str, RunSummary] = {}
+    for run in runs:
+        for event in run.evaluations:
+            digest = event.predictions_digest
+            if digest is not None and (owner := owners.setdefault(digest, run)) is not run:
+                yield f"{owner.folder} and {run.folder} have the same predictions, bit for bit"
 
 
 def _suspected_copies(runs: Sequence[RunSummary]) -> list[tuple[RunSummary, RunSummary]]:
@@ -200,9 +206,10 @@ def _other_protocol(runs: Sequence[RunSummary], target: Target) -> Iterator[str]
 
 
 def _nearest(run: RunSummary, protocol: Protocol) -> str:
-    final = [e.protocol for e in run.evaluations if e.final]
+    last = run.started.steps_total
+    final = [e.protocol for e in run.evaluations if e.final and e.step == last]
     if not final:
-        return "the last step was not evaluated"
+        return f"the last step, {last:,}, was not evaluated"
     nearest = min(final, key=lambda p: len(protocol.differences(p)))
     keys = ", ".join(
         f"{key} ({_shown(getattr(nearest, key))}, the target's {_shown(getattr(protocol, key))})"

@@ -19,13 +19,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import harness.analysis.bundle as bundling
+from harness.analysis.bundle import bundle
 from harness.analysis.verdict import verdict
+from harness.analysis.verify import verify
 from harness.baselines import load_target
 from harness.baselines.loading import baselines_folder
 from harness.errors import HarnessError
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.predictions import predictions_table, read_predictions
 from harness.runner.begin import registered_targets
+from harness.tracking.rows import TOP1_KEY
 from harness.verdict.text import judgement_text
 from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, study
@@ -96,7 +100,7 @@ def one_prediction_turned(runs: Path, *, count_too: bool) -> None:
             labels,
             places,
             table.column("top5_probability").combine_chunks().flatten().to_numpy().reshape(-1, 5),
-            {},
+            {key.decode(): value.decode() for key, value in table.schema.metadata.items()},
         )
         pq.write_table(again, file)
         event["predictions_digest"] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -190,9 +194,13 @@ def tracker(runs: Path, known: dict[str, dict[str, str]]) -> None:
         for table in ("tags", "params"):
             db.execute(f"CREATE TABLE {table} (run_uuid TEXT, key TEXT, value TEXT)")
         db.execute("CREATE TABLE runs (run_uuid TEXT, lifecycle_stage TEXT)")
+        db.execute("CREATE TABLE latest_metrics (run_uuid TEXT, key TEXT, value REAL)")
         for run, values in known.items():
             db.execute("INSERT INTO runs VALUES (?, ?)", (run, "deleted"))
             for key, value in values.items():
+                if key == TOP1_KEY:
+                    db.execute("INSERT INTO latest_metrics VALUES (?, ?, ?)", (run, key, value))
+                    continue
                 table = "tags" if key.startswith(("harness.", "status")) else "params"
                 db.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", (run, key, value))
 
@@ -229,9 +237,120 @@ def line_edited(folder: Path) -> Made:
     return [runs], None
 
 
+def of_all(runs: Path, event: str, change: Callable[[dict[str, object]], None]) -> list[Path]:
+    """Change the last event of a kind in every run."""
+    for run in sorted(runs.glob("seed-*")):
+        edit(run / FILE_NAME, event, change)
+    return [runs]
+
+
+def last_steps_taken_out(folder: Path) -> Made:
+    runs = study(folder, registered(*GOOD))
+    lines = events_of(runs / "seed-1" / FILE_NAME)
+    lines.remove([line for line in lines if '"event":"steps"' in line[:96]][-1])
+    rewrite(runs / "seed-1" / FILE_NAME, lines)
+    return [runs], None
+
+
+def ended_twice(folder: Path) -> Made:
+    runs = study(folder, registered(*GOOD))
+    lines = events_of(runs / "seed-2" / FILE_NAME)
+    lines.insert(-1, lines[-1].replace('"completed"', '"diverged"'))
+    rewrite(runs / "seed-2" / FILE_NAME, lines)
+    return [runs], None
+
+
+def part_called_the_whole(folder: Path) -> Made:
+    runs = study(folder, registered(*GOOD))
+    part = {"images": 1000, "images_in_split": 1000, "top1_correct": 777, "top5_correct": 900}
+    return of_all(runs, "evaluation", lambda event: event.update(part)), None
+
+
+def registered_digest_edited(folder: Path) -> Made:
+    """The digest is that of the widened target, the demands beside it are the old ones."""
+    runs, target = margin_widened(folder)
+    digest = load_target(target or "").digest
+
+    def to_the_new_one(event: dict[str, object]) -> None:
+        (known,) = [one for one in event["targets"] if one["name"] == "apm5-resnet50-ten-crop"]  # type: ignore[attr-defined]
+        known["digest"] = digest
+
+    return of_all(runs[0], "run_started", to_the_new_one), target
+
+
+def evaluation_of(run: Path, protocol: str) -> dict[str, object]:
+    mark = f'"protocol":{{"name":"{protocol}"'
+    found: dict[str, object] = json.loads([x for x in events_of(run / FILE_NAME) if mark in x][-1])
+    return found
+
+
+def another_protocols_predictions(folder: Path) -> Made:
+    """The center crops' evaluation stands as the ten crops'."""
+    runs = real_runs(folder)
+    center = evaluation_of(runs / "seed-1", "center_crop")
+    ours = {key: center[key] for key in ("predictions_file", "predictions_digest")}
+    counts = {key: center[key] for key in ("top1_correct", "top5_correct")}
+    edit(runs / "seed-1" / FILE_NAME, "evaluation", lambda event: event.update(**ours, **counts))
+    return [runs], None
+
+
+def another_seeds_predictions(folder: Path) -> Made:
+    runs = real_runs(folder)
+    theirs = evaluation_of(runs / "seed-2", "ten_crop")
+    name = str(theirs["predictions_file"])
+    shutil.copy(runs / "seed-2" / name, runs / "seed-1" / name)
+    keys = ("top1_correct", "top5_correct", "predictions_digest")
+    edit(
+        runs / "seed-1" / FILE_NAME,
+        "evaluation",
+        lambda event: event.update({key: theirs[key] for key in keys}),
+    )
+    return [runs], None
+
+
+def labels_as_predicted(folder: Path) -> Made:
+    """Every label of one seed's file becomes what the network says."""
+    runs = real_runs(folder)
+    run = runs / "seed-1"
+    file = run / str(evaluation_of(run, "ten_crop")["predictions_file"])
+    table = read_predictions(file)
+    first = table.column("top5_class").combine_chunks().flatten().to_numpy()[::5]
+    pq.write_table(table.set_column(1, "label", pa.array(first)), file)
+    changes = {
+        "predictions_digest": hashlib.sha256(file.read_bytes()).hexdigest(),
+        **dict.fromkeys(("top1_correct", "top5_correct"), len(first)),
+    }
+    edit(run / FILE_NAME, "evaluation", lambda event: event.update(changes))
+    return [runs], None
+
+
+def diverged_deeper(folder: Path) -> Made:
+    one, two, three = registered(*GOOD)
+    runs = study(folder, [one, two, three])
+    plant(runs / "old" / "seed-2", replace(two, status="diverged", marks_of=8))
+    return [runs], None
+
+
+def diverged_aside_damaged(folder: Path) -> Made:
+    """What is damaged behind its first line is still a run of that seed."""
+    paths, target = diverged_repeated(folder)
+    journal = folder / "aside" / FILE_NAME
+    journal.write_bytes(journal.read_bytes().replace(b'"step":[0', b'"step":[1', 1))
+    return paths, target
+
+
 @pytest.mark.parametrize(
     ("made", "code", "said"),
     [
+        (last_steps_taken_out, 2, "200 steps, called completed after step 300"),
+        (ended_twice, 2, "1 beginnings and 2 ends"),
+        (part_called_the_whole, 1, "the number of validation images at ten_crop is 1000"),
+        (registered_digest_edited, 1, "the digest of the registered target apm5-resnet50-ten"),
+        (another_protocols_predictions, 1, "the predictions' protocol is"),
+        (another_seeds_predictions, 3, "have the same predictions, bit for bit"),
+        (labels_as_predicted, 1, "the digest of images and labels is"),
+        (diverged_deeper, 3, "seed 2 was run more than once"),
+        (diverged_aside_damaged, 3, "seed 2 was run more than once"),
         (line_edited, 2, "the journal's chain is broken: line"),
         (rewritten_after_its_head_was_published, 1, "the one whose head was published"),
         (diverged_deleted, 3, "seed 2 was run more than once: MLflow's run another-, deleted"),
@@ -298,6 +417,53 @@ def test_predictions_that_are_gone_are_said(tmp_path: Path) -> None:
     code, text = answer([runs])
     assert code == 0
     assert "seed-2: not counted again, the file is missing: predictions-ten_crop" in text
+
+
+def test_the_same_run_once_more_is_no_other_run(tmp_path: Path) -> None:
+    runs = study(tmp_path, registered(*GOOD))
+    shutil.copytree(runs / "seed-2", runs / "kept" / "seed-2")
+    plant(runs / "first-try", replace(registered(*GOOD)[1], status=None, steps=100))
+    assert answer([runs / f"seed-{seed}" for seed in (1, 2, 3)])[0] == 0
+
+
+@pytest.mark.parametrize(("top1", "code"), [("0.7770", 0), ("0.7772", 3)])
+def test_a_repetition_that_a_tracker_knows_with_the_same_accuracy_changes_nothing(
+    tmp_path: Path, top1: str, code: int
+) -> None:
+    runs = study(tmp_path / "study", registered(*GOOD))
+    other = as_known(runs / "seed-2", harness__run_id="another-run", top1_accuracy=top1)
+    tracker(tmp_path, {"b" * 32: other})
+    assert answer([runs])[0] == code
+
+
+def test_predictions_that_no_journal_names_are_said(tmp_path: Path) -> None:
+    runs = real_runs(tmp_path)
+    gone = {"predictions_file": None, "predictions_digest": None, "top1_correct": 355}
+    edit(runs / "seed-1" / FILE_NAME, "evaluation", lambda event: event.update(gone))
+    code, text = answer([runs])
+    assert code == 0
+    assert "the file is missing: that of ten_crop after step 405" in text
+
+
+def test_a_bundle_holds_the_run_that_was_set_aside(tmp_path: Path) -> None:
+    paths, _ = diverged_repeated(tmp_path / "study")
+    bundle(paths, tmp_path / "made.tar")
+    assert verify(tmp_path / "made.tar").word == "inconclusive"
+
+
+def test_a_bundle_with_a_widened_target_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its maker judged under a target of his own; registered runs would be inconclusive."""
+    own = Path(shutil.copytree(baselines_folder(), tmp_path / "baselines"))
+    target = own / "target.toml"
+    target.write_text(target.read_text().replace("margin = 0.0050", "margin = 0.02"))
+    monkeypatch.setattr(bundling, "baselines_folder", lambda: own)
+    bundle([study(tmp_path / "study", imagenet_runs(77.10, 77.14, 77.18))], tmp_path / "made.tar")
+    found = verify(tmp_path / "made.tar")
+    assert found.word == "reproduced"
+    assert "target apm5-resnet50-ten-crop is not this version's, in margin" in found.text()
+    assert "target not registered before the run (seed 1, 2, 3)" in found.text()
 
 
 def test_a_target_of_ones_own_is_registered_by_the_run_that_is_for_it() -> None:

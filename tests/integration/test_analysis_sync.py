@@ -9,7 +9,7 @@ from harness.cli.judge.sync import command
 from harness.errors import RecordError
 from harness.record.journal import read_journal
 from harness.record.run_folder import RunFolder, find_runs, locked
-from harness.tracking.known_runs import KnownRun, known_runs
+from harness.tracking.known_runs import KnownRun, known_at, known_beside
 from harness.tracking.mirror import default_tracking_uri
 from tests.record_samples import SampleRun, write_run
 
@@ -66,7 +66,10 @@ def test_the_verdict_of_an_ended_study_comes_along(
     # What a verdict reads of the tracker without MLflow is what MLflow was told.
     client.delete_run(found["smoke-00000000 seed 2"].info.run_id)
     journals = {seed: read_journal(run) for seed, run in zip(("1", "2"), runs, strict=True)}
-    for one in known_runs(tmp_path):
+    known = known_beside(tmp_path)
+    asked = known_at(default_tracking_uri(tmp_path), known.runs[0].recipe_digest, trusted=False)
+    assert asked == known
+    for one in known.runs:
         started = journals[one.seed].started
         assert one == KnownRun(
             run_id=started.run_id,
@@ -76,6 +79,7 @@ def test_the_verdict_of_an_ended_study_comes_along(
             head=journals.pop(one.seed).head.text,
             ended=True,
             deleted=one.seed == "2",
+            top1=196 / 200,
         )
     assert not journals
 

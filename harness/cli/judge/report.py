@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, OutputPath, target_option
+from harness.cli.options import LocalPath, OutputPath, target_option, tracking_option
 
 
 @click.command("report")
@@ -27,6 +27,7 @@ from harness.cli.options import LocalPath, OutputPath, target_option
     type=LocalPath(dir_okay=False),
     help="A PNG or JPEG of augmented training images to show.",
 )
+@tracking_option
 def command(
     runs: tuple[Path, ...],
     out: Path,
@@ -34,6 +35,7 @@ def command(
     target: str | None,
     data: Path | None,
     contact_sheet: Path | None,
+    tracking_uri: str | None,
 ) -> None:
     """Write one self-contained page about RUN...
 
@@ -44,7 +46,13 @@ def command(
     from harness.api import render
 
     content = render(
-        *runs, out=out, markdown=markdown, target=target, data=data, contact_sheet=contact_sheet
+        *runs,
+        out=out,
+        markdown=markdown,
+        target=target,
+        data=data,
+        contact_sheet=contact_sheet,
+        tracking_uri=tracking_uri,
     )
     for one in content.headlines:
         click.echo(f"{one.word or 'not judged'}: {one.sentence}", err=True)

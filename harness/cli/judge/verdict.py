@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LocalPath, json_option, target_option
+from harness.cli.options import LocalPath, json_option, target_option, tracking_option
 from harness.errors import UsageError
 
 
@@ -30,6 +30,7 @@ from harness.errors import UsageError
     type=LocalPath(),
     help="With --throughput: an earlier run to compare with, once or more.",
 )
+@tracking_option
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -38,6 +39,7 @@ def command(
     draw: Path | None,
     throughput: bool,
     earlier: tuple[Path, ...],
+    tracking_uri: str | None,
     as_json: bool,
 ) -> None:
     """State whether RUN... reproduced each target that applies to them.
@@ -45,7 +47,9 @@ def command(
     RUN is a run's folder, its journal, or a study's folder, which stands for
     every run in it; with --baseline, a folder that `harness evaluate` wrote.
     The target's declared seeds alone decide; others are shown. Recorded
-    digests and counts are computed again first.
+    digests and counts are computed again first, and trackers are asked for
+    other runs of a declared seed: the one in the runs folder, those that the
+    journals name, and --tracking-uri.
     Exit codes: 0 reproduced and nothing else; 1 not reproduced, or the records
     contradict each other; 2 wrong input, such as a --target about other runs;
     3 exceeds, inconclusive, or no target for this data. Of several targets the
@@ -63,16 +67,18 @@ def command(
     elif baseline is not None:
         text, document, code = _evaluation(paths[0], baseline, draw)
     else:
-        text, document, code = _accuracy(paths, target)
+        text, document, code = _accuracy(paths, target, tracking_uri)
     click.echo(document if as_json else text)
     raise SystemExit(code)
 
 
-def _accuracy(paths: tuple[Path, ...], target: str | None) -> tuple[str, str, int]:
+def _accuracy(
+    paths: tuple[Path, ...], target: str | None, tracking_uri: str | None
+) -> tuple[str, str, int]:
     from harness.api import judge
     from harness.verdict.text import judgement_text
 
-    judgements = judge(*paths, target=target)
+    judgements = judge(*paths, target=target, tracking_uri=tracking_uri)
     return judgement_text(judgements), judgements.json(), judgements.exit_code
 
 

@@ -16,7 +16,7 @@ from harness.record.summary import RunSummary, read_summary
 from tests.chained_journals import events_of, rewrite
 from tests.planted_journals import imagenet_runs, plant
 
-RUN = replace(imagenet_runs(77.7)[0], steps=250)
+RUN = replace(imagenet_runs(77.7)[0], steps=250, steps_total=250)
 READERS: tuple[Callable[[Path], Journal | RunSummary], ...] = (read_journal, read_summary)
 
 
