@@ -195,13 +195,7 @@ def _refuse_contradictions(journal: Journal, last_step: int) -> None:
     wanted = journal.started.steps_total
     if starts > 1 or len(ends) > 1:
         found, expected = f"{starts} beginnings and {len(ends)} ends", "one of each at most"
-    elif (
-        ends
-        and ends[0].status == "completed"
-        and any(
-            step != wanted for step in (ends[0].step, *(() if journal.excerpt else (last_step,)))
-        )
-    ):
+    elif ends and ends[0].status == "completed" and {ends[0].step, last_step} != {wanted}:
         found = f"{last_step:,} steps, called completed after step {ends[0].step:,}"
         expected = f"the {wanted:,} steps of its recipe"
     else:
