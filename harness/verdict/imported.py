@@ -180,7 +180,7 @@ def _judge_whole(facts: EvaluationFacts, row: AccuracyRow) -> EvaluationAnswer:
 def _judge_draw(facts: EvaluationFacts, row: AccuracyRow, draw: Draw) -> EvaluationAnswer:
     interval = _draw_interval(facts, draw)
     found = Bounds(low=interval.low, high=interval.high, confidence=CONFIDENCE)
-    power = detectable_difference(facts.images, draw.population, row.top1)
+    power = detectable_difference(facts.images, draw.population, row.top1) + TOLERANCE
     span = f"[{percent(interval.low)}, {percent(interval.high)}]"
     basis = (
         f"a {draw.kind} draw of {facts.images:,} of {draw.population:,} images, seed {draw.seed}"
