@@ -19,7 +19,7 @@ SIMULATED = ROOT / "tests" / "unit" / "statistics" / "test_printed_claims.py"
 
 
 @cache
-def tests_in(file: Path) -> frozenset[str]:
+def functions_of(file: Path) -> frozenset[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
@@ -28,10 +28,10 @@ def tests_in(file: Path) -> frozenset[str]:
 def test_the_named_simulation_exists(row: list[str]) -> None:
     printed_by, _, test = row
     file, name = test.strip("`| ").split("::")
-    assert name in tests_in(ROOT / "tests" / "unit" / file)
+    assert name in functions_of(ROOT / "tests" / "unit" / file)
     assert set(re.findall(r"`([a-z]+)", printed_by)) <= set(Commands.lazy)
 
 
 def test_no_simulation_stands_without_its_claim() -> None:
     named = {row[-1].rsplit("::")[-1].strip("`| ") for row in ROWS}
-    assert {name for name in tests_in(SIMULATED) if name.startswith("test_")} <= named
+    assert {name for name in functions_of(SIMULATED) if name.startswith("test_")} <= named
