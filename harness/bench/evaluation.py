@@ -159,9 +159,7 @@ def images_needed(protocol: Protocol, crops_per_batch: int) -> int:
 
 
 def _images_at_once(protocol: Protocol, crops_per_batch: int) -> int:
-    from harness.evaluation.evaluate import crops_an_image
-
-    return max(1, crops_per_batch // crops_an_image(protocol))
+    return max(1, crops_per_batch // protocol.views)
 
 
 class EvaluationMeasurement:
@@ -178,13 +176,12 @@ class EvaluationMeasurement:
     def __init__(
         self, network: Any, split: Any, protocol: Protocol, crops_per_batch: int, now: Now
     ) -> None:
-        from harness.evaluation.evaluate import crops_an_image
         from harness.models.folding import fold_batch_norm
 
         self._network, self._split, self._protocol = network, split, protocol
         self._asked, self._now = crops_per_batch, now
         self._images_at_once = _images_at_once(protocol, crops_per_batch)
-        self.crops_at_once = self._images_at_once * crops_an_image(protocol)
+        self.crops_at_once = self._images_at_once * protocol.views
         fold = protocol.fold_batch_norm
         self._bare = _compiled(fold_batch_norm(network) if fold else network)
         self._unfolded = _compiled(network) if fold else None

@@ -17,15 +17,12 @@ from harness.data.input_pipeline.pipeline import evaluation_batches
 from harness.data.input_pipeline.undecodable import images_in_order, naming_batches
 from harness.errors import DataError, WeightsError
 from harness.evaluation.forward import Forward, View, forward_function, whole_image_function
+from harness.evaluation.passes import positions_within, widest_of
 from harness.evaluation.result import Collector, EvaluationResult
 from harness.evaluation.whole_images import batches_by_size, images_at_once, whole_image_batches
 from harness.models.folding import fold_batch_norm, fold_into
 from harness.recipes.protocol import Protocol
 from harness.training.device_errors import explained, is_of_device
-
-CROPS = {"center": 1, "ten": 10}
-CENTER_OF_TEN = 4
-"""The fifth of the ten crops: four corners come before it."""
 
 IN_FLIGHT = 2
 """Batches whose answers are not yet read, so that a device never waits for Python."""
@@ -90,8 +87,7 @@ def evaluate_together(
 ) -> tuple[EvaluationResult, ...]:
     """Evaluate protocols that show the same crops in one pass; see `evaluate`.
 
-    All protocols must be equal but for name, crops, mirror and average: a
-    center crop is one of the ten. `shared_passes` makes such groups.
+    `shared_passes` makes such groups.
     """
     walk = prepared(model, split, protocols, crops_per_batch=crops_per_batch, limit=limit)
     return walk.evaluate(weights_source=weights_source, progress=progress, now=now)
@@ -176,28 +172,11 @@ def _nothing() -> None:
     """The forward function has the model's own variables."""
 
 
-def shared_passes(protocols: tuple[Protocol, ...]) -> tuple[tuple[Protocol, ...], ...]:
-    """Group protocols that one pass over the images can serve, in order of first mention."""
-    groups: dict[str, list[Protocol]] = {}
-    for protocol in protocols:
-        common = protocol.model_dump_json(exclude={"name", "mirror", "average", "crops"})
-        key = common if protocol.crops in CROPS else protocol.model_dump_json()
-        groups.setdefault(key, []).append(protocol)
-    return tuple(tuple(group) for group in groups.values())
-
-
-def crops_an_image(protocol: Protocol) -> int:
-    """How many views of an image the network is shown."""
-    if protocol.crops == "full":
-        return len(protocol.short_sides) * (2 if protocol.mirror else 1)
-    return CROPS[protocol.crops]
-
-
 def _crops(
     model: keras.Model, split: Split, protocols: tuple[Protocol, ...], crops_per_batch: int
 ) -> tuple[Callable[[], Iterable[Any]], Forward]:
-    widest = max(protocols, key=crops_an_image)
-    per_batch = min(max(1, crops_per_batch // crops_an_image(widest)), len(split))
+    widest = widest_of(protocols)
+    per_batch = min(max(1, crops_per_batch // widest.views), len(split))
     batches = evaluation_batches(split, widest, images_per_batch=per_batch)
     images_of = images_in_order(len(split), per_batch)
     begin = partial(naming_batches, batches, split, images_of, widest.decoder)
@@ -215,8 +194,9 @@ def _whole_images(
 
 
 def _view(protocol: Protocol, widest: Protocol) -> View:
-    center_of_ten = protocol.crops == "center" and widest.crops == "ten"
-    return View((CENTER_OF_TEN,) if center_of_ten else None, protocol.average)
+    places = positions_within(protocol, widest)
+    assert places is not None  # noqa: S101 - `shared_passes` has asked
+    return View(places if len(places) < widest.views else None, protocol.average)
 
 
 def _run(
@@ -334,6 +314,6 @@ def _result(
         top5_class=collector.classes,
         top5_probability=collector.probabilities,
         images_in_split=walk.in_split,
-        crops=len(collector.seen) * crops_an_image(protocol),
+        crops=len(collector.seen) * protocol.views,
         duration_s=duration_s,
     )

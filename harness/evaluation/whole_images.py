@@ -84,4 +84,4 @@ def _scaled(image: tf.Tensor, short_side: int, protocol: Protocol) -> tf.Tensor:
 
 def images_at_once(crops_per_batch: int, protocol: Protocol) -> int:
     """Images in a batch that has this many views at all scales; the largest decides over memory."""
-    return max(1, crops_per_batch // (len(protocol.short_sides) * (2 if protocol.mirror else 1)))
+    return max(1, crops_per_batch // protocol.views)

@@ -198,7 +198,8 @@ def _results(
 ) -> "list[EvaluationResult]":
     """Evaluate, with one pass for protocols of one geometry; in the order asked for."""
     from harness.evaluation.class_mapping import move_head_to_wordnet_order
-    from harness.evaluation.evaluate import evaluate_together, shared_passes
+    from harness.evaluation.evaluate import evaluate_together
+    from harness.evaluation.passes import shared_passes
 
     model = imported.model(imported.recipe.precision if imported.recipe else None)
     move_head_to_wordnet_order(model, imported.description)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.preflight.workload import CROPS, epoch_evaluations
+from harness.preflight.workload import epoch_evaluations
 from harness.progress import Work
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
@@ -90,7 +90,7 @@ class TimeLeft:
         crop_s = 1 / self.crops_per_s if self.crops_per_s else FORWARD_SHARE * image_s
         evaluations = epoch_evaluations(self.recipe, self.steps_per_epoch, step, self.last_step)
         walks = evaluations * [self.recipe.epoch_protocol] + list(self.final)
-        crops = sum(CROPS[protocol.crops] for protocol in walks) * self.evaluated_images
+        crops = sum(protocol.views for protocol in walks) * self.evaluated_images
         return (self.last_step - step) * self.step_s + crops * crop_s
 
     def next_evaluation(self, step: int) -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Structure
 
+from harness.evaluation.passes import shared_passes, widest_of
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 
@@ -13,7 +14,6 @@ EPOCHS_PER_KEPT_CHECKPOINT = 5
 JOURNAL_BYTES_PER_STEP = 160
 TRACKER_BYTES = 200 << 20
 PREDICTION_BYTES_PER_IMAGE = 80
-CROPS = {"center": 1, "ten": 10, "full": 1}
 
 
 class Counts(Structure):
@@ -115,20 +115,14 @@ def epoch_evaluations(recipe: Recipe, per_epoch: int, first: int, last: int) -> 
 
 
 def _crops(protocols: Sequence[Protocol], image_size: int) -> float:
-    """Crops of one image, larger ones weighed by their area.
-
-    Protocols of fixed crops share one pass: the center is the fifth of the ten.
-    """
-    fixed = [_area(p, image_size) for p in protocols if p.crops != "full"]
-    return max(fixed, default=0.0) + sum(
-        _area(p, image_size) for p in protocols if p.crops == "full"
-    )
+    """Crops of one image in every pass, larger ones weighed by their area."""
+    walks = map(widest_of, shared_passes(tuple(protocols)))
+    return sum(_area(walk, image_size) for walk in walks)
 
 
 def _area(protocol: Protocol, image_size: int) -> float:
     sizes = [protocol.crop_size or side for side in protocol.short_sides]
-    views = 2 if protocol.crops == "full" and protocol.mirror else CROPS[protocol.crops]
-    return sum(views * (size / image_size) ** 2 for size in sizes)
+    return protocol.views / len(sizes) * sum((size / image_size) ** 2 for size in sizes)
 
 
 def _kept(per_epoch: int, first: int, last: int) -> int:

@@ -74,6 +74,12 @@ class Protocol(Identified):
         """Hex sha256 over every field but the name."""
         return digest_of(self.identity(exclude={"name"}))
 
+    @property
+    def views(self) -> int:
+        """How many views of an image the network is shown; those of several scales are larger."""
+        plain = {"center": 1, "ten": 5, "full": len(self.short_sides)}[self.crops]
+        return plain * (2 if self.mirror else 1)
+
     def differences(self, other: "Protocol") -> tuple[str, ...]:
         """Names of the fields in which two protocols differ, in the order of declaration."""
         return tuple(

@@ -9,7 +9,7 @@ import pytest
 from harness.data.dataset import DataSet
 from harness.data.opening import open_dataset
 from harness.errors import DataError
-from harness.evaluation.evaluate import CROPS, evaluate_together, prepared
+from harness.evaluation.evaluate import evaluate_together, prepared
 from harness.models.build import build_model
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop
 from harness.recipes.recipe import Model
@@ -106,7 +106,7 @@ def test_a_run_traces_each_protocol_once_however_often_it_evaluates(
 def test_an_image_that_is_damaged_between_two_walks_is_named(
     model: keras.Model, data: DataSet
 ) -> None:
-    walk = prepared(model, data.val, (CENTER,), crops_per_batch=2 * CROPS["center"])
+    walk = prepared(model, data.val, (CENTER,), crops_per_batch=2)
     walk.evaluate()
     path = Path(data.val.paths[3])
     path.write_bytes(damaged_behind_its_header())

@@ -4,10 +4,9 @@ import pytest
 import scipy.special
 
 from harness.errors import DataError, WeightsError
-from harness.evaluation.evaluate import check_sums, shared_passes
+from harness.evaluation.evaluate import check_sums
 from harness.evaluation.forward import View, answer, forward_function, top_classes
 from harness.evaluation.result import Collector
-from harness.recipes.protocol import center_crop, multi_scale, ten_crop
 
 RANDOM = np.random.RandomState(5)
 
@@ -54,12 +53,6 @@ def test_crops_of_several_images_go_through_the_network_as_one_batch() -> None:
     expected = scipy.special.softmax(crops.reshape(3, 10, 12), -1)
     np.testing.assert_allclose(ten[1][:, 0], expected.mean(1).max(-1), rtol=1e-6)
     np.testing.assert_allclose(center[1][:, 0], expected[:, 4].max(-1), rtol=1e-6)
-
-
-def test_a_center_crop_shares_the_pass_of_ten_crops_with_equal_settings() -> None:
-    other = center_crop(short_side=352, crop_size=299)
-    asked = (center_crop(), multi_scale(), ten_crop(), other)
-    assert shared_passes(asked) == ((center_crop(), ten_crop()), (multi_scale(),), (other,))
 
 
 def _batch(collector: Collector, index: list[int], mask: list[bool]) -> int:
