@@ -48,17 +48,6 @@ class Baselines:
     curves: tuple[PublishedCurve, ...]
     target_files: Mapping[str, Path]
 
-    def accuracy_rows(
-        self, *, protocol: str | None = None, model: str | None = None
-    ) -> tuple[AccuracyRow, ...]:
-        """Rows whose protocol has this name and whose model's name holds `model`."""
-        return tuple(
-            row
-            for row in self.accuracy
-            if (protocol is None or row.protocol.name == protocol)
-            and (model is None or model.casefold() in row.model.casefold())
-        )
-
 
 def baselines_folder() -> Path:
     """The folder of baseline files: inside an installed wheel, else beside the package."""

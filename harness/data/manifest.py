@@ -27,7 +27,6 @@ MANIFEST = "manifest.parquet"
 DESCRIPTION = "dataset.json"
 EARLIER = "earlier"
 EARLIER_KEPT = 3
-VERSION = 1
 DIGEST_ROWS = 100_000
 ROWS_PER_GROUP = 65_536
 DIGEST_COLUMNS = ["id", "class", "sha256"]

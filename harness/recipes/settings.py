@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from harness.errors import RecipeError
 from harness.recipes.fields import explained, keys_for
@@ -219,11 +219,4 @@ def _child(place: Any, part: str, key: str) -> Any:
         where=f"at {part!r}",
         expected=f"one of {names}" if isinstance(place, dict | list) else "no deeper field",
         remedy="see `harness list recipes --json` for every field",
-    )
-
-
-def changed_fields(before: BaseModel, after: BaseModel) -> tuple[str, ...]:
-    """Top-level fields in which two recipes differ."""
-    return tuple(
-        name for name in type(before).model_fields if getattr(before, name) != getattr(after, name)
     )

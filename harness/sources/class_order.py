@@ -45,12 +45,6 @@ class ClassOrders:
             return self.wnids
         return tuple(self.wnids[i] for i in self.wordnet_of_devkit)
 
-    def names_in(self, order: Order) -> tuple[str, ...]:
-        """English names listed in one of the orders."""
-        if order == "wordnet":
-            return self.names
-        return tuple(self.names[i] for i in self.wordnet_of_devkit)
-
 
 @cache
 def class_orders() -> ClassOrders:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.files import write_file
+
 SIZE = 40
 ENLARGED = 32
 VAL_EVERY = 5
@@ -31,16 +33,13 @@ def write_digits(folder: Path) -> None:
     in the pinned TensorFlow.
 
     Raises:
-        OSError: the folder cannot be written.
+        MachineError: the disk is full or the folder cannot be written.
     """
     for relative, jpeg in digit_files():
         path = folder / relative
         if path.exists() and path.read_bytes() == jpeg:
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(jpeg)
-        temporary.replace(path)
+        write_file(path, jpeg)
 
 
 def digit_files() -> Iterator[tuple[str, bytes]]:

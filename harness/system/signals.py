@@ -42,12 +42,6 @@ def heeded() -> tuple[signal.Signals, ...]:
     return tuple(n for n in STOPPING if n is not signal.SIGHUP or not ignored)
 
 
-def stop_by_exception() -> None:
-    """Raise `Stopped` in the main thread at each of the signals from now on."""
-    for number in heeded():
-        signal.signal(number, answering(raise_stopped))
-
-
 def raise_stopped(number: int, _frame: FrameType | None) -> None:
     """Handle a signal: raise `Stopped`."""
     REACTION.raised = signal.Signals(number).name

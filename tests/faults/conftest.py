@@ -1,7 +1,6 @@
 """Data, the run that nothing interrupts, and the table that is printed at the end."""
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.command import Bits, Command, bits_of, check_counted_once
+from tests.few_digits import digits_of_classes
 
 CLASSES = 4
 IMAGES = {"train": 20, "val": 6}
@@ -61,18 +61,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eighty training and twenty-four validation digits of four classes."""
-    from harness.sources.digits import digit_files
-
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    seen: Counter[tuple[str, str]] = Counter()
-    for relative, jpeg in digit_files():
-        split, name, _ = relative.split("/")
-        if int(name) < CLASSES and seen[split, name] < IMAGES[split]:
-            seen[split, name] += 1
-            path = folder / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg)
-    return folder
+    return digits_of_classes(tmp_path_factory.mktemp("data") / "digits", CLASSES, **IMAGES)
 
 
 @dataclass(frozen=True)

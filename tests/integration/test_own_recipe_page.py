@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sources.digits import digit_files
+from tests.few_digits import every_nth_digit
 from tests.filled_targets import filled
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-recipe.md"
@@ -24,10 +24,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    for relative, jpeg in list(digit_files())[::8]:
-        path = folder / "PICTURES" / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg)
+    every_nth_digit(folder / "PICTURES", 12)
     return folder
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.record.journal import Journal
-from harness.sources.digits import digit_files
 from tests.faults.command import Command
+from tests.few_digits import digits_of_classes
 
 STEPS_PER_EPOCH = 4
 STEPS = 10
@@ -20,16 +20,7 @@ PHASES = [
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("digits")
-    left = {"train": 24, "val": 8}
-    for relative, jpeg in digit_files():
-        split, name, _ = relative.split("/")
-        if int(name) < 2 and left[split]:
-            left[split] -= 1
-            path = root / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg)
-    return root
+    return digits_of_classes(tmp_path_factory.mktemp("digits"), classes=2, train=12, val=4)
 
 
 def command(data: Path, runs: Path, *words: str) -> Command:

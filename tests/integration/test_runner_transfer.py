@@ -1,6 +1,7 @@
 """`harness run transfer` as a command: what it refuses before it begins, and what it reports."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.errors import WeightsError
 from harness.models.catalogue import table_of
+from harness.recipes.catalogue import find_recipe
+from harness.recipes.normalisations import find_normalisation
 from harness.recipes.protocol import center_crop
+from harness.recipes.settings import with_settings
+from harness.record.run_folder import begun_run, run_folder
+from harness.runner.initial_model import initial_weights
+from harness.runner.request import RunRequest
+from harness.runner.scratch_baseline import against_scratch, scratch_recipe
 from harness.weights.export import write_legacy
 from tests.integration.test_inference_evaluate import arrays
 
@@ -61,40 +70,52 @@ def train(recipe: str, pictures: Path, runs: Path, *words: str) -> subprocess.Co
     )
 
 
+def request(pictures: Path, runs: Path, init: Path, normalisation: str | None) -> RunRequest:
+    return RunRequest(
+        recipe=with_settings(find_recipe("transfer"), SETTINGS),
+        settings=SETTINGS,
+        data=pictures,
+        seeds=(1,),
+        runs=runs,
+        init=init,
+        normalisation=find_normalisation(normalisation) if normalisation else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "expected"),
+    [(None, "add --normalisation"), ("torch", "the recipe feeds apm5 input")],
+)
+def test_weights_of_unknown_or_other_input_are_refused(
+    weights: Path, pictures: Path, tmp_path: Path, normalisation: str | None, expected: str
+) -> None:
+    with pytest.raises(WeightsError, match=expected):
+        initial_weights(request(pictures, tmp_path, weights, normalisation), {})
+
+
 def test_a_file_that_may_not_start_the_recipe_leaves_no_run(
     weights: Path, pictures: Path, tmp_path: Path
 ) -> None:
     torn = tmp_path / "torn.h5"
     torn.write_bytes(weights.read_bytes()[:5000])
-    cases = {
-        ("--init", str(weights)): "add --normalisation",
-        ("--init", str(weights), "--normalisation", "torch"): "the recipe feeds apm5 input",
-        ("--init", str(torn), "--normalisation", "apm5"): "damaged or truncated",
-    }
-    for words, expected in cases.items():
-        done = train("transfer", pictures, tmp_path / "runs", *words)
-        assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert expected in done.stderr
-        assert "Traceback" not in done.stderr
-        assert not list(tmp_path.glob("runs/transfer-*"))
+    init = ("--init", str(torn), "--normalisation", "apm5")
+    done = train("transfer", pictures, tmp_path / "runs", *init)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "damaged or truncated" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("runs/transfer-*"))
 
 
 def test_a_transfer_is_reported_against_the_same_seed_from_scratch(
     weights: Path, pictures: Path, tmp_path: Path
 ) -> None:
     runs = tmp_path / "runs"
-    init = ("--init", str(weights), "--normalisation", "apm5")
-    alone = train("transfer", pictures, runs, *init)
-    assert alone.returncode == 0, alone.stderr
-    assert "not compared with training from scratch: that run must be completed" in alone.stdout
-    assert f"harness run transfer-scratch --data {pictures}" in alone.stdout
-    assert "harness compare" in alone.stdout
-
     scratch = train("transfer-scratch", pictures, runs, "--json")
     assert scratch.returncode == 0, scratch.stderr
     assert json.loads(scratch.stdout)["against_scratch"] == []
 
-    both = train("transfer", pictures, runs, *init, "--json")
+    init = ("--init", str(weights), "--normalisation", "apm5", "--json")
+    both = train("transfer", pictures, runs, *init)
     assert both.returncode == 0, both.stderr
     (entry,) = json.loads(both.stdout)["against_scratch"]
     found = entry["comparison"]
@@ -109,6 +130,14 @@ def test_a_transfer_is_reported_against_the_same_seed_from_scratch(
     changed = arrays(10, NAME)
     changed["conv0/kernel"] = changed["conv0/kernel"] + 1
     write_legacy(other, table_of(NAME, 10), changed)
-    refused = train("transfer", pictures, runs, "--init", str(other), "--normalisation", "apm5")
-    assert refused.returncode == 2
-    assert "seed 1 was begun from other weights" in refused.stderr
+    again = request(pictures, runs, other, "apm5")
+    begun = begun_run(run_folder(runs, again.recipe, 1))
+    assert begun is not None
+    with pytest.raises(WeightsError, match="seed 1 was begun from other weights"):
+        initial_weights(again, {1: begun})
+
+    shutil.rmtree(run_folder(runs, scratch_recipe(again.recipe), 1).path)
+    alone = against_scratch(again, 1).text()
+    assert "not compared with training from scratch: that run must be completed" in alone
+    assert f"harness run transfer-scratch --data {pictures}" in alone
+    assert "harness compare" in alone

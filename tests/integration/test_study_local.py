@@ -11,9 +11,9 @@ from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.record.journal import read_journal
 from harness.record.run_folder import run_folder
-from harness.sources.digits import digit_files
 from harness.study.launch import StudyReport, StudyRequest, run_study
 from harness.study.status import study_status
+from tests.few_digits import every_nth_digit
 
 SETTINGS = (
     "model.name=he2015-cifar-resnet20-a",
@@ -27,11 +27,7 @@ LONGEST_S = 400
 
 @pytest.fixture
 def request_(tmp_path: Path) -> StudyRequest:
-    data = tmp_path / "digits"
-    for relative, jpeg in list(digit_files())[::6]:
-        path = data / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(jpeg)
+    data = every_nth_digit(tmp_path / "digits", 12)
     return StudyRequest(
         recipe=with_settings(SMOKE, SETTINGS),
         recipe_name="smoke",

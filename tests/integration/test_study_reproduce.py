@@ -1,19 +1,30 @@
 """`harness reproduce` as a user starts it, and the data that it finds."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness.data.manifest import DESCRIPTION, Description
+from harness.data.manifest import DESCRIPTION
 from harness.record.journal import read_journal
-from harness.record.schema import DataIdentity
 from harness.sources.class_order import class_orders
 from harness.study.reproduction_data import PLACES
+from tests.planted_journals import FASHION as FASHION_MNIST
+from tests.sample_events import identity
 from tests.small_sources import gzipped, idx_files, made
+from tests.unit.study.test_reproduction_data import prepared
 
 FASHION = "zhong2020-fashion-resnet20"
+IMAGENET = identity(
+    name="ILSVRC2012",
+    kind="imagenet",
+    train_images=1_281_167,
+    val_images=50_000,
+    classes=tuple(class_orders().wnids),
+    class_order="wordnet",
+)
 
 
 def _reproduce(
@@ -28,39 +39,24 @@ def _reproduce(
     )
 
 
-def _claimed_imagenet(folder: Path) -> Path:
-    """A folder that says of itself what a prepared ImageNet would; preflight comes first."""
-    folder.mkdir()
-    identity = DataIdentity(
-        name="ILSVRC2012",
-        kind="imagenet",
-        root_digest="0" * 64,
-        train_images=1_281_167,
-        val_images=50_000,
-        classes=tuple(class_orders().wnids),
-        class_order="wordnet",
-    )
-    description = Description(
-        identity=identity,
-        source="folder",
-        images_root=str(folder),
-        as_is=1_331_167,
-        converted=0,
-        refused=0,
-        turned=0,
-        truths=(),
-    )
-    (folder / DESCRIPTION).write_text(description.model_dump_json())
-    return folder
-
-
-def test_a_machine_that_would_need_months_is_refused(tmp_path: Path) -> None:
-    imagenet = _claimed_imagenet(tmp_path / "imagenet")
-    done = _reproduce(tmp_path, "--imagenet", str(imagenet), "--max-hours", "1")
+def _refused_by_hours(tmp_path: Path, *words: str) -> None:
+    """The data is a folder that says of itself what it should be: preflight comes before it."""
+    done = _reproduce(tmp_path, *words)
     assert done.returncode == 2, done.stderr
-    assert "one seed of apm5-resnet50 would take about" in done.stderr
+    assert re.search(r"one seed of [a-z0-9-]+ would take about .* of \d+ images", done.stderr)
     assert "--max-hours" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_machine_that_would_need_far_too_long_is_refused(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "fashion", FASHION_MNIST)
+    _refused_by_hours(tmp_path, FASHION, "--data", str(data), "--max-hours", "0.001")
+
+
+@pytest.mark.slow
+def test_a_machine_that_would_need_months_for_imagenet_is_refused(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "imagenet", IMAGENET)
+    _refused_by_hours(tmp_path, "--imagenet", str(data), "--max-hours", "1")
 
 
 @pytest.mark.parametrize("words", [(), ("--imagenet", "nowhere")])

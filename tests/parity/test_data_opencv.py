@@ -13,7 +13,7 @@ import tensorflow as tf
 from harness.bench.reference import input as reference
 from harness.data.image_files.inspection import inspect
 from harness.data.image_files.reading import decode_upright
-from harness.data.input_pipeline.pipeline import crop_function, evaluation_crops
+from harness.data.input_pipeline.pipeline import crop_function, cut_crops
 from harness.data.transforms.colour import (
     EIGENVALUES,
     EIGENVECTORS,
@@ -23,6 +23,7 @@ from harness.data.transforms.colour import (
     shift_hsv,
 )
 from harness.data.transforms.draws import colour_draws, geometry_draws, uniforms
+from harness.data.transforms.resizing import resize_short_side
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, center_crop, ten_crop
 from harness.recipes.published.apm5 import AUGMENTATION
 from tests.parity.generated_images import write_awkward_images
@@ -265,7 +266,10 @@ def test_evaluation_crops(protocol: object, awkward: list[Path]) -> None:
         image = decode_upright(
             tf.constant(raw), tf.constant(inspect(raw).orientation), protocol.decoder
         )
-        ours = evaluation_crops(image, protocol).numpy()[..., ::-1]
+        resized = resize_short_side(
+            image, protocol.short_sides[0], protocol, at_least=protocol.crop_size
+        )
+        ours = cut_crops(resized, protocol).numpy()[..., ::-1]
         ours = reference.normalise(ours, protocol.normalisation)
         expected = reference.evaluation_image(str(path), protocol)
         assert ours.shape == expected.shape

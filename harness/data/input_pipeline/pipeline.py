@@ -274,13 +274,6 @@ def _resident_evaluation(split: Split, protocol: Protocol, positions: Positions)
     return parallel(batches, load, calls=1).prefetch(PREFETCHED_BATCHES)
 
 
-def evaluation_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
-    """The protocol's crops of a whole image, float32 [crops, size, size, C]."""
-    size = protocol.crop_size or 0
-    image = resize_short_side(image, protocol.short_sides[0], protocol, at_least=size)
-    return cut_crops(image, protocol)
-
-
 def cut_crops(image: tf.Tensor, protocol: Protocol) -> tf.Tensor:
     """Cut the protocol's crops out of a resized image, or of several.
 

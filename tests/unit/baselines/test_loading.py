@@ -166,13 +166,3 @@ def test_an_unknown_target_offers_the_nearest() -> None:
     with pytest.raises(BaselineError, match="no target named 'zhong2020-fashion'") as caught:
         load_target("zhong2020-fashion")
     assert "zhong2020-fashion-resnet20" in str(caught.value)
-
-
-def test_rows_are_filtered_by_protocol_and_model() -> None:
-    names = [row.name for row in load_baselines().accuracy_rows(protocol="ten_crop", model="-50")]
-    assert names == [
-        "apm5-resnet50-ten-crop",
-        "fb-resnet50-ten-crop",
-        "he2015-released-resnet50-ten-crop",
-        "he2015-table3-resnet-50-b",
-    ]

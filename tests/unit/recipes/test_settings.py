@@ -11,7 +11,7 @@ from harness.recipes.catalogue import RECIPES, find_recipe
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.protocol import APM5_NORMALISATION, Normalisation, center_crop, ten_crop
 from harness.recipes.recipe import Recipe
-from harness.recipes.settings import changed_fields, parse_recipe, with_settings
+from harness.recipes.settings import parse_recipe, with_settings
 
 
 @pytest.fixture
@@ -170,7 +170,8 @@ def test_settings_replace_nested_fields(recipe: Recipe) -> None:
     assert changed.phases[1].epochs == 3
     assert changed.augmentation.short_side == (200, 240)
     assert changed.model.classes == 7
-    assert changed_fields(recipe, changed) == ("model", "phases", "augmentation")
+    same = {name for name in Recipe.model_fields if getattr(changed, name) == getattr(recipe, name)}
+    assert set(Recipe.model_fields) - same == {"model", "phases", "augmentation"}
 
 
 ONE_PHASE = '{"epochs": 1, "rate": {"kind": "constant", "rate": 0.1}}'

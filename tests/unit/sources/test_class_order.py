@@ -29,8 +29,7 @@ def test_first_validation_labels_of_both_published_lists() -> None:
 def test_names_follow_their_class_in_both_orders(wnid: str, name: str, devkit: int) -> None:
     orders = class_orders()
     assert orders.ids_in("devkit")[devkit] == wnid
-    assert orders.names_in("devkit")[devkit] == name
-    assert orders.names_in("wordnet")[orders.ids_in("wordnet").index(wnid)] == name
+    assert orders.names[orders.wnids.index(wnid)] == name
 
 
 def _table(rows: list[tuple[str, str, int, int]]) -> str:
