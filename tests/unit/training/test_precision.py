@@ -1,6 +1,7 @@
 """float16 with its loss scale, and bfloat16: a planted overflow, growth, and an exact resume."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -145,6 +146,7 @@ def test_three_steps_stay_near_those_in_float32(compute: str, tolerance: float) 
     assert 0 < difference < tolerance
 
 
+@cache
 def first_taken_step(compute: str, most: int = 12) -> tuple[float, int]:
     """Loss of the first step that is not left out, and how many were left out before it."""
     size, images = 48, 8
