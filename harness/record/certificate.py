@@ -173,6 +173,6 @@ class StepDetail(Frozen):
         description="id and fingerprint of each image, augmented"
     )
     before: dict[str, Fingerprint] = Field(description="state before the step, by tensor")
-    marks: dict[str, Fingerprint] = Field(
+    tensor_fingerprints: dict[str, Fingerprint] = Field(
         description="loss, gradients/<path> and weights/<path>, in the order of the network"
     )

@@ -128,9 +128,9 @@ class Journal:
     def fingerprints(self) -> dict[int, str]:
         """The fingerprint of each recorded step."""
         return {
-            step: mark
+            step: fingerprint
             for window in self.steps
-            for step, mark in zip(window.step, window.fingerprint, strict=True)
+            for step, fingerprint in zip(window.step, window.fingerprint, strict=True)
         }
 
 

@@ -1,4 +1,4 @@
-"""A journal read for judging: identity, evaluations and end, and the marks of its steps.
+"""A journal read for judging: identity, evaluations and end, and the fingerprints of its steps.
 
 Windows of steps are nearly all of a journal's bytes and a verdict needs none
 of their measurements, so their lines are not parsed: the step numbers are
@@ -34,7 +34,7 @@ _VERSION = b'{"schema_version":%d,' % SCHEMA_VERSION
 _STEPS = b'"event":"steps","step":['
 _MARKS = b'"fingerprint":['
 _SKIPPED = (b'"event":"replayed"', b'"event":"checkpoint"')
-_MARK_BYTES = len(b'"0123456789abcdef",')
+_FINGERPRINT_BYTES = len(b'"0123456789abcdef",')
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RunSummary:
         warnings: In order.
         last_step: Steps recorded; 0 when there are none.
         mark_steps: int64 [m], the first and the last step of each window.
-        marks: uint64 [m], the fingerprints of those steps.
+        fingerprints: uint64 [m], the fingerprints of those steps.
         torn_bytes: Bytes dropped at a torn end.
         head: Of the chain of its lines.
         excerpt: What the journal was taken from, where it is an excerpt.
@@ -64,7 +64,7 @@ class RunSummary:
     warnings: tuple[Warned, ...]
     last_step: int
     mark_steps: np.ndarray
-    marks: np.ndarray
+    fingerprints: np.ndarray
     torn_bytes: int
     head: Head
     excerpt: Excerpt | None = None
@@ -76,7 +76,7 @@ class RunSummary:
 
 
 @dataclass
-class _Marks:
+class _Fingerprints:
     """Fingerprints as they go by."""
 
     last_step: int = 0
@@ -84,8 +84,8 @@ class _Marks:
     steps: list[int] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
 
-    def add(self, first: int, marks: bytes, path: Path, number: int | None = None) -> None:
-        """Take a window's fingerprints: `marks` is `"<16 hex>","<16 hex>",...`."""
+    def add(self, first: int, fingerprints: bytes, path: Path, number: int | None = None) -> None:
+        """Take a window's fingerprints: `fingerprints` is `"<16 hex>","<16 hex>",...`."""
         if first < self.last_step or (first > self.last_step and not self.may_jump):
             raise RecordError(
                 f"steps {first}.. follow step {self.last_step - 1}",
@@ -93,9 +93,9 @@ class _Marks:
                 expected="each step exactly once and in order",
                 remedy="restore the file from a copy; it was edited or two processes wrote to it",
             )
-        self.last_step = first + (len(marks) + 1) // _MARK_BYTES
+        self.last_step = first + (len(fingerprints) + 1) // _FINGERPRINT_BYTES
         self.steps += (first, self.last_step - 1)
-        self.values += (marks[1:17], marks[-17:-1])
+        self.values += (fingerprints[1:17], fingerprints[-17:-1])
 
     def arrays(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values as arrays; `path` is for the error of a malformed one."""
@@ -113,10 +113,10 @@ class _Marks:
 
 def summarise(journal: Journal) -> RunSummary:
     """The summary of a journal that has been read whole."""
-    marks = _Marks(may_jump=journal.excerpt is not None)
+    fingerprints = _Fingerprints(may_jump=journal.excerpt is not None)
     for window in journal.steps:
-        marks.add(window.step[0], _joined(window), journal.path)
-    return _summary(journal, marks)
+        fingerprints.add(window.step[0], _joined(window), journal.path)
+    return _summary(journal, fingerprints)
 
 
 def read_summary(path: Path) -> RunSummary:
@@ -141,27 +141,32 @@ def first_event(folder: Path) -> RunStarted | None:
 
 
 def _read(content: "mmap.mmap | bytes", path: Path) -> RunSummary:
-    marks = _Marks()
+    fingerprints = _Fingerprints()
     events: list[AnyEvent] = []
     chain = Chain()
     view = memoryview(content)  # lines are digested where they lie
     begin, number = 0, 1
     while (end := content.find(b"\n", begin)) >= 0:
         chain.check(view[begin : end + 1], path)
-        if not _taken(content, begin, end, marks, path, number):
+        if not _taken(content, begin, end, fingerprints, path, number):
             line = content[begin:end]
             if line.strip():
                 event = parse_event(line, path, number)
-                marks.may_jump |= isinstance(event, Excerpt) and len(events) == 1
+                fingerprints.may_jump |= isinstance(event, Excerpt) and len(events) == 1
                 if isinstance(event, Steps):
-                    marks.add(event.step[0], _joined(event), path, number)
+                    fingerprints.add(event.step[0], _joined(event), path, number)
                 events.append(event)
         begin, number = end + 1, number + 1
-    return _summary(Journal(path, tuple(events), len(content) - begin, chain.head), marks)
+    return _summary(Journal(path, tuple(events), len(content) - begin, chain.head), fingerprints)
 
 
 def _taken(
-    content: "mmap.mmap | bytes", begin: int, end: int, marks: _Marks, path: Path, number: int
+    content: "mmap.mmap | bytes",
+    begin: int,
+    end: int,
+    fingerprints: _Fingerprints,
+    path: Path,
+    number: int,
 ) -> bool:
     """Whether the line [begin, end) is dealt with; if not, it needs the full parser."""
     head = content[begin : min(end, begin + _HEAD)]
@@ -176,11 +181,11 @@ def _taken(
     values = content[marks_begin : content.find(b"]", marks_begin, end)]
     first, _, rest = steps.partition(b",")
     last = rest.rpartition(b",")[2] or first
-    count, left = divmod(len(values) + 1, _MARK_BYTES)
+    count, left = divmod(len(values) + 1, _FINGERPRINT_BYTES)
     regular = left == 0 and first.isdigit() and last.isdigit()
     if not regular or int(last) - int(first) + 1 != count:
         return False
-    marks.add(int(first), values, path, number)
+    fingerprints.add(int(first), values, path, number)
     return True
 
 
@@ -208,9 +213,9 @@ def _refuse_contradictions(journal: Journal, last_step: int) -> None:
     )
 
 
-def _summary(journal: Journal, marks: _Marks) -> RunSummary:
-    steps, values = marks.arrays(journal.path)
-    _refuse_contradictions(journal, marks.last_step)
+def _summary(journal: Journal, fingerprints: _Fingerprints) -> RunSummary:
+    steps, values = fingerprints.arrays(journal.path)
+    _refuse_contradictions(journal, fingerprints.last_step)
     return RunSummary(
         folder=journal.path.parent,
         started=journal.started,
@@ -218,9 +223,9 @@ def _summary(journal: Journal, marks: _Marks) -> RunSummary:
         finished=journal.finished,
         interruptions=journal.interruptions,
         warnings=journal.warnings,
-        last_step=marks.last_step,
+        last_step=fingerprints.last_step,
         mark_steps=steps,
-        marks=values,
+        fingerprints=values,
         torn_bytes=journal.torn_bytes,
         head=journal.head,
         excerpt=journal.excerpt,

@@ -88,8 +88,8 @@ class Replay:
         folder = self.folder / "checkpoints" / folder_name(step)
         loaded = read_checkpoint(folder, self.journal.started.run_id)
         from_arrays(self.state, loaded.arrays, str(folder))
-        marks = {name: array_fingerprint(array) for name, array in loaded.arrays.items()}
-        self.altered = differing(self.recorded_state(step), marks)
+        fingerprints = {name: array_fingerprint(array) for name, array in loaded.arrays.items()}
+        self.altered = differing(self.recorded_state(step), fingerprints)
 
     def recorded_state(self, step: int) -> dict[str, str]:
         """Tensor fingerprints that the journal has last for the state after `step` steps."""
@@ -167,28 +167,30 @@ class Replay:
         with device_errors(self.folder):
             batch = next(self._batches(step, step + 1))
             apart = build_detailed_step(self.state, self.recipe)
-            output, marks = apart(batch["image"], batch["label"], tf.constant(rate))
-        mark = fingerprints_as_hex([output.fingerprint])[0]
+            output, fingerprints = apart(batch["image"], batch["label"], tf.constant(rate))
+        fingerprint = fingerprints_as_hex([output.fingerprint])[0]
         return StepDetail(
             step=step,
             start=start,
             altered_state=self.altered,
-            reproduces=self.journal.fingerprints().get(step) == mark,
-            fingerprint=mark,
+            reproduces=self.journal.fingerprints().get(step) == fingerprint,
+            fingerprint=fingerprint,
             batch_fingerprint=fingerprints_as_hex([output.batch_fingerprint])[0],
             learning_rate=float(rate),
             loss=float(output.loss),
             gradient_norm=float(output.gradient_norm),
             images=self._image_fingerprints(batch),
             before=before,
-            marks={name: hex_of(int(value)) for name, value in self._ordered(marks)},
+            tensor_fingerprints={
+                name: hex_of(int(value)) for name, value in self._ordered(fingerprints)
+            },
         )
 
-    def _ordered(self, marks: dict[str, tf.Tensor]) -> list[tuple[str, tf.Tensor]]:
+    def _ordered(self, fingerprints: dict[str, tf.Tensor]) -> list[tuple[str, tf.Tensor]]:
         """In the order of the network; a compiled function returns fingerprints in any order."""
         paths = [v.path for v in self.model.weights]
         names = ["loss", *(f"{kind}/{p}" for kind in ("gradients", "weights") for p in paths)]
-        return [(name, marks[name]) for name in names if name in marks]
+        return [(name, fingerprints[name]) for name in names if name in fingerprints]
 
     def _image_fingerprints(self, batch: dict[str, tf.Tensor]) -> tuple[tuple[str, str], ...]:
         ids = self.data.train.ids
@@ -205,4 +207,8 @@ class Replay:
 
 def differing(expected: dict[str, str], found: dict[str, str]) -> tuple[str, ...]:
     """Names whose fingerprints differ, in the order of `found`; those only in one are left out."""
-    return tuple(name for name, mark in found.items() if expected.get(name, mark) != mark)
+    return tuple(
+        name
+        for name, fingerprint in found.items()
+        if expected.get(name, fingerprint) != fingerprint
+    )

@@ -61,7 +61,7 @@ def _origin(a: StepDetail, b: StepDetail, recorded: Origin) -> tuple[Origin, tup
 def _computed(
     a: StepDetail, b: StepDetail, recorded: Origin
 ) -> tuple[Origin, tuple[str, ...], int]:
-    names = _differing(a.marks, b.marks)
+    names = _differing(a.tensor_fingerprints, b.tensor_fingerprints)
     if "loss" in names:
         return "loss", (), 0
     kinds: tuple[tuple[Origin, str], ...] = (("gradients", "gradients/"), ("weights", "weights/"))
@@ -70,7 +70,11 @@ def _computed(
         # Gradients are computed from the last layer to the first.
         ordered = chosen[::-1] if origin == "gradients" else chosen
         if chosen:
-            return origin, tuple(ordered), sum(name.startswith(prefix) for name in a.marks)
+            return (
+                origin,
+                tuple(ordered),
+                sum(name.startswith(prefix) for name in a.tensor_fingerprints),
+            )
     return recorded, (), 0
 
 

@@ -130,10 +130,10 @@ def copies(runs: Sequence[RunSummary]) -> Iterator[str]:
 
 
 def _suspected_copies(runs: Sequence[RunSummary]) -> list[tuple[RunSummary, RunSummary]]:
-    """Pairs that share any mark, found by one sort over all; none in a sound study."""
-    owner = np.repeat(np.arange(len(runs)), [len(run.marks) for run in runs])
+    """Pairs that share any fingerprint, found by one sort over all; none in a sound study."""
+    owner = np.repeat(np.arange(len(runs)), [len(run.fingerprints) for run in runs])
     ends = [run.finished.weights_fingerprint if run.finished else None for run in runs]
-    values = np.concatenate([run.marks for run in runs])
+    values = np.concatenate([run.fingerprints for run in runs])
     order = np.argsort(values, kind="stable")
     equal = np.flatnonzero(values[order][1:] == values[order][:-1])
     suspects = {frozenset((int(owner[order[i]]), int(owner[order[i + 1]]))) for i in equal}
@@ -152,7 +152,7 @@ def shared_marks(one: RunSummary, other: RunSummary) -> int:
     _, mine, theirs = np.intersect1d(
         one.mark_steps, other.mark_steps, assume_unique=False, return_indices=True
     )
-    shared = int(np.count_nonzero(one.marks[mine] == other.marks[theirs]))
+    shared = int(np.count_nonzero(one.fingerprints[mine] == other.fingerprints[theirs]))
     if shared == 0 and one.completed and other.completed:
         ends = [run.finished.weights_fingerprint for run in (one, other) if run.finished]
         return int(ends[0] is not None and ends[0] == ends[1])

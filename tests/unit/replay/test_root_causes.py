@@ -18,7 +18,7 @@ DETAIL = StepDetail(
     gradient_norm=2.0,
     images=(("train/0/a.jpg", "a" * 16), ("train/1/b.jpg", "b" * 16)),
     before={"weights/first/kernel": "3" * 16, "weights/last/kernel": "4" * 16},
-    marks={
+    tensor_fingerprints={
         "loss": "5" * 16,
         "gradients/first/kernel": "6" * 16,
         "gradients/last/kernel": "7" * 16,
@@ -38,7 +38,7 @@ def changed(**changes: object) -> StepDetail:
 
 
 def marks(*names: str) -> dict[str, str]:
-    return {**DETAIL.marks, **dict.fromkeys(names, OTHER)}
+    return {**DETAIL.tensor_fingerprints, **dict.fromkeys(names, OTHER)}
 
 
 LATER = ("loss", "gradients/first/kernel", "gradients/last/kernel", "weights/first/kernel")
@@ -49,33 +49,39 @@ LATER = ("loss", "gradients/first/kernel", "gradients/last/kernel", "weights/fir
     [
         (
             "batch",
-            changed(images=DETAIL.images[::-1], marks=marks(*LATER)),
+            changed(images=DETAIL.images[::-1], tensor_fingerprints=marks(*LATER)),
             "images",
             ("train/1/b.jpg", "train/0/a.jpg"),
         ),
         (
             "batch",
-            changed(images=(DETAIL.images[0], ("train/1/b.jpg", OTHER)), marks=marks(*LATER)),
+            changed(
+                images=(DETAIL.images[0], ("train/1/b.jpg", OTHER)),
+                tensor_fingerprints=marks(*LATER),
+            ),
             "image contents",
             ("train/1/b.jpg",),
         ),
         ("batch", changed(reproduces=False), "batch", ()),
         (
             "loss",
-            changed(before={**DETAIL.before, "weights/last/kernel": OTHER}, marks=marks(*LATER)),
+            changed(
+                before={**DETAIL.before, "weights/last/kernel": OTHER},
+                tensor_fingerprints=marks(*LATER),
+            ),
             "state before the step",
             ("weights/last/kernel",),
         ),
-        ("loss", changed(marks=marks(*LATER)), "loss", ()),
+        ("loss", changed(tensor_fingerprints=marks(*LATER)), "loss", ()),
         (
             "gradients",
-            changed(marks=marks("gradients/first/kernel", "gradients/last/kernel")),
+            changed(tensor_fingerprints=marks("gradients/first/kernel", "gradients/last/kernel")),
             "gradients",
             ("gradients/last/kernel", "gradients/first/kernel"),
         ),
         (
             "gradients or weights",
-            changed(marks=marks("weights/first/kernel")),
+            changed(tensor_fingerprints=marks("weights/first/kernel")),
             "weights",
             ("weights/first/kernel",),
         ),

@@ -268,7 +268,7 @@ def test_the_fast_reader_reads_what_the_full_one_does(tmp_path: Path) -> None:
     folder = plant(tmp_path, imagenet_runs(77.7)[0])
     fast, full = read_summary(folder), summarise(read_journal(folder))
     assert fast.mark_steps.tolist() == full.mark_steps.tolist() == [0, 99, 100, 199, 200, 299]
-    assert fast.marks.tolist() == full.marks.tolist()
+    assert fast.fingerprints.tolist() == full.fingerprints.tolist()
     assert (fast.started, fast.evaluations, fast.finished) == (
         full.started, full.evaluations, full.finished,
     )  # fmt: skip
