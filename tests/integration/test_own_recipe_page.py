@@ -24,7 +24,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    every_nth_digit(folder / "PICTURES", 12)
+    every_nth_digit(folder / "PICTURES", 8)
     return folder
 
 

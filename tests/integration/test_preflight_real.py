@@ -77,7 +77,7 @@ def test_tensorflow_tells_why_it_sees_no_gpu() -> None:
 def test_a_fake_driver_does_not_stop_a_short_run(tmp_path: Path) -> None:
     """A machine with a driver and without CUDA's libraries: the smoke's recipe begins."""
     write_nvidia_smi(tmp_path / "bin")
-    data = every_nth_digit(tmp_path / "digits", 20)
+    data = every_nth_digit(tmp_path / "digits", 12)
     done = subprocess.run(
         [sys.executable, "-m", "harness", "run", "smoke", "--data", data, "--seed", "1",
          "--steps", "1", "--no-tracking", "--runs", tmp_path / "runs", "--set", SMALL[0]],
