@@ -21,11 +21,8 @@ SETTINGS = (
     "model.name=he2015-cifar-resnet20-a",
     "model.image_size=16",
     "batch=8",
-    *(
-        f"{protocol}.{field}"
-        for protocol in ("epoch_protocol", "final_protocols.0")
-        for field in ("crop_size=16", "short_sides=[18]")
-    ),
+    "epoch_protocol.crop_size=16",
+    "epoch_protocol.short_sides=[18]",
 )
 PHASES = (
     {"epochs": 2, "rate": {"kind": "linear", "start": 0.0001, "end": 0.05}},

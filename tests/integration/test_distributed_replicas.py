@@ -83,7 +83,7 @@ def test_replicas_with_the_rate_outside_the_slot_agree_across_a_change_of_it(
 
 def test_the_form_of_the_momentum_matters_once_the_rate_has_changed(logical: Any) -> None:
     """The slots differ by the factor of the rate from the first step on, the weights later."""
-    inside, outside = logical["synchronised 1"], logical["outside 1"]
+    inside, outside = logical["inside"], logical["outside 1"]
     kernel = "weights/conv0/kernel"
     np.testing.assert_allclose(inside["arrays"][kernel], outside["arrays"][kernel], atol=1e-6)
     moved = np.abs(np.subtract(inside["last"][kernel], outside["last"][kernel])).max()

@@ -20,7 +20,6 @@ SETTINGS = (
     "batch=8",
     "model.image_size=16",
     "epoch_protocol.crop_size=16",
-    "final_protocols.0.crop_size=16",
 )
 STEPS = 12
 LONGEST_S = 400
