@@ -330,8 +330,8 @@ LAYOUTS = (
     Layout("Hugging Face's archives", lambda root: write(root, {
         "data/train_images_0.tar.gz": b"x", "data/train_images_1.tar.gz": b"x",
         "data/val_images.tar.gz": b"x"}), kind=None,
-        refusal=r"train_images_0\.tar\.gz -C \S+/data/train \(and 1 more like it\); "
-        r"mkdir -p \S+/data/val && tar"),
+        refusal=r"train && for f in \S+_0\.tar\.gz \S+_1\.tar\.gz; do tar -xf .\$f. -C \S+/train; "
+        r"done; mkdir -p \S+/data/val && tar -xf"),
     Layout("val packed beside train", lambda root: (
         write(root / "train", TRAIN), write(root, {"val.zip": b"PK"})), kind=None,
         refusal=r"mkdir -p \S+/val && unzip -q \S+/val\.zip -d \S+/val"),

@@ -7,8 +7,10 @@ in other orders. Images are counted by a walk that knows nothing of the program.
 import os
 import re
 import shutil
+import subprocess
+import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from harness.data.building import build
 from harness.errors import HarnessError
 from harness.sources.detection import find_folder, find_source
 from harness.sources.source import Source
-from tests.layouts import LAYOUTS, Layout
+from tests.layouts import LAYOUTS, TARS, Layout, devkit, folders, hugging_face, tars
 
 MEMORY = Path("/dev/shm")
 PICTURE_MARKS = (b"\xff\xd8", b"\x89PNG")
@@ -108,6 +110,61 @@ def _answer(layout: Layout, root: Path) -> object:
     if not isinstance(source, Source):
         return source.kind
     return source.kind, source.listing.ids(source.classes).to_pylist(), source.notes
+
+
+def pack(archive: Path, folder: Path) -> None:
+    """Pack a folder's content and remove it."""
+    if archive.suffix == ".zip":
+        shutil.make_archive(str(archive.with_suffix("")), "zip", folder)
+    else:
+        with tarfile.open(archive, "w:gz" if archive.suffix == ".gz" else "w") as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, path.name)
+    shutil.rmtree(folder)
+
+
+def packed_val(root: Path) -> None:
+    folders(root)
+    pack(root / "val.zip", root / "val")
+
+
+def packed_classes(root: Path) -> None:
+    folders(root)
+    for folder in sorted((root / "train").iterdir()):
+        pack(folder.with_suffix(".tar"), folder)
+
+
+def packed_as_hugging_face(root: Path) -> None:
+    hugging_face(root)
+    pack(root / "train_images_0.tar.gz", root / "train")
+    shutil.copy(root / "train_images_0.tar.gz", root / "train_images_1.tar.gz")
+    pack(root / "val_images.tar.gz", root / "val")
+
+
+def renamed_tar(root: Path) -> None:
+    tars(root)
+    devkit(root)
+    (root / TARS[1]).rename(root / "ILSVRC2012_img_val (1).tar")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [packed_val, packed_classes, packed_as_hugging_face, renamed_tar],
+    ids=lambda make: make.__name__,
+)
+def test_a_printed_command_works_as_printed(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """In a folder whose name a shell would part."""
+    root = tmp_path / "my data"
+    root.mkdir()
+    make(root)
+    with pytest.raises(HarnessError) as caught:
+        find_source(root, tmp_path / "out")
+    command = str(caught.value.remedy).rsplit(" is it, whole and not unpacked: ")[-1]
+    command = command.split(": ", 1)[-1] if " are not read" in command else command
+    if "unzip" in command and not shutil.which("unzip"):
+        pytest.skip("this machine has no unzip")
+    subprocess.run(["bash", "-ec", command], check=True, timeout=60)
+    assert find_source(root, tmp_path / "out").kind in {"folder", "flat", "tars"}
 
 
 def test_there_are_enough_layouts() -> None:

@@ -80,20 +80,23 @@ def _unpack(folder: Path, names: Sequence[str]) -> str:
         own = [n for n in names if next((s for s in _SPLITS if named_like(n, s)), None) == split]
         if own:
             to = folder / split if split and split_named(folder.name) is None else folder
-            more = len(own) - 1
-            many = f" (and {more} more like it)" if more else ""
-            commands.append(f"{_unpack_one(folder / own[0], to)}{many}")
+            commands.append(_unpack_into([folder / name for name in own], to))
     return "; ".join(commands)
 
 
-def _unpack_one(archive: Path, to: Path) -> str:
-    file, place = shlex.quote(str(archive)), shlex.quote(str(to))
-    begun = f"mkdir -p {place} && " if to != archive.parent else ""
-    if archive.suffix.lower() == ".zip":
-        return f"{begun}unzip -q {file} -d {place}"
-    if archive.suffix.lower() in {".7z", ".rar"}:
-        return f"{begun}unpack {file} into {place}"
-    return f"{begun}tar -xf {file} -C {place}"
+def _unpack_into(archives: Sequence[Path], to: Path) -> str:
+    place, kind = shlex.quote(str(to)), archives[0].suffix.lower()
+    begun = f"mkdir -p {place} && " if to != archives[0].parent else ""
+    many = len(archives) > 1
+    file = '"$f"' if many else shlex.quote(str(archives[0]))
+    command = {
+        ".zip": f"unzip -q {file} -d {place}",
+        ".7z": f"7z x {file} -o{place}",
+        ".rar": f"unrar x {file} {place}",
+    }.get(kind, f"tar -xf {file} -C {place}")
+    if many:
+        command = f"for f in {shlex.join(map(str, archives))}; do {command}; done"
+    return begun + command
 
 
 def not_one(path: Path, places: tuple[Place, ...]) -> DataError:
@@ -194,7 +197,7 @@ def missing_split(place: Place, split: str, empty: Sequence[Path]) -> str:
     if hint := packed_hint(empty):
         return hint
     if split == "val" and (place.folder / VAL_TAR).is_file():
-        command = _unpack_one(place.folder / VAL_TAR, place.folder / split)
+        command = _unpack_into([place.folder / VAL_TAR], place.folder / split)
         return f"{VAL_TAR} is still packed: {command}; the labels come by themselves"
     if split == "train" and (place.folder / TRAIN_TAR).is_file():
         return (
