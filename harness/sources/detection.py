@@ -189,7 +189,7 @@ def _pixels(path: Path, places: tuple[Place, ...], told: Told) -> bool:
     if here and told.layout != "pixels":
         return False
     found = small_sets.look(path)
-    return found.is_certain or (bool(found) and not places)
+    return found.is_certain or (found.may_be_cifar and not places)
 
 
 def _one_place(path: Path, places: tuple[Place, ...], told: Told) -> Place:

@@ -22,6 +22,10 @@ MOST_FILES = 1_000
 PICKLE = b"\x80"
 
 
+LARGEST_ARCHIVE = 1 << 30
+"""Bytes; CIFAR's have 170 MB."""
+
+
 @dataclass
 class SmallSetFiles:
     """Files of a folder that belong to small data sets."""
@@ -35,6 +39,13 @@ class SmallSetFiles:
     def is_certain(self) -> bool:
         """Whether files of pixels lie there: an archive could hold anything."""
         return bool(self.idx or self.binary)
+
+    @property
+    def may_be_cifar(self) -> bool:
+        """Whether an archive could be CIFAR's, and not one of another data set's images."""
+        named = any("cifar" in archive.name.casefold() for archive in self.archives)
+        small = len(self.archives) == 1 and self.archives[0].stat().st_size < LARGEST_ARCHIVE
+        return bool(self.pickles) or named or small
 
     def __bool__(self) -> bool:
         """Whether there is any."""
