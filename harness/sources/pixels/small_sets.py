@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.sources.folders.places import named_like
 from harness.sources.folders.tree import visible_entries
 from harness.sources.pixels import cifar
 from harness.sources.pixels.idx import idx_source, looks_like_idx
@@ -44,8 +45,9 @@ class SmallSetFiles:
     def may_be_cifar(self) -> bool:
         """Whether an archive could be CIFAR's, and not one of another data set's images."""
         named = any("cifar" in archive.name.casefold() for archive in self.archives)
-        small = len(self.archives) == 1 and self.archives[0].stat().st_size < LARGEST_ARCHIVE
-        return bool(self.pickles) or named or small
+        parts = any(named_like(a.name, s) for a in self.archives for s in ("train", "val"))
+        small = all(archive.stat().st_size < LARGEST_ARCHIVE for archive in self.archives)
+        return bool(self.pickles) or named or (bool(self.archives) and small and not parts)
 
     def __bool__(self) -> bool:
         """Whether there is any."""
