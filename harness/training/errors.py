@@ -40,7 +40,9 @@ def preempted(
         f"stopped after step {step} of {total_steps}: {detail}",
         where=str(folder),
         expected="a checkpoint, which is written",
-        remedy=f"resume with the same command:\n    {' '.join(command)}",
+        remedy=f"resume with the same command:\n    {' '.join(command)}"
+        if command
+        else "call it again with the same arguments: it goes on from there",
     )
 
 

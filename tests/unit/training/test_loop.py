@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 from harness.errors import DataError
 from harness.recipes.recipe import Constant, Phase
 from harness.record.schema import Steps
+from harness.training.errors import preempted
 from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates
 from harness.training.step import StepOutput
@@ -304,3 +306,11 @@ def test_steps_since_the_last_checkpoint_are_kept_where_a_window_has_just_ended(
     with pytest.raises(DataError, match="vanished"):
         scene.run(plan(last=5, checkpoint_every=100, window_steps=2))
     assert scene.log == [("window", 2), ("window", 4), ("checkpoint", 4)]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(("harness", "run"), "same command:\n    harness run"), ((), "call it again with the same")],
+)
+def test_a_stop_names_how_to_go_on(tmp_path: Path, command: tuple[str, ...], words: str) -> None:
+    assert words in str(preempted(2, 9, "received SIGTERM", tmp_path, command))
