@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.gpu_list import SystemGpus
 from harness.measure.gpu_reason import ask_tensorflow
 from harness.preflight.estimate import preflight
 from harness.preflight.probes import machine_probes, time_real_step
@@ -61,10 +60,13 @@ def test_this_machine_has_probes_that_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
 def test_hidden_devices_mean_that_no_gpu_is_wanted(
-    monkeypatch: pytest.MonkeyPatch, value: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
 ) -> None:
+    write_nvidia_smi(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-    assert machine_probes(find_recipe("smoke"), 10).system_gpus() == SystemGpus()
+    gpus = machine_probes(find_recipe("smoke"), 10).system_gpus()
+    assert (gpus.names, gpus.driver, gpus.error) == ((), "550.54.15", None)
 
 
 def test_tensorflow_tells_why_it_sees_no_gpu() -> None:
