@@ -105,12 +105,12 @@ def free_disk(study: Path, *others: Path) -> None:
     """Remove checkpoints that nothing needs once all is equal and judged, two thirds of the disk.
 
     Args:
-        study: Of its runs the first checkpoint that was kept and the last one stay: to certify
-            from, to export.
+        study: Of its runs the last checkpoint stays, to export; `certify` replays from the
+            initial state.
         others: Folders of studies whose journals alone count; all their checkpoints go.
     """
     for checkpoints in study.glob("seed-*/checkpoints"):
-        for folder in list_checkpoints(checkpoints)[1:-1]:
+        for folder in list_checkpoints(checkpoints)[:-1]:
             shutil.rmtree(folder)
     for other in others:
         for checkpoints in other.glob("*/seed-*/checkpoints"):
