@@ -256,7 +256,8 @@ def broken_promise(words: list[str], code: int, output: str, changed: list[str])
     if code not in CODES:
         return f"exit code {code}"
     named = [word for word in words if word in ONE_MEANS]
-    if code == 1 and not any(ONE_MEANS[name] in output for name in named):
+    answer = output.upper().replace("_", " ")  # as a JSON document has the word
+    if code == 1 and not any(ONE_MEANS[name] in answer for name in named):
         return "exit code 1 without its meaning"
     if "Traceback" in output or "a defect of the harness" in output:
         return "a traceback"
