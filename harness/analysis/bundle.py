@@ -129,18 +129,26 @@ def _tables(content: Report) -> dict[str, Any]:
 
 def _files_of(run: LoadedRun, *, weights: bool) -> Iterable[Path]:
     folder = run.folder
-    named = [folder / name for name in BESIDE_THE_JOURNAL] + sorted(folder.glob(PATTERN))
-    journal, content = journal_content(folder)
-    _refuse_credentials(journal, content)
-    yield journal
-    for file in named:
-        if file.is_file():
-            _refuse_credentials(file, file.read_bytes())
-            yield file
+    yield from texts_of(folder)
     yield from prediction_files(run).values()
     yield from sorted(folder.glob("checkpoints/*/checkpoint.json"))
     if weights and run.record.checkpoints:
         yield from sorted((folder / run.record.checkpoints[-1].file).glob("*.npz"))
+
+
+def texts_of(folder: Path) -> tuple[Path, ...]:
+    """A run's journal and the small files beside it, which a stranger may read.
+
+    Raises:
+        RecordError: a line holds what looks like a password.
+    """
+    journal, content = journal_content(folder)
+    _refuse_credentials(journal, content)
+    named = [folder / name for name in BESIDE_THE_JOURNAL] + sorted(folder.glob(PATTERN))
+    beside = [file for file in named if file.is_file()]
+    for file in beside:
+        _refuse_credentials(file, file.read_bytes())
+    return journal, *beside
 
 
 def _refuse_credentials(file: Path, content: "mmap.mmap | bytes") -> None:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from harness.analysis.bundle import texts_of
 from harness.errors import RecordError
 from harness.files import write_durably
 from harness.record.chain import Chain
 from harness.record.journal import EXCERPT_NAME, Journal, journal_in, read_journal
-from harness.record.run_folder import BESIDE_THE_JOURNAL
 from harness.record.schema import (
     AnyEvent,
     CheckpointWritten,
@@ -41,18 +41,18 @@ def write_excerpt(run: Path, out: Path, steps_of_window: int) -> Path:
         The excerpt's journal.
 
     Raises:
-        RecordError: the journal is missing, damaged, unfinished or an excerpt, or `out` has one.
+        RecordError: the journal is missing, damaged, unfinished or an excerpt, `out` has one, or
+            a file holds what looks like a password.
         MachineError: the folder cannot be written.
     """
     journal = read_journal(run)
     _refuse_unfit(journal, out)
-    kept = _decisive(journal)
+    _, *beside = texts_of(run)
     chain, lines = Chain(), []
     for event in _kept_events(journal, steps_of_window):
         lines.append(chain.linked(event.model_dump_json().encode()))
         chain.add(lines[-1])
-    files = [run / name for name in (*BESIDE_THE_JOURNAL, *kept)]
-    for file in files:
+    for file in (*beside, *(run / name for name in _decisive(journal))):
         if file.is_file():
             write_durably(out / file.name, partial(shutil.copyfile, file))
     packed = lzma.compress(b"".join(lines), preset=9 | lzma.PRESET_EXTREME)
@@ -61,15 +61,20 @@ def write_excerpt(run: Path, out: Path, steps_of_window: int) -> Path:
 
 
 def _refuse_unfit(journal: Journal, out: Path) -> None:
-    whole = journal.excerpt is None and journal.finished is not None
-    if not whole or journal_in(out):
+    if journal.excerpt is not None or journal.finished is None:
         raise RecordError(
-            "the run has not ended, or this is an excerpt already" if not whole else
+            "this is an excerpt already" if journal.excerpt else "the run has not ended",
+            where=str(journal.path),
+            expected="the whole journal of a run that ended",
+            remedy="name the run that it was taken from" if journal.excerpt else "finish it first",
+        )
+    if there := journal_in(out):
+        raise RecordError(
             "there is a journal in the folder to write",
-            where=str(out if whole else journal.path),
-            expected="the whole journal of a run that ended, and a new folder for its excerpt",
-            remedy="name another folder with --out" if whole else "name the whole run",
-        )  # fmt: skip
+            where=str(there),
+            expected="a new folder for the excerpt",
+            remedy="name another folder with --out",
+        )
 
 
 def _kept_events(journal: Journal, steps_of_window: int) -> Iterator[AnyEvent]:

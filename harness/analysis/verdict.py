@@ -16,7 +16,7 @@ from harness.record.run_folder import find_runs, runs_of_study
 from harness.record.schema import RunStarted
 from harness.record.summary import RunSummary, first_event, read_summary
 from harness.tracking.address import shown_uri
-from harness.tracking.known_runs import Known, KnownRun, known_at, known_beside
+from harness.tracking.known_runs import Known, KnownRun, known_at, known_beside, not_asked
 from harness.verdict.checks import binding_differences, shared_marks
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
@@ -36,7 +36,7 @@ def verdict(
         target: One target, as `load_target` takes it; without it every one in
             `baselines/`, and in the runs' folders, that applies to them.
         tracking_uri: A tracker that is asked for other runs of the seeds, beside the one in
-            the runs folder and those that the journals name.
+            the runs folder. One that only a journal names is not asked, and named.
 
     Raises:
         UsageError: no runs, runs of different recipes, or a target file that is
@@ -132,14 +132,14 @@ def _repeats(folder: Path, named: RunSummary) -> bool:
 
 
 def _asked(runs: Sequence[RunSummary], tracking_uri: str | None) -> Known:
-    """What is known of the runs' recipes beside them, where the reader says, and where they say."""
+    """What is known of the runs' recipes beside them, and where the reader says."""
     recipe = runs[0].started.recipe_digest if runs else ""
     found = [known_beside(folder) for folder in {run.folder.parent.parent for run in runs}]
     reader = tracking_uri and shown_uri(tracking_uri)
     named = {run.started.tracker for run in runs} - {None, reader}
-    found += [known_at(str(one), recipe, trusted=False) for one in sorted(map(str, named))]
+    found += [not_asked(one) for one in sorted(map(str, named))]
     if tracking_uri:
-        found.append(known_at(tracking_uri, recipe, trusted=True))
+        found.append(known_at(tracking_uri, recipe))
     return sum(found, Known())
 
 

@@ -218,7 +218,7 @@ class Excerpt(Event):
     """The journal is an excerpt: what it was taken from. The second event of such a journal."""
 
     event: Literal["excerpt"] = "excerpt"
-    steps_of_window: int = Field(ge=1, description="of each window the last so many steps")
+    steps_of_window: int = Field(ge=1, description="kept of each window, from its end")
     steps: int = Field(ge=0, description="that the whole journal has")
     replayed_steps: int = Field(ge=0)
     checkpoints: int = Field(ge=0)

@@ -3,7 +3,6 @@
 A SQLite file is read without MLflow, which takes seconds to import.
 """
 
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.errors import HarnessError
-from harness.tracking.address import SERVERS, check_address, shown_uri
+from harness.tracking.address import check_address, shown_uri
 from harness.tracking.check import within
 from harness.tracking.client import EXPERIMENT, prepare_client, reason_of, sqlite_file
 from harness.tracking.rows import HEAD_TAG, RUN_TAG, STATUS_TAG, TOP1_KEY
@@ -69,16 +68,12 @@ def known_beside(runs: Path) -> Known:
     return _known_in(database) if database.is_file() else Known()
 
 
-def known_at(
-    tracking_uri: str, recipe_digest: str, *, trusted: bool, longest_s: float = LONGEST_S
-) -> Known:
+def known_at(tracking_uri: str, recipe_digest: str, *, longest_s: float = LONGEST_S) -> Known:
     """What a tracker knows of a recipe's runs, deleted ones included.
 
     Args:
-        tracking_uri: See `open_mirror`.
+        tracking_uri: See `open_mirror`; named by the reader.
         recipe_digest: Hex sha256.
-        trusted: The reader named it. One that a journal names is a stranger's: only a server
-            or a SQLite file is asked, and no password of the reader is sent there.
         longest_s: How long to wait for a server.
     """
     try:
@@ -86,7 +81,7 @@ def known_at(
         file = sqlite_file(tracking_uri)
         if file is not None:
             return _known_in(file)
-        rows = within(longest_s, lambda: _searched(tracking_uri, recipe_digest, trusted))
+        rows = within(longest_s, lambda: _searched(tracking_uri, recipe_digest))
         return Known(tuple(_run(row) for row in rows if RUN_TAG in row))
     except HarnessError as error:
         reason = f"the tracker at {shown_uri(tracking_uri)} was not asked: {error.found}"
@@ -95,15 +90,21 @@ def known_at(
     return _unasked(reason)
 
 
+def not_asked(tracking_uri: str) -> Known:
+    """A tracker that only a journal names: its writer would choose whom this machine calls."""
+    return _unasked(
+        f"the tracker at {shown_uri(tracking_uri)}, which a journal names, was not asked: name it "
+        "with --tracking-uri if you trust it"
+    )
+
+
 def _unasked(reason: str) -> Known:
     line = " ".join(reason.split())
     return Known(unasked=(f"{line}; whether a seed was run more than once is not known from it",))
 
 
-def _searched(tracking_uri: str, recipe_digest: str, trusted: bool) -> list[dict[str, Any]]:
+def _searched(tracking_uri: str, recipe_digest: str) -> list[dict[str, Any]]:
     client = prepare_client(tracking_uri)
-    if not trusted:
-        _refuse_to_send_a_password(tracking_uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     query = f"params.recipe_digest = '{recipe_digest}'"
     rows: list[dict[str, Any]] = []
@@ -119,19 +120,6 @@ def _searched(tracking_uri: str, recipe_digest: str, trusted: bool) -> list[dict
         if not token:
             break
     return rows
-
-
-def _refuse_to_send_a_password(tracking_uri: str) -> None:
-    from mlflow.utils.credentials import read_mlflow_creds
-
-    server = tracking_uri.partition(":")[0] in SERVERS
-    if not server or read_mlflow_creds().username or os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        raise HarnessError(
-            "only a run's journal names it, and MLflow would send it your password"
-            if server
-            else "only a run's journal names it, and it is no server",
-            expected="the same address with --tracking-uri",
-        )
 
 
 def _known_in(database: Path) -> Known:

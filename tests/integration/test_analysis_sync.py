@@ -67,7 +67,7 @@ def test_the_verdict_of_an_ended_study_comes_along(
     client.delete_run(found["smoke-00000000 seed 2"].info.run_id)
     journals = {seed: read_journal(run) for seed, run in zip(("1", "2"), runs, strict=True)}
     known = known_beside(tmp_path)
-    asked = known_at(default_tracking_uri(tmp_path), known.runs[0].recipe_digest, trusted=False)
+    asked = known_at(default_tracking_uri(tmp_path), known.runs[0].recipe_digest)
     assert asked == known
     for one in known.runs:
         started = journals[one.seed].started

@@ -1,4 +1,4 @@
-"""Any tracker that a run or the reader names is asked whether a seed was run more than once."""
+"""A tracker that the reader names is asked whether a seed was run more than once, no other."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ import pytest
 from harness.analysis.verdict import verdict
 from harness.tracking.known_runs import known_at
 from harness.tracking.mirror import EXPERIMENT
-from tests.integration.test_analysis_manipulations import GOOD, as_known, registered, tracker
+from tests.manipulations import GOOD, as_known, registered, tracker
 from tests.planted_journals import study
 
 SECOND = "seed 2 was run more than once: MLflow's run another-, deleted"
@@ -22,7 +22,7 @@ class Answers(BaseHTTPRequestHandler):
     """MLflow's two answers, as its REST API documents them; runs come in pages of one."""
 
     runs: list[dict[str, str]]
-    passwords: list[str | None]
+    requests: int
 
     def do_GET(self) -> None:
         self._answer({"experiment": {"experiment_id": "7", "name": EXPERIMENT}})
@@ -39,7 +39,7 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(document)
 
     def _answer(self, document: dict[str, object]) -> None:
-        self.passwords.append(self.headers["Authorization"])
+        type(self).requests += 1
         body = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -60,7 +60,7 @@ def _as_run(known: dict[str, str]) -> dict[str, object]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Answers, "runs", [], raising=False)
-    monkeypatch.setattr(Answers, "passwords", [], raising=False)
+    monkeypatch.setattr(Answers, "requests", 0, raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{listening.server_address[1]}"
@@ -74,28 +74,41 @@ def kept_runs(folder: Path, named: str | None) -> tuple[Path, list[dict[str, str
     return runs, [as_known(runs / "seed-2"), gone]
 
 
-@pytest.mark.parametrize("by_the_reader", [False, True], ids=["run", "reader"])
-def test_a_server_is_asked(tmp_path: Path, server: str, by_the_reader: bool) -> None:
-    runs, Answers.runs = kept_runs(tmp_path, None if by_the_reader else server)
-    judged = verdict([runs], tracking_uri=server if by_the_reader else None)
+def test_a_server_is_asked(tmp_path: Path, server: str) -> None:
+    runs, Answers.runs = kept_runs(tmp_path, server)
+    judged = verdict([runs], tracking_uri=server)
     assert judged.exit_code == 3
     assert any(SECOND in reason for reason in judged.each[0].reasons)
+    assert not any("was not asked" in note for note in judged.notes)
 
 
 def test_a_sqlite_file_elsewhere_is_asked(tmp_path: Path) -> None:
-    runs, known = kept_runs(tmp_path, f"sqlite:///{tmp_path}/elsewhere/mlflow.db")
+    runs, known = kept_runs(tmp_path, None)
     (tmp_path / "elsewhere").mkdir()
     tracker(tmp_path / "elsewhere", {str(i): one for i, one in enumerate(known)})
-    assert any(SECOND in reason for reason in verdict([runs]).each[0].reasons)
+    judged = verdict([runs], tracking_uri=f"sqlite:///{tmp_path}/elsewhere/mlflow.db")
+    assert any(SECOND in reason for reason in judged.each[0].reasons)
+
+
+def test_an_address_that_only_a_journal_names_is_not_called(tmp_path: Path, server: str) -> None:
+    runs, Answers.runs = kept_runs(tmp_path, server)
+    judged = verdict([runs])
+    assert judged.exit_code == 0
+    (words,) = (note for note in judged.notes if "--tracking-uri" in note)
+    assert words.startswith(f"the tracker at {server}, which a journal names, was not asked")
+    assert Answers.requests == 0
 
 
 def test_a_tracker_that_is_gone_is_named_and_changes_nothing(tmp_path: Path) -> None:
-    runs, _ = kept_runs(tmp_path, f"sqlite:///{tmp_path}/gone/mlflow.db")
-    judged = verdict([runs], tracking_uri="http://127.0.0.1:9")
-    assert judged.exit_code == 0
-    gone, silent = (note for note in judged.notes if "run more than once is not known" in note)
-    assert gone.startswith("the tracker's file mlflow.db cannot be read")
-    assert silent.startswith("the tracker at http://127.0.0.1:9 ")
+    runs, _ = kept_runs(tmp_path, None)
+    for address, words in (
+        (f"sqlite:///{tmp_path}/gone/mlflow.db", "the tracker's file mlflow.db cannot be read"),
+        ("http://127.0.0.1:9", "the tracker at http://127.0.0.1:9 "),
+    ):
+        judged = verdict([runs], tracking_uri=address)
+        assert judged.exit_code == 0
+        (note,) = (note for note in judged.notes if "run more than once is not known" in note)
+        assert note.startswith(words)
 
 
 def test_a_tracker_that_is_slow_is_not_waited_for() -> None:
@@ -108,27 +121,7 @@ def test_a_tracker_that_is_slow_is_not_waited_for() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{listening.server_address[1]}"
-        (words,) = known_at(address, "0" * 64, trusted=True, longest_s=0.2).unasked
+        (words,) = known_at(address, "0" * 64, longest_s=0.2).unasked
         forever.set()
         listening.shutdown()
     assert words.startswith(f"the tracker at {address} took longer than 0.2 s")
-
-
-def test_no_password_goes_to_an_address_that_only_a_journal_names(
-    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "reader")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "long-enough")
-    runs, Answers.runs = kept_runs(tmp_path, server)
-    judged = verdict([runs])
-    assert judged.exit_code == 0
-    assert any("MLflow would send it your password" in note for note in judged.notes)
-    assert Answers.passwords == []
-    assert verdict([runs], tracking_uri=server).exit_code == 3
-    assert None not in Answers.passwords
-
-
-def test_an_address_that_only_a_journal_names_is_a_servers_or_a_file(tmp_path: Path) -> None:
-    runs, _ = kept_runs(tmp_path, "databricks")
-    (words,) = (note for note in verdict([runs]).notes if "not asked" in note)
-    assert "only a run's journal names it, and it is no server" in words

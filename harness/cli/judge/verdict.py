@@ -47,9 +47,8 @@ def command(
     RUN is a run's folder, its journal, or a study's folder, which stands for
     every run in it; with --baseline, a folder that `harness evaluate` wrote.
     The target's declared seeds alone decide; others are shown. Recorded
-    digests and counts are computed again first, and trackers are asked for
-    other runs of a declared seed: the one in the runs folder, those that the
-    journals name, and --tracking-uri.
+    digests and counts are computed again first, and two trackers are asked for
+    other runs of a declared seed: the one in the runs folder and --tracking-uri.
     Exit codes: 0 reproduced and nothing else; 1 not reproduced, or the records
     contradict each other; 2 wrong input, such as a --target about other runs;
     3 exceeds, inconclusive, or no target for this data. Of several targets the

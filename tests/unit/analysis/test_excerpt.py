@@ -1,12 +1,13 @@
 """An excerpt says what its run says, over fewer steps, and is taken for nothing else."""
 
 import lzma
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.analysis.bundle import bundle
+from harness.analysis.bundle import bundle, texts_of
 from harness.analysis.excerpt import write_excerpt
 from harness.analysis.judged_study import judged_study, load_runs
 from harness.analysis.sync import sync
@@ -14,7 +15,7 @@ from harness.analysis.verdict import verdict
 from harness.analysis.verify import verify
 from harness.api import read_steps
 from harness.errors import RecordError
-from harness.record.journal import EXCERPT_NAME, read_journal
+from harness.record.journal import EXCERPT_NAME, FILE_NAME, read_journal
 from harness.record.run_folder import RunFolder, existing_journal, find_runs
 from harness.record.schema import STEP_COLUMNS
 from harness.record.summary import read_summary, summarise
@@ -92,6 +93,22 @@ def test_its_bundle_is_verified(excerpts: Path, tmp_path: Path) -> None:
 def test_what_needs_the_whole_run_refuses_it(excerpts: Path, take: object) -> None:
     with pytest.raises(RecordError, match="excerpt"):
         take(excerpts / "seed-1")  # type: ignore[operator]
+
+
+def test_own_files_go_with_it(tmp_path: Path) -> None:
+    run = shutil.copytree(STUDY / "seed-1", tmp_path / "whole/seed-1")
+    (run / "target-mine.toml").write_text("name = 'mine'")
+    kept = {file.name for file in write_excerpt(run, tmp_path / "out", KEPT).parent.iterdir()}
+    assert {file.name for file in texts_of(run)} - {FILE_NAME} < kept
+    assert "target-mine.toml" in kept
+
+
+def test_a_password_is_not_published(tmp_path: Path) -> None:
+    run = shutil.copytree(STUDY / "seed-1", tmp_path / "whole/seed-1")
+    (run / "environment.json").write_text('{"uri": "http://me:long-enough@host"}')
+    with pytest.raises(RecordError, match="password"):
+        write_excerpt(run, tmp_path / "out", KEPT)
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_written_over(excerpts: Path) -> None:
