@@ -74,14 +74,20 @@ def add(name: str, data: Path, paths: list[Path]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pictures[one.image_id][1])
     for run in find_runs(paths):
-        journal = read_journal(run)
-        finals = [e.predictions_file for e in journal.evaluations if e.final and e.predictions_file]
-        for file in (FILE_NAME, *KEPT, *finals):
-            if (run / file).is_file():
-                target = study / member_name(run, run / file)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(run / file, target)
+        for file in _published(run):
+            target = study / member_name(run, file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
     return study
+
+
+def _published(run: Path) -> list[Path]:
+    """The files of a run that are committed; an excerpt holds no others."""
+    journal = read_journal(run)
+    if journal.excerpt is not None:
+        return [path for path in sorted(run.iterdir()) if path.is_file()]
+    finals = [e.predictions_file for e in journal.evaluations if e.final and e.predictions_file]
+    return [run / name for name in (FILE_NAME, *KEPT, *finals) if (run / name).is_file()]
 
 
 def write(study: Path) -> None:

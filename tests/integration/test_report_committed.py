@@ -1,6 +1,7 @@
 """Every committed result follows from the journals beside it."""
 
 import base64
+import lzma
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness.analysis.excerpt import write_excerpt
+from harness.record.journal import EXCERPT_NAME, FILE_NAME
 from harness.report.accuracy import MISTAKES_SHOWN
 from tests import rendered_reports
 from tests.chained_journals import change
@@ -47,11 +50,15 @@ def test_a_committed_page_shows_mistakes_with_pictures(study: Path) -> None:
         assert base64.b64encode(file.read_bytes()).decode() in page, f"{file} is not on the page"
 
 
+@pytest.mark.parametrize("excerpt", [False, True], ids=["whole", "excerpt"])
 def test_a_study_is_added_and_an_edited_number_does_not_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, excerpt: bool
 ) -> None:
     monkeypatch.setattr(rendered_reports, "REPORTS", tmp_path / "reports")
     run = write_run(tmp_path / "runs" / "smoke-00000000" / "seed-1", SampleRun())
+    if excerpt:
+        write_excerpt(run, tmp_path / "published" / "smoke-00000000" / "seed-1", 3)
+        run = tmp_path / "published" / "smoke-00000000" / "seed-1"
     data = tmp_path / "data"
     for number in (196, 197):
         image = data / "val" / f"{number % 10}" / f"{number:04d}.jpg"
@@ -66,8 +73,14 @@ def test_a_study_is_added_and_an_edited_number_does_not_pass(
     assert {name: (study / name).read_text() for name in again} == again
     assert again["report.html"].count("data:image/jpeg") == 2
     assert str(tmp_path) not in "".join(again.values())
-    journal = study / "runs" / "smoke-00000000" / "seed-1" / "journal.jsonl"
+    folder = study / "runs" / "smoke-00000000" / "seed-1"
+    journal = folder / FILE_NAME
+    if excerpt:
+        journal = tmp_path / FILE_NAME
+        journal.write_bytes(lzma.decompress((folder / EXCERPT_NAME).read_bytes()))
     change(journal, '"top1_correct":196', '"top1_correct":197')
+    if excerpt:
+        (folder / EXCERPT_NAME).write_bytes(lzma.compress(journal.read_bytes()))
     assert render(study).text != (study / "report.md").read_text()
 
 
