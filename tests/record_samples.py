@@ -35,7 +35,10 @@ from tests.sample_events import (
 
 @dataclass(frozen=True)
 class SampleRun:
-    """What a made-up run looks like; `spike` is (step, loss) put into the curve."""
+    """What a made-up run looks like.
+
+    `spike` is (step, loss) put into the curve, `stalls` seconds by step among the times.
+    """
 
     seed: int = 1
     steps: int = 240
@@ -47,6 +50,7 @@ class SampleRun:
     data_name: str = "digits"
     data_root: str = "d" * 64
     spike: tuple[int, float] | None = None
+    stalls: dict[int, float] = field(default_factory=dict)
     ends: bool = True
     evaluates: bool = True
     command: tuple[str, ...] = ("harness", "run", "smoke", "--seed", "1")
@@ -91,6 +95,8 @@ def windows(run: SampleRun, first: int = 0, last: int | None = None) -> Iterator
         )
         if run.spike and step[0] <= run.spike[0] <= step[-1]:
             loss[run.spike[0] - step[0]] = run.spike[1]
+        for slow in run.stalls.keys() & set(step.tolist()):
+            times[slow - step[0]] = run.stalls[slow]
         yield window_of(
             begin,
             len(step),

@@ -135,7 +135,7 @@ def mistakes(of: Mistakes, pictures: Mapping[str, tuple[str, bytes]], missing: s
         words = (
             "No image was classified wrongly."
             if of.by_run
-            else "No prediction file of the runs is beside the journals, so single mistakes "
+            else "No predictions of final weights are beside the journals, so single mistakes "
             "cannot be shown."
         )
         return Section("mistakes", title, (*notes, words))

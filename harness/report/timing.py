@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.rendering.content import Drawing, Section, Table
-from harness.report.rendering.drawing import MUTED, Size, axes, draw, legend, series_style
+from harness.report.rendering.drawing import (
+    MUTED,
+    Size,
+    axes,
+    draw,
+    legend,
+    logarithmic,
+    series_style,
+)
 from harness.report.rendering.reduction import reduce_curve
 from harness.report.rendering.wording import count, duration, milliseconds, number, percent
 from harness.report.run_record import RunRecord
@@ -26,6 +34,9 @@ WHAT_IS_PEAK = (
     "Share of peak: operations of the forward pass and both gradients, counted from the graph, "
     "over the rate of a matrix product on the same devices, measured when the run began."
 )
+
+LINEAR_SPAN = 20
+"""A greatest time above so many least ones takes a logarithmic axis, or it hides all others."""
 
 
 def timing(runs: Sequence[RunRecord]) -> Section:
@@ -48,13 +59,17 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
         times = [1000 * run.series["step_time_s"][run.series.timed] for run in runs]
         low = min(float(t.min()) for t in times)
         high = max(float(np.percentile(t, 99.5)) for t in times)
-        bins = np.linspace(low, max(high, low * 1.001), 31 if size.narrow else 61)
+        wide = high > LINEAR_SPAN * low
+        spaced = np.geomspace if wide else np.linspace
+        bins = spaced(low, max(high, low * 1.001), 31 if size.narrow else 61)
         for index, (run, values) in enumerate(zip(runs, times, strict=True)):
             weights = np.full(values.size, 100 / values.size)
             plot.hist(
                 np.minimum(values, bins[-1]), bins.tolist(), weights=weights, histtype="step",
                 linewidth=1.5, label=run.name, **series_style(index),
             )  # fmt: skip
+        if wide:
+            logarithmic(plot, "x")
         plot.set_title("share of steps, %")
         plot.set_xlabel("step time, ms (the last column holds all longer ones)")
         legend(figure)
@@ -74,6 +89,9 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
                 curve.x, curve.low, curve.high, color=style["color"], alpha=0.3, linewidth=0
             )
             plot.plot(curve.x, curve.mean, linewidth=1.2, color=style["color"])
+            if _is_stretched(times_ms):
+                logarithmic(plot, "y")
+                plot.set_ylim(bottom=float(times_ms.min()) / 2)  # the marks below stay apart
             _marks(plot, run)
             plot.set_title(f"{run.name}: step time, ms")
             plot.set_xlim(0, max(run.series.end_step, 1))
@@ -83,11 +101,20 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
     return draw(
         "timeline",
         "Step time over the run: mean, least and greatest of each column, with checkpoints and "
-        "evaluations marked below.",
+        f"evaluations marked below{_if_stretched(runs)}.",
         paint,
         wide=Size(880, height, 700),
         narrow=Size(360, height, 320),
     )
+
+
+def _is_stretched(times: np.ndarray) -> bool:
+    return bool(times.max() > LINEAR_SPAN * times.min())
+
+
+def _if_stretched(runs: Sequence[RunRecord]) -> str:
+    times = (run.series["step_time_s"][run.series.timed] for run in runs)
+    return "; the time is on a logarithmic axis" if any(map(_is_stretched, times)) else ""
 
 
 def _marks(plot: "Axes", run: RunRecord) -> None:

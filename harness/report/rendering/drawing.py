@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.report.rendering.content import Drawing
 
@@ -85,6 +85,17 @@ def axes(figure: "Figure", rows: int = 1, columns: int = 1) -> list["Axes"]:
         one.spines["bottom"].set_color(MUTED)
         one.tick_params(colors=MUTED, labelcolor=INK, length=3)
     return list(made)
+
+
+def logarithmic(plot: "Axes", direction: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with plain numbers as labels."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    plot.set(**{f"{direction}scale": "log"})
+    axis = plot.xaxis if direction == "x" else plot.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(figure: "Figure") -> None:
