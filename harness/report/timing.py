@@ -36,7 +36,7 @@ WHAT_IS_PEAK = (
 )
 
 LINEAR_SPAN = 20
-"""A greatest time above so many least ones takes a logarithmic axis, or it hides all others."""
+"""Times that span more than this factor are on a logarithmic axis: a linear one hides the usual."""
 
 
 def timing(runs: Sequence[RunRecord]) -> Section:
@@ -59,8 +59,8 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
         times = [1000 * run.series["step_time_s"][run.series.timed] for run in runs]
         low = min(float(t.min()) for t in times)
         high = max(float(np.percentile(t, 99.5)) for t in times)
-        wide = high > LINEAR_SPAN * low
-        spaced = np.geomspace if wide else np.linspace
+        stretched = high > LINEAR_SPAN * low
+        spaced = np.geomspace if stretched else np.linspace
         bins = spaced(low, max(high, low * 1.001), 31 if size.narrow else 61)
         for index, (run, values) in enumerate(zip(runs, times, strict=True)):
             weights = np.full(values.size, 100 / values.size)
@@ -68,16 +68,22 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
                 np.minimum(values, bins[-1]), bins.tolist(), weights=weights, histtype="step",
                 linewidth=1.5, label=run.name, **series_style(index),
             )  # fmt: skip
-        if wide:
+        if stretched:
             logarithmic(plot, "x")
         plot.set_title("share of steps, %")
-        plot.set_xlabel("step time, ms (the last column holds all longer ones)")
+        plot.set_xlabel(
+            f"step time, ms{', logarithmic' * stretched} (the last column holds all longer ones)"
+        )
         legend(figure)
 
     return draw("step-times", "Distribution of the step time.", paint)
 
 
 def _timeline(runs: Sequence[RunRecord]) -> Drawing:
+    times_s = np.concatenate([run.series["step_time_s"][run.series.timed] for run in runs])
+    least_s = float(times_s.min())
+    stretched = bool(times_s.max() > LINEAR_SPAN * least_s)
+
     def paint(figure: "Figure", size: Size) -> None:
         plots = axes(figure, rows=len(runs))
         for index, (run, plot) in enumerate(zip(runs, plots, strict=True)):
@@ -89,9 +95,9 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
                 curve.x, curve.low, curve.high, color=style["color"], alpha=0.3, linewidth=0
             )
             plot.plot(curve.x, curve.mean, linewidth=1.2, color=style["color"])
-            if _is_stretched(times_ms):
+            if stretched:
                 logarithmic(plot, "y")
-                plot.set_ylim(bottom=float(times_ms.min()) / 2)  # the marks below stay apart
+                plot.set_ylim(bottom=1000 * least_s / 2)  # the marks below stay apart
             _marks(plot, run)
             plot.set_title(f"{run.name}: step time, ms")
             plot.set_xlim(0, max(run.series.end_step, 1))
@@ -101,20 +107,11 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
     return draw(
         "timeline",
         "Step time over the run: mean, least and greatest of each column, with checkpoints and "
-        f"evaluations marked below{_if_stretched(runs)}.",
+        f"evaluations marked below{'; the time is on a logarithmic axis' * stretched}.",
         paint,
         wide=Size(880, height, 700),
         narrow=Size(360, height, 320),
     )
-
-
-def _is_stretched(times: np.ndarray) -> bool:
-    return bool(times.max() > LINEAR_SPAN * times.min())
-
-
-def _if_stretched(runs: Sequence[RunRecord]) -> str:
-    times = (run.series["step_time_s"][run.series.timed] for run in runs)
-    return "; the time is on a logarithmic axis" if any(map(_is_stretched, times)) else ""
 
 
 def _marks(plot: "Axes", run: RunRecord) -> None:

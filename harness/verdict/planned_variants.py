@@ -17,7 +17,7 @@ known, 0.045 where the borrowed one was itself estimated with its 24 degrees of 
 alpha of 0.035 gives 0.046 and 0.052."""
 
 WIDER = 2
-"""A spread of our own seeds, as a multiple of the assumed one, under which looks err more often."""
+"""How many times the assumed spread our seeds may have in one row: looks err more often then."""
 
 
 class PlannedVariant(Frozen):
@@ -32,19 +32,22 @@ class PlannedVariant(Frozen):
 
 
 def variants(target: PublishedTarget, design: Design, evaluations: int) -> Iterator[PlannedVariant]:
-    """A registered extension at three true differences and with a wider spread; chosen figures."""
+    """An extension at three true differences and at a wider spread; figures that were chosen."""
     rule = target.extension or OFFERED
     whose = "registered" if target.extension else "offered"
     looks = ", ".join(map(str, rule.looks))
-    what = f"{whose} extension: looks at {looks} seeds, alpha {rule.alpha:g} each"
     looked = replace(design, alpha=rule.alpha)
-    for size in (0.0, -target.margin, -target.margin - 0.0007):
-        found = simulated_chances(looked, size, looks=rule.looks)
-        yield PlannedVariant(what=what, true_difference=size, **vars(found))
     wider = replace(looked, spread=WIDER * design.spread)
-    found = simulated_chances(wider, -target.margin, looks=rule.looks)
-    what = f"{whose} extension, our seeds' spread {100 * wider.spread:.3f} points instead"
-    yield PlannedVariant(what=what, true_difference=-target.margin, **vars(found))
+    plain = f"{whose} extension: looks at {looks} seeds, alpha {rule.alpha:g} each"
+    spread = f"{whose} extension, our seeds' spread {100 * wider.spread:.3f} points instead"
+    for what, one, size in (
+        (plain, looked, 0.0),
+        (plain, looked, -target.margin),
+        (plain, looked, -target.margin - 0.0007),
+        (spread, wider, -target.margin),
+    ):
+        found = simulated_chances(one, size, looks=rule.looks)
+        yield PlannedVariant(what=what, true_difference=size, **vars(found))
     for times, what in (
         (3, "published: the best of 3 runs"),
         (10, "published: the best of 10 runs"),

@@ -88,13 +88,13 @@ def axes(figure: "Figure", rows: int = 1, columns: int = 1) -> list["Axes"]:
 
 
 def logarithmic(plot: "Axes", direction: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with plain numbers as labels."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Make an axis logarithmic, with plain numbers as labels: a page renders no math text."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     plot.set(**{f"{direction}scale": "log"})
     axis = plot.xaxis if direction == "x" else plot.yaxis
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

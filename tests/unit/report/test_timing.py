@@ -44,6 +44,18 @@ def test_the_timeline_shows_usual_times_beside_very_long_ones(
     assert ("logarithmic" in timeline.caption) is logarithmic
 
 
+def test_runs_of_one_page_are_on_one_kind_of_axis(tmp_path: Path) -> None:
+    """Where one of them was stopped for long, the caption is about both."""
+    folders = [
+        write_run(tmp_path / f"seed-{seed}", SampleRun(seed=seed, stalls=stalls))
+        for seed, stalls in ((1, {}), (2, {150: 300.0}))
+    ]
+    _, timeline = timing([one.record for one in load_runs(folders)]).drawings
+    assert "logarithmic" in timeline.caption
+    between = [label for label in labels(timeline) if 100 < label < 115]
+    assert not between, "the undisturbed run has a linear axis"
+
+
 @pytest.mark.parametrize(("slow", "printed"), [(1, {102, 104}), (5, {200, 500, 20_000, 50_000})])
 def test_the_distribution_spans_its_percentile_not_the_longest_step(
     tmp_path: Path, slow: int, printed: set[float]
