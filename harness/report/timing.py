@@ -81,8 +81,7 @@ def _distribution(runs: Sequence[RunRecord]) -> Drawing:
 
 def _timeline(runs: Sequence[RunRecord]) -> Drawing:
     times_s = np.concatenate([run.series["step_time_s"][run.series.timed] for run in runs])
-    least_s = float(times_s.min())
-    stretched = bool(times_s.max() > LINEAR_SPAN * least_s)
+    stretched = bool(times_s.max() > LINEAR_SPAN * times_s.min())
 
     def paint(figure: "Figure", size: Size) -> None:
         plots = axes(figure, rows=len(runs))
@@ -97,7 +96,7 @@ def _timeline(runs: Sequence[RunRecord]) -> Drawing:
             plot.plot(curve.x, curve.mean, linewidth=1.2, color=style["color"])
             if stretched:
                 logarithmic(plot, "y")
-                plot.set_ylim(bottom=1000 * least_s / 2)  # the marks below stay apart
+                plot.set_ymargin(0.2)  # the marks below stay apart
             _marks(plot, run)
             plot.set_title(f"{run.name}: step time, ms")
             plot.set_xlim(0, max(run.series.end_step, 1))

@@ -94,7 +94,7 @@ def logarithmic(plot: "Axes", direction: Literal["x", "y"]) -> None:
     plot.set(**{f"{direction}scale": "log"})
     axis = plot.xaxis if direction == "x" else plot.yaxis
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_major_formatter(StrMethodFormatter("{x:.10g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
