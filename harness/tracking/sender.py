@@ -127,6 +127,7 @@ class Sender:
         self._windows = EqualWindows(1, 0)
         self._parent_id = ""
         self._parent_key: dict[str, str] = {}
+        self._emptied: set[str] = set()
         self._run_key: dict[str, str] = {}
         self.run_id = ""
 
@@ -191,9 +192,9 @@ class Sender:
         about = start_tags(started) | {STUDY_TAG: self._study, PARENT_TAG: self._parent_id}
         name = run_name(self._study, started.seed)
         self.run_id = self._find_or_create(run, name, about, start_ms)
-        # A run that was sent under another study is moved to this one.
-        self._tracker.write_tags(self.run_id, {PARENT_TAG: self._parent_id})
         tags = self._tracker.tags(self.run_id)
+        if tags.get(PARENT_TAG) != self._parent_id:  # sent under another study, or its other parent
+            self._move([self.run_id], tags.get(PARENT_TAG, ""))
         _refuse_another_past(self._run_dir / FILE_NAME, tags.get(HEAD_TAG, ""), self.run_id)
         sent = int(tags.get(self._mark, "0"))
         self._windows = EqualWindows(min(WINDOW_STEPS, started.steps_per_epoch), sent)
@@ -217,7 +218,8 @@ class Sender:
 
         A seed's run has one writer, so the one that has most of it stays. Processes may
         create a study's parent at one moment: the first that has children stays, and each
-        process discards what it made itself, or what was left empty long ago.
+        process discards what it made or emptied itself, or what was left empty long ago: any
+        other may be about to get its first child.
         """
         found = self._tracker.find_all(key)
         if len(found) < 2:
@@ -232,20 +234,39 @@ class Sender:
                 run
                 for run in empty
                 if run != kept
-                and (self._tracker.made(found[run]) or age_s(found[run]) > LEFT_EMPTY_S)
+                and (
+                    run in self._emptied
+                    or self._tracker.made(found[run])
+                    or age_s(found[run]) > LEFT_EMPTY_S
+                )
             ]
         for run in surplus:
             self._tracker.discard(run)
         return kept
 
     def _settle(self) -> None:
-        """At the end: what came late, or was made at the same moment, is one again."""
+        """At the end: what came late, or was made at the same moment, is one again.
+
+        Processes that began together may end in any order, so each takes the children of
+        every other parent along: the last one leaves one parent.
+        """
         self._only(self._run_key)
         parent = self._only(self._parent_key)
-        if parent and parent != self._parent_id:
-            self._tracker.write_tags(self.run_id, {PARENT_TAG: parent})
-            self._parent_id = parent
-            self._only(self._parent_key)
+        if not parent:
+            return
+        if parent != self._parent_id:
+            left, self._parent_id = self._parent_id, parent
+            self._move([self.run_id], left)
+        for other in self._tracker.find_all(self._parent_key):
+            if other != parent and (children := self._tracker.children(other)):
+                self._move(children, other)
+        self._only(self._parent_key)
+
+    def _move(self, runs: Iterable[str], left: str) -> None:
+        """Put runs below the parent in use; the one that they leave may be empty then."""
+        for run in runs:
+            self._tracker.write_tags(run, {PARENT_TAG: self._parent_id})
+        self._emptied.add(left)
 
     def _rows(self, event: AnyEvent) -> Iterator[MetricRow]:
         match event:

@@ -8,6 +8,7 @@ from mlflow.entities import Run
 
 from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import Interrupted, Resumed
+from harness.tracking.client import CREATED_TAG
 from harness.tracking.mirror import (
     EXPERIMENT,
     StudyResult,
@@ -16,6 +17,7 @@ from harness.tracking.mirror import (
     record_study,
     sync_run,
 )
+from harness.tracking.sender import PARENT_TAG
 from tests.record_samples import (
     SampleRun,
     checkpoint,
@@ -190,6 +192,30 @@ def test_a_study_with_a_crashed_seed_is_not_finished(runs: Path) -> None:
     assert "no end" in json.loads(found["a study seed 2"].data.tags["harness"])["end"]
     assert found["a study seed 1"].info.status == "FINISHED"
     assert found["a study on digits"].info.status == "KILLED"
+
+
+@pytest.mark.parametrize("last", [2, 3, 4], ids="the seed that ends last is {}".format)
+def test_whichever_seed_ends_last_leaves_one_parent(runs: Path, last: int) -> None:
+    """Seeds 2 and 3 began below one parent, seed 4 below another that was made first."""
+    uri = default_tracking_uri(runs)
+    client = MlflowClient(uri)
+    for seed in (2, 3, 4):
+        folder = write_run(run_dir(runs, seed), SampleRun(seed=seed))
+        sync_run(read_journal(folder), tracking_uri=uri, study="a study")
+    found = all_runs(runs)
+    second = found["a study on digits"]
+    first = client.create_run(
+        second.info.experiment_id,
+        tags={**second.data.tags, CREATED_TAG: f"{int(second.data.tags[CREATED_TAG]) - 1:020}"},
+    ).info.run_id
+    client.set_tag(found["a study seed 4"].info.run_id, PARENT_TAG, first)
+
+    sync_run(read_journal(run_dir(runs, last)), tracking_uri=uri, study="a study")
+    found = all_runs(runs)
+    assert second.info.run_id not in {run.info.run_id for run in found.values()}
+    seeds = [run for run in found.values() if run.info.run_id != first]
+    assert len(seeds) == 3
+    assert {run.data.tags[PARENT_TAG] for run in seeds} == {first}
 
 
 def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) -> None:
