@@ -7,8 +7,8 @@ from pathlib import Path
 from harness.errors import TrackerError
 from harness.tracking.address import shown_uri
 from harness.tracking.client import EXPERIMENT, Tracker, identifier, reason_of
+from harness.tracking.nested import study_tags
 from harness.tracking.rows import RUN_TAG, STATUS_TAG, TAG_CHARACTERS, MetricRow, milliseconds
-from harness.tracking.sender import study_tags
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.tracking.nested import STUDY_TAG
 from harness.tracking.rows import TOP1_KEY
-from harness.tracking.sender import STUDY_TAG
 
 NEWEST = """
     SELECT runs.experiment_id, tags.value FROM runs JOIN tags USING (run_uuid)

@@ -21,8 +21,8 @@ from harness.record.journal import JournalWriter, read_journal
 from harness.record.schema import AnyEvent
 from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri
 from harness.tracking.mirror import MirrorOutcome, open_mirror, sync_run
+from harness.tracking.nested import PARENT_TAG
 from harness.tracking.rows import RUN_TAG
-from harness.tracking.sender import PARENT_TAG
 from harness.tracking.ui import serving
 from tests.record_samples import SampleRun, events, write_run, write_start_files
 

@@ -17,7 +17,7 @@ from harness.tracking.mirror import (
     record_study,
     sync_run,
 )
-from harness.tracking.sender import PARENT_TAG
+from harness.tracking.nested import PARENT_TAG
 from tests.record_samples import (
     SampleRun,
     checkpoint,
