@@ -11,7 +11,7 @@ NOT_USABLE = """harness: an installed package cannot be used: {error}
 def main() -> None:
     """Call the command line; in a broken installation exit with 2, as 1 has another meaning."""
     try:
-        from harness.cli import main as command
+        from harness.cli.main import main as command
     except (ImportError, SyntaxError, OSError) as error:
         if (getattr(error, "name", None) or "").startswith("harness"):
             raise

@@ -49,7 +49,7 @@ def make_folder(folder: Path) -> None:
         raise cannot_write(error, folder) from error
 
 
-def check_room(folder: Path, size_bytes: int, count: int | None = None) -> None:
+def check_disk_space(folder: Path, size_bytes: int, count: int | None = None) -> None:
     """Refuse to write so many bytes of images where the disk has no room for them.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from harness import cli
+from harness.cli import main as cli
 from harness.cli.options import LocalPath
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ import click
 
 from harness import __version__
 from harness.errors import SYSTEM_REMEDIES, HarnessError, PreemptedError, system_remedy
-from harness.system.reaction import REACTION
 from harness.system.secrets import redacted
+from harness.system.signal_thread import SIGNAL_STATE
 from harness.system.signals import Stopped
 
 USAGE = 2
@@ -41,7 +41,7 @@ def exit_code_of(command: Callable[[], Any]) -> int:
         return _interrupted(error)
     except Exception as error:  # noqa: BLE001 - the net
         # A library may have made an error of its own of the signal's.
-        return _told_somehow(error if REACTION.raised is None else Stopped(REACTION.raised))
+        return _told_somehow(error if SIGNAL_STATE.raised is None else Stopped(SIGNAL_STATE.raised))
     return answer if isinstance(answer, int) else 0
 
 

@@ -17,7 +17,7 @@ from harness.data.image_files.inspection import Inspection, farmhash64, inspect_
 from harness.data.known_rows import UNKNOWN, still_valid
 from harness.data.manifest import MANIFEST, SCHEMA
 from harness.errors import DataError
-from harness.files import check_room, write_durably, write_file
+from harness.files import check_disk_space, write_durably, write_file
 from harness.progress import SILENT, Progress
 from harness.sources.source import ImageSource, Item, Source, SourceImage
 
@@ -125,7 +125,7 @@ class Preparation:
         """Images of an archive: it has to be read whole, whatever is known of it."""
         known = _row_of(self.earlier)
         more = None if source.count is None else max(0, source.count - len(self.earlier))
-        check_room(self.out, source.size_bytes - _bytes_of(self.earlier), more)
+        check_disk_space(self.out, source.size_bytes - _bytes_of(self.earlier), more)
         self.weight_total = source.size_bytes
         self._show()
         unpacked: set[str] = set()

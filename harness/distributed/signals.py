@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from harness.system.reaction import REACTION
+from harness.system.signal_thread import SIGNAL_STATE
 from harness.system.signals import Stopped, answering, handled, heeded, raise_stopped
 
 SAVING = (
@@ -48,7 +48,7 @@ class StopRequest:
             raise Stopped(self.signal_name)
         before, self.patient = self.patient, True
         try:
-            with REACTION.saving(SAVING):
+            with SIGNAL_STATE.saving(SAVING):
                 yield
         finally:
             self.patient = before

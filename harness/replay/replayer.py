@@ -20,7 +20,7 @@ from harness.record.journal import Journal
 from harness.record.schema import Steps
 from harness.training.batches import recipe_batches
 from harness.training.checkpoint import folder_name, read_checkpoint
-from harness.training.errors import device_errors
+from harness.training.early_end import device_errors
 from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays

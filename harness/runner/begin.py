@@ -18,7 +18,7 @@ from harness.runner.initial_model import initial_network
 from harness.runner.recorder import Recorder
 from harness.tracking.address import shown_uri
 from harness.training.checkpoint import Loaded, read_latest
-from harness.training.errors import device_errors
+from harness.training.early_end import device_errors
 from harness.training.state import TrainState, create_state, from_arrays, take_from_chief
 
 

@@ -16,7 +16,7 @@ from harness.runner.early_check import Watch
 from harness.runner.recorder import Recorder
 from harness.runner.roles import Nothing
 from harness.training.background import CheckpointWriter
-from harness.training.errors import diverged, preempted
+from harness.training.early_end import diverged, preempted
 from harness.training.loop import Hooks
 from harness.training.state import reset_momentum, to_arrays
 

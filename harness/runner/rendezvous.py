@@ -19,7 +19,7 @@ from harness.recipes.recipe import Numerics
 from harness.record.run_folder import Begun, latest_numerics
 from harness.runner.request import RunRequest
 from harness.system.proxies import without_proxies
-from harness.system.reaction import PREEMPTED
+from harness.system.signal_thread import PREEMPTED
 from harness.system.signals import Stopped
 from harness.system.watchdog import watched
 

@@ -35,7 +35,7 @@ from harness.runner.recorder import Recorder
 from harness.runner.roles import role_of
 from harness.system.folders import disk_errors
 from harness.training.batches import read_ahead, recipe_batches
-from harness.training.errors import device_errors
+from harness.training.early_end import device_errors
 from harness.training.loop import LoopPlan
 from harness.training.loop import train as run_steps
 from harness.training.step import build_step

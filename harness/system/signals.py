@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
-from harness.system.reaction import PREEMPTED, REACTION
+from harness.system.signal_thread import PREEMPTED, SIGNAL_STATE
 
 STOPPING = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,
@@ -44,15 +44,15 @@ def heeded() -> tuple[signal.Signals, ...]:
 
 def raise_stopped(number: int, _frame: FrameType | None) -> None:
     """Handle a signal: raise `Stopped`."""
-    REACTION.raised = signal.Signals(number).name
-    raise Stopped(REACTION.raised)
+    SIGNAL_STATE.raised = signal.Signals(number).name
+    raise Stopped(SIGNAL_STATE.raised)
 
 
 def answering(handler: Handler) -> Handler:
     """The same handler, which notes that it runs."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        REACTION.answered()
+        SIGNAL_STATE.answered()
         handler(number, frame)
 
     return handle

@@ -16,7 +16,7 @@ PAGE_BYTES, TIME_S, MEMORY_BYTES = 5e6, 20.0, 1e9
 MEASURED = """
 import json, resource, sys, time
 begun = time.perf_counter()
-from harness.cli import main
+from harness.cli.main import main
 try:
     main()
 except SystemExit as end:

@@ -182,7 +182,7 @@ def main() -> None:
 
         set_import_flags(Numerics())
     FAULTS[fault]()
-    from harness.cli import main as command_line
+    from harness.cli.main import main as command_line
 
     command_line()
 

@@ -46,7 +46,7 @@ def test_every_number_follows_from_the_raw_parts(packed: Path) -> None:
 def test_without_tensorflow_and_mlflow_in_another_process(packed: Path) -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
-        "sys.modules['mlflow'] = None; from harness.cli import main; main()"
+        "sys.modules['mlflow'] = None; from harness.cli.main import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "verify", str(packed), "--json"],

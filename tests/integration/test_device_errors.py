@@ -23,7 +23,7 @@ from harness.sources.digits import write_digits
 from harness.training import batches
 from harness.training.batches import recipe_batches
 from harness.training.device_errors import OTHER, explained, kind_of
-from harness.training.errors import device_errors
+from harness.training.early_end import device_errors
 
 errors = tf.errors
 GRAPH = "Graph execution error:\n\nDetected at node conv2_0/Conv2D defined at (recent call last):\n"

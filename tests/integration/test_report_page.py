@@ -254,7 +254,7 @@ def test_the_command_writes_page_and_markdown(study: Path, tmp_path: Path, page:
 def test_a_report_needs_no_tensorflow(study: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
-        "sys.modules['mlflow'] = None; from harness.cli import main; main()"
+        "sys.modules['mlflow'] = None; from harness.cli.main import main; main()"
     )
     words = ["report", str(study), "--out", str(tmp_path / "page.html")]
     subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)

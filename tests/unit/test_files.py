@@ -7,7 +7,7 @@ import pytest
 
 from harness import files
 from harness.errors import MachineError
-from harness.files import MEAN_IMAGE_BYTES, check_room
+from harness.files import MEAN_IMAGE_BYTES, check_disk_space
 
 
 def disk(free_bytes: int, free_files: int) -> os.statvfs_result:
@@ -19,8 +19,8 @@ def disk(free_bytes: int, free_files: int) -> os.statvfs_result:
 
 
 def test_room_is_enough_here(tmp_path: Path) -> None:
-    check_room(tmp_path, 1)
-    check_room(tmp_path, -1)  # everything is unpacked already
+    check_disk_space(tmp_path, 1)
+    check_disk_space(tmp_path, -1)  # everything is unpacked already
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_archives_need_room(
 ) -> None:
     monkeypatch.setattr(files.os, "statvfs", lambda _folder: disk(free_bytes, free_files))
     if fits:
-        check_room(tmp_path, 155 * 10**9)
+        check_disk_space(tmp_path, 155 * 10**9)
         return
     with pytest.raises(MachineError) as raised:
-        check_room(tmp_path, 155 * 10**9)
+        check_disk_space(tmp_path, 155 * 10**9)
     assert "--out" in raised.value.remedy
     assert f"{155 * 10**9 // MEAN_IMAGE_BYTES:,} files" in raised.value.expected
 
@@ -49,6 +49,6 @@ def test_archives_need_room(
 def test_small_images_take_a_block_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """70,000 of 900 bytes: 63 MB of content, 287 MB on the disk."""
     monkeypatch.setattr(files.os, "statvfs", lambda _folder: disk(280 * 10**6, 10**6))
-    check_room(tmp_path, 63 * 10**6)
+    check_disk_space(tmp_path, 63 * 10**6)
     with pytest.raises(MachineError, match=r"0\.3 GB of images in about 70,000 files"):
-        check_room(tmp_path, 63 * 10**6, 70_000)
+        check_disk_space(tmp_path, 63 * 10**6, 70_000)

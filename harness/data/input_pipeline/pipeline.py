@@ -20,7 +20,7 @@ from harness.data.transforms.draws import (
     uniforms,
 )
 from harness.data.transforms.padding import padded_step
-from harness.data.transforms.rendering import crop_planes
+from harness.data.transforms.random_crop_pixels import crop_planes
 from harness.data.transforms.resizing import resize_short_side
 from harness.data.transforms.xla import as_traced
 from harness.recipes.protocol import Normalisation, Protocol

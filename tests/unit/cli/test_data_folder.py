@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.cli import harness
+from harness.cli.main import harness
 from harness.cli.options import DataFolder
 from harness.cli.table import ENTRIES
 from harness.errors import DataError
@@ -61,7 +61,7 @@ def test_every_command_that_needs_data_looks_for_its_folder_first() -> None:
 def test_tensorflow_is_not_imported_for_it(tmp_path: Path, words: tuple[str, ...]) -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
-        "from harness.cli import main; main()"
+        "from harness.cli.main import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *words, "--data", str(tmp_path / "nowhere")],

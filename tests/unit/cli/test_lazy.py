@@ -5,8 +5,8 @@ from typing import ClassVar
 import click
 import pytest
 
-from harness.cli import Commands
 from harness.cli.lazy import LazyGroup
+from harness.cli.main import Commands
 from harness.cli.speed.bench import Benchmarks
 
 COMMANDS = [(group, name) for group in (Commands, Benchmarks) for name in group.lazy]

@@ -33,7 +33,7 @@ class Finder:
             raise Imported("held back" if SHOWN else "shown")
 
 
-from harness.cli import harness
+from harness.cli.main import harness
 from harness.system.streams import SHOWN
 
 sys.meta_path.insert(0, Finder())

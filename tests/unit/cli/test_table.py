@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness import cli
+from harness.cli import main as cli
 from harness.cli.table import ENTRIES, SECTIONS
 
 CASES = [(name, example) for name, entry in ENTRIES.items() for example in entry.examples]
@@ -16,7 +16,7 @@ CASES = [(name, example) for name, entry in ENTRIES.items() for example in entry
 
 def test_the_help_page_imports_no_command() -> None:
     code = (
-        "import sys; from harness.cli import harness\n"
+        "import sys; from harness.cli.main import harness\n"
         "try: harness(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'scipy', 'pydantic', 'mlflow', 'tensorflow'} & set(sys.modules)\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import Commands
+from harness.cli.main import Commands
 
 ROOT = Path(__file__).parents[3]
 ROWS = [

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from harness import cli
+from harness.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
-from harness.cli import Commands
+from harness.cli.main import Commands
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "harness" / "README.md"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import Commands
+from harness.cli.main import Commands
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"), ROOT / "README.md"])

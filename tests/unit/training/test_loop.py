@@ -13,7 +13,7 @@ import tensorflow as tf
 from harness.errors import DataError
 from harness.recipes.recipe import Constant, Phase
 from harness.record.schema import Steps
-from harness.training.errors import preempted
+from harness.training.early_end import preempted
 from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates
 from harness.training.step import StepOutput

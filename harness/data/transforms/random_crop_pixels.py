@@ -1,6 +1,6 @@
 """Pixels of a planned crop: decode its window, then apply the taps in one compiled pass.
 
-XLA compiles one renderer per shape of window rows; `geometry.padded_width`
+XLA compiles one renderer per shape of window rows; `random_crop_plan.padded_width`
 keeps those few. Crops leave as [x, channel, y] planes: the horizontal taps are
 then whole rows, which vectorise, and the colour step wants planes anyway.
 """
@@ -11,7 +11,7 @@ from functools import cache
 import tensorflow as tf
 
 from harness.data.image_files.reading import DCT, decode_upright
-from harness.data.transforms.geometry import CropPlan, plan_crop
+from harness.data.transforms.random_crop_plan import CropPlan, plan_crop
 from harness.data.transforms.xla import compiled, materialised
 
 SHORT_TAPS = 2

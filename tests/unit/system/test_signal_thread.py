@@ -8,11 +8,11 @@ import time
 import psutil
 import pytest
 
-from harness.system.reaction import GRACE_S, Reaction
+from harness.system.signal_thread import GRACE_S, SignalState
 
 HELD = """
 import hashlib, sys, time
-from harness.system.reaction import REACTION, reacting
+from harness.system.signal_thread import SIGNAL_STATE, signal_thread
 from harness.system.signals import STOPPING, Stopped, handled, raise_stopped
 
 def hold():
@@ -23,7 +23,7 @@ def sleep():
     print("held", flush=True)
     time.sleep(60)
 
-with reacting(STOPPING), handled(raise_stopped):
+with signal_thread(STOPPING), handled(raise_stopped):
     try:
         {what}
     except Stopped as stopped:
@@ -64,7 +64,7 @@ def test_a_process_that_is_not_held_unwinds_as_usual() -> None:
 
 
 def test_what_can_be_saved_is_saved_and_said_and_a_second_ctrl_c_ends() -> None:
-    process = held("exec('with REACTION.saving(\"a checkpoint\"): hold()')")
+    process = held("exec('with SIGNAL_STATE.saving(\"a checkpoint\"): hold()')")
     assert process.stderr is not None
     process.send_signal(signal.SIGTERM)
     assert process.stderr.readline() == "harness: SIGTERM received: a checkpoint\n"
@@ -78,11 +78,11 @@ def test_what_can_be_saved_is_saved_and_said_and_a_second_ctrl_c_ends() -> None:
 
 
 def test_a_handler_that_ran_after_the_signal_is_an_answer() -> None:
-    reaction, ended, waits = Reaction(), [], []
+    state, ended, waits = SignalState(), [], []
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
-        reaction.answered()
+        state.answered()
 
-    reaction.see(signal.SIGTERM, ended.append, wait)
+    state.see(signal.SIGTERM, ended.append, wait)
     assert (len(waits), ended) == (1, [])

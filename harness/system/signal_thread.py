@@ -30,7 +30,7 @@ ENDED = (
 )
 
 
-class Reaction:
+class SignalState:
     """What this process does when a signal comes.
 
     Attributes:
@@ -81,11 +81,11 @@ class Reaction:
             end(ENDED.format(name=name, pid=os.getpid()))
 
 
-REACTION = Reaction()
+SIGNAL_STATE = SignalState()
 
 
 @contextmanager
-def reacting(signals: tuple[int, ...]) -> Iterator[None]:
+def signal_thread(signals: tuple[int, ...]) -> Iterator[None]:
     """Answer signals beside the main thread in the block, which the main thread runs.
 
     Where no descriptor or thread is left nothing is answered beside it; the block reports that
@@ -119,7 +119,7 @@ def _listen(reading: int, signals: frozenset[int], over: threading.Event) -> Non
         for number in data:
             if number in signals:
                 threading.Thread(
-                    target=REACTION.see, args=(number, end, time.sleep), daemon=True
+                    target=SIGNAL_STATE.see, args=(number, end, time.sleep), daemon=True
                 ).start()
     os.close(reading)
 
