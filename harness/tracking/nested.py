@@ -72,11 +72,9 @@ class NestedRun:
         parent = self._only(self._parent_key)
         if not parent:
             return
-        if parent != self.parent_id:
-            left, self.parent_id = self.parent_id, parent
-            self._move([self.run_id], left)
-        for other in self._tracker.find_all(self._parent_key):
-            if other != parent and (children := self._tracker.children(other)):
+        left, self.parent_id = self.parent_id, parent
+        for other in {left, *self._tracker.find_all(self._parent_key)} - {parent}:
+            if children := self._tracker.children(other):
                 self._move(children, other)
         self._only(self._parent_key)
 
