@@ -21,7 +21,8 @@ from harness.system.own_command import near, own_command
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.tracking.rows import TOP1_KEY
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers, SeedResult
-from harness.verdict.text import judgement_text, percent
+from harness.verdict.rounding import percent
+from harness.verdict.text import judgement_text
 
 Say = Callable[[str], None]
 
@@ -235,7 +236,9 @@ def _description(
             percent(seed.top5_accuracy), "-" if rate is None else f"{rate:,.1f}",
         )  # fmt: skip
         yield f"| {' | '.join(cells)} |"
-    top1 = [seed.top1_accuracy for seed, _ in runs if seed.top1_accuracy is not None]
+    here = {seed.run for seed, _ in runs}
+    judged = [seed for seed in first.judged_seeds if seed.run in here]
+    top1 = [seed.top1_accuracy for seed in judged if seed.top1_accuracy is not None]
     if top1:
         yield f"\nMean top-1 {percent(statistics.mean(top1))}."
     if len(top1) > 1:
@@ -250,7 +253,7 @@ def _reasons(judgements: Judgements) -> Iterator[str]:
 
 def _metrics(judgements: Judgements, images_per_s: Sequence[float]) -> dict[str, float]:
     first = judgements.each[0]
-    top1 = [s.top1_accuracy for s in first.seeds if s.top1_accuracy is not None]
+    top1 = [s.top1_accuracy for s in first.judged_seeds if s.top1_accuracy is not None]
     metrics = {"study/runs": float(len(first.seeds))}
     if top1:
         metrics[TOP1_KEY] = metrics["study/mean_top1_accuracy"] = sum(top1) / len(top1)

@@ -20,6 +20,7 @@ from harness.tracking.known_runs import Known, KnownRun, known_at, known_beside,
 from harness.verdict.checks import binding_differences, shared_marks
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgements
+from harness.verdict.selection import counted
 
 
 def verdict(
@@ -172,10 +173,18 @@ def _known_again(
         run = named.get((one.recipe_digest, one.data_root, one.seed))
         if run is None or not one.ended or one.run_id in here:
             continue
-        if one.top1 not in {event.top1_accuracy for event in run.evaluations if event.final}:
+        if one.top1 not in _accuracies(run):
             gone = ", deleted there," if one.deleted else ""
             found[f"MLflow's run {one.run_id[:8]}{gone}"] = run.started.seed
     return found
+
+
+def _accuracies(run: RunSummary) -> set[float]:
+    """What a tracker may have of a run: each protocol at the end, and what counts once judged."""
+    recipe = run.started.recipe
+    counts = counted(run, recipe.epoch_protocol, recipe.selection)
+    found = {event.top1_accuracy for event in run.evaluations if event.final}
+    return found | ({counts.evaluation.top1_accuracy} if counts else set())
 
 
 def _run_id(folder: Path) -> str | None:

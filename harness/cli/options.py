@@ -53,6 +53,14 @@ class LocalPath(click.Path):
         if isinstance(value, str):
             if not value or "\0" in value:
                 self.fail("a path must have a name: this one is empty", param, ctx)
+            if any(0xD800 <= ord(letter) < 0xE000 for letter in value):  # bytes that are no UTF-8
+                shown = os.fsencode(value).decode(errors="replace")
+                self.fail(
+                    f"the name {shown} is not UTF-8, which journals and manifests need: rename it, "
+                    "or name a link to it",
+                    param,
+                    ctx,
+                )
             if value.startswith(f"~{os.sep}") or value == "~":
                 value = os.path.expanduser(value)  # noqa: PTH111 - without a home it stays as it is
         return super().convert(value, param, ctx)

@@ -92,7 +92,7 @@ def open_found(found: FoundData, *, manifests: Path, progress: Progress = SILENT
     with progress.work("comparing the files with their manifest"):
         rows = rows_of(kept, found.source, COLUMNS)
     if rows is None:
-        with _alone_in(kept, progress):
+        with alone_in(kept, progress):
             # Whoever held the folder before may have made the manifest.
             if rows_of(kept, found.source) is None:
                 build(found.source, kept, progress=progress)
@@ -108,7 +108,7 @@ def kept_folder(path: Path, manifests: Path) -> Path:
 
 
 @contextmanager
-def _alone_in(kept: Path, progress: Progress) -> Iterator[None]:
+def alone_in(kept: Path, progress: Progress) -> Iterator[None]:
     """Wait until no other process makes this manifest: the jobs of a study begin together."""
     make_folder(kept)
     with ExitStack() as held:

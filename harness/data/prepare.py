@@ -8,7 +8,7 @@ import pyarrow as pa
 from harness.data.building import build
 from harness.data.dataset import Leak, leak
 from harness.data.manifest import Description, read_manifest
-from harness.data.opening import refused_images
+from harness.data.opening import alone_in, refused_images
 from harness.progress import SILENT, Progress
 from harness.sources.detection import NOTHING_TOLD, Told, find_source
 from harness.sources.pixels.small_sets import SMALL_SETS
@@ -63,9 +63,10 @@ def prepare(
     """
     with progress.work("listing images", unit="files") as shown:
         found = find_source(source, out, told, published=published, on_files=shown.add)
-    description = build(
-        found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
-    )
+    with alone_in(out, progress):
+        description = build(
+            found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
+        )
     refused = refused_images(out, 20) if description.refused else ()
     with progress.work("looking for validation images among the training images"):
         leaked = _leak(out)

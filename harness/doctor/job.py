@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from harness.baselines.loading import load_baselines
 from harness.doctor.lines import Line
-from harness.preflight.workload import Workload, workload
+from harness.preflight.workload import Counts, Workload, workload
 from harness.progress import duration
 from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.recipe import Recipe
@@ -18,22 +19,33 @@ LIMIT_REMEDY = (
 
 
 @dataclass(frozen=True)
-class ImageNet:
-    """Counts of ILSVRC2012."""
+class DataCounts:
+    """Counts of a main job's data, ILSVRC2012's unless a target has others."""
 
     train_images: int = TRAIN_IMAGES
     val_images: int = VAL_IMAGES
     classes: tuple[str, ...] = ("",) * CLASSES
 
 
+def counts_of(recipe: Recipe) -> Counts:
+    """What the recipe's registered target says of its data; ImageNet where none does."""
+    for target in load_baselines().targets:
+        data = target.data
+        if target.recipe == recipe.name and data.train_images and data.val_images:
+            return DataCounts(data.train_images, data.val_images)
+    return DataCounts()
+
+
 def main_job(recipe: Recipe, multiply_adds: int) -> Workload:
-    """One seed of the recipe on ImageNet. Imports TensorFlow."""
+    """One seed of the recipe on its target's data. Imports TensorFlow."""
     from harness.models.catalogue import describe
 
-    size = describe(recipe.model.name, recipe.model.classes or len(ImageNet.classes))
+    counts = counts_of(recipe)
+    classes = recipe.model.classes or len(counts.classes)
+    size = describe(recipe.model.name, classes, recipe.normalisation.channel_count)
     return workload(
         recipe,
-        ImageNet(),
+        counts,
         forward_multiply_adds=multiply_adds,
         trainable=size.trainable,
         moving=size.moving,

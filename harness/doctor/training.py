@@ -85,7 +85,9 @@ def _made(recipe: Recipe, batch: int, *, fingerprints: bool = True) -> RealStep:
     sized = recipe.model_copy(update={"batch": batch})
     classes = recipe.model.classes or CLASSES
     channels = recipe.normalisation.channel_count
-    model = build_model(recipe.model, classes=classes, seed=0, precision=recipe.precision)
+    model = build_model(
+        recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
+    )
     state = create_state(model, float16=recipe.precision.compute == "float16")
     size = recipe.model.image_size
     step = RealStep(
@@ -219,7 +221,7 @@ def _input_rate(recipe: Recipe, folder: Path, batch: int) -> float:
     from harness.data.input_pipeline.pipeline import training_batches
 
     batches = training_batches(
-        _photographs(folder),
+        _pictures(recipe, folder),
         augmentation=recipe.augmentation,
         normalisation=recipe.normalisation,
         image_size=recipe.model.image_size,
@@ -245,19 +247,28 @@ def _input_rate(recipe: Recipe, folder: Path, batch: int) -> float:
     return images / (time.perf_counter() - begin)
 
 
-def _photographs(folder: Path) -> Any:
-    """Files with about as much to decode as ImageNet's photographs have."""
+def _pictures(recipe: Recipe, folder: Path) -> Any:
+    """Files with about as much to decode as the recipe's have.
+
+    Those of a recipe that pads are small and stored without loss, others are like ImageNet's
+    photographs.
+    """
     from harness.data.dataset import Split
 
     generator = np.random.default_rng(0)
-    height, width = JPEG_SIZE
+    channels = recipe.normalisation.channel_count
+    small, side = recipe.augmentation.padding is not None, recipe.augmentation.short_side[0]
+    height, width = (side, side) if small else JPEG_SIZE
     paths, hashes = [], []
     for number in range(INPUT_IMAGES):
-        coarse = generator.uniform(0, 255, (24, 32, 3)).astype(np.float32)
-        smooth = tf.image.resize(coarse, JPEG_SIZE, method="bicubic").numpy()
-        noisy = smooth + generator.normal(0, 12, (height, width, 3))
-        encoded = tf.io.encode_jpeg(np.clip(noisy, 0, 255).astype(np.uint8), quality=JPEG_QUALITY)
-        path = folder / f"{number}.jpg"
+        coarse = generator.uniform(0, 255, (24, 32, channels)).astype(np.float32)
+        smooth = tf.image.resize(coarse, (height, width), method="bicubic").numpy()
+        noisy = smooth + generator.normal(0, 12, (height, width, channels))
+        pixels = np.clip(noisy, 0, 255).astype(np.uint8)
+        encoded = (
+            tf.io.encode_png(pixels) if small else tf.io.encode_jpeg(pixels, quality=JPEG_QUALITY)
+        )
+        path = folder / f"{number}.{'png' if small else 'jpg'}"
         path.write_bytes(encoded.numpy())
         paths.append(str(path))
         mark = tf.fingerprint(encoded[tf.newaxis], "farmhash64")
@@ -270,5 +281,5 @@ def _photographs(folder: Path) -> Any:
         heights=np.full(INPUT_IMAGES, height, np.int32),
         widths=np.full(INPUT_IMAGES, width, np.int32),
         orientations=np.ones(INPUT_IMAGES, np.uint8),
-        channels=3,
+        channels=1 if channels == 1 else 3,
     )

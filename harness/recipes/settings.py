@@ -14,6 +14,7 @@ from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 
 NORMALISATION = "normalisation"
+PROTOCOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 PHASE_LENGTH = re.compile(r"(phases\.\d+)\.(epochs|steps)")
 
 
@@ -63,11 +64,13 @@ def check_consistent(recipe: Recipe, *, own_names: bool = True) -> None:
 
     Raises:
         RecipeError: the network is evaluated on other input than it is trained on, or two
-            protocols have one name, or one has a crop that is larger than its image.
+            protocols have one name, or one has a crop that is larger than its image, or a name
+            that no file can have.
     """
     _check_one_input(recipe)
     named: dict[str, Protocol] = {}
     for protocol in (*recipe.final_protocols, recipe.epoch_protocol):
+        _check_name(recipe, protocol)
         _check_crop(recipe, protocol)
         is_final = protocol is not recipe.epoch_protocol
         taken = protocol.name in named and (is_final or named[protocol.name] != protocol)
@@ -80,6 +83,18 @@ def check_consistent(recipe: Recipe, *, own_names: bool = True) -> None:
                 remedy="rename or delete one",
             )
         named[protocol.name] = protocol
+
+
+def _check_name(recipe: Recipe, protocol: Protocol) -> None:
+    """A protocol's name is part of file names, of MLflow's keys and of members of a bundle."""
+    if not PROTOCOL_NAME.fullmatch(protocol.name):
+        raise RecipeError(
+            f"the protocol's name {protocol.name!r} cannot name a file and a metric",
+            where=f"recipe {recipe.name}, field name of its protocols",
+            expected="up to 64 letters A to Z and a to z, digits, underscores, hyphens and dots, "
+            "the first a letter or a digit",
+            remedy="rename it, for example ten_crop_224_256",
+        )
 
 
 def _check_crop(recipe: Recipe, protocol: Protocol) -> None:

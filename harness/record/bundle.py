@@ -198,7 +198,7 @@ class _Reader:
                     f"version {BUNDLE_VERSION}, which this harness makes",
                 )
             index = Index.model_validate_json(raw)
-        except (ValidationError, ValueError, AttributeError):
+        except (ValidationError, ValueError, AttributeError, RecursionError):
             self._refuse(f"{INDEX} was altered: it is not valid", "the index of a bundle")
         if _canonical(index) != raw:
             self._refuse(f"{INDEX} was altered: its text is not canonical", "canonical JSON")

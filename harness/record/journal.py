@@ -219,7 +219,7 @@ def _malformed(line: bytes, where: str, error: ValidationError) -> RecordError:
     """Why a line is no event; only such a line is parsed twice."""
     try:
         version = json.loads(line).get("schema_version")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return RecordError(
             "a line of the journal is not a JSON object",
             where=where,

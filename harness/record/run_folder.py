@@ -275,7 +275,8 @@ def data_from(folder: Path, data: Path) -> str:
     `data_of` names it again from any working directory, and a tree that holds
     both may be moved.
     """
-    return str(data) if data.is_absolute() else os.path.relpath(data, folder)
+    # Of the real folder: a run is looked for there, also where `runs` is a link.
+    return str(data) if data.is_absolute() else os.path.relpath(data.absolute(), folder.resolve())
 
 
 def data_of(folder: Path, recorded: str | None) -> Path | None:

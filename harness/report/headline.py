@@ -27,6 +27,8 @@ from harness.verdict.judgement import (
     SeedResult,
     ThresholdNumbers,
 )
+from harness.verdict.published import decided_by_interval
+from harness.verdict.rounding import decimals_apart, decisive_decimals, exact_percent
 from harness.verdict.selection import SELECTION_WORDS
 from harness.verdict.text import conditional
 
@@ -38,13 +40,17 @@ ROWS_DRAWN = 20
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours minus a published accuracy, as a row of the forest plot; all fractions."""
+    """Ours minus a published accuracy, as a row of the forest plot; all fractions.
+
+    `digits` are the decimals with which the table prints the interval.
+    """
 
     label: str
     value: float
     low: float | None
     high: float | None
     decides: bool
+    digits: int = 2
 
 
 def headlines(judgements: Judgements) -> tuple[Headline, ...]:
@@ -57,7 +63,7 @@ def headlines(judgements: Judgements) -> tuple[Headline, ...]:
 
 
 def _sentence(judgement: Judgement, *, several: bool) -> str:
-    declared = [seed for seed in judgement.seeds if seed.declared] or judgement.seeds
+    declared = judgement.judged_seeds
     beyond = len(judgement.seeds) - len(declared)
     runs = plural(len(declared), "run") + (f" (and {beyond} beyond the declared)" * bool(beyond))
     subject = f"{runs} of {judgement.recipe} on {judgement.data}"
@@ -65,16 +71,18 @@ def _sentence(judgement: Judgement, *, several: bool) -> str:
     numbers = judgement.numbers
     if isinstance(numbers, PublishedNumbers):
         interval = numbers.equivalence_interval
+        digits = decisive_decimals(interval, numbers.margin)
         return (
             f"{subject}: mean top-1 {percent(numbers.mean)} ({_what(judgement)}) against the "
-            f"published {percent(numbers.published)}, difference {points(numbers.difference)}, "
-            f"{100 * interval.confidence:g} % interval {_span(interval)}, margin "
-            f"{amount(numbers.margin)}."
+            f"published {exact_percent(numbers.published)}, difference "
+            f"{points(numbers.difference)}, {100 * interval.confidence:g} % interval "
+            f"{_span(interval, digits)}, margin {amount(numbers.margin, digits)}."
         )
     if isinstance(numbers, ThresholdNumbers):
+        digits = decimals_apart([numbers.lowest], numbers.threshold)
         return (
-            f"{subject}: the lowest seed has top-1 {percent(numbers.lowest)} "
-            f"({_what(judgement)}), the threshold is {percent(numbers.threshold)}."
+            f"{subject}: the lowest seed has top-1 {percent(numbers.lowest, digits)} "
+            f"({_what(judgement)}), the threshold is {percent(numbers.threshold, digits)}."
         )
     reached = [s.top1_accuracy for s in judgement.seeds if s.top1_accuracy is not None]
     if not reached:
@@ -117,7 +125,7 @@ def _evidence(judgement: Judgement, notes: tuple[str, ...], with_top5: bool) -> 
     hidden = frozenset() if with_top5 else frozenset({seeds.columns.index("top-5")})
     tables = [replace(seeds, hidden=hidden)]
     if isinstance(judgement.numbers, PublishedNumbers):
-        tables.append(_published(judgement.numbers))
+        tables.append(_published(judgement.numbers, decides=decided_by_interval(judgement)))
     if isinstance(judgement.numbers, ThresholdNumbers):
         tables.append(_threshold(judgement.numbers))
     paragraphs = [f"Target: {judgement.target}: {judgement.target_text}."] * bool(judgement.target)
@@ -143,10 +151,13 @@ def _flattery(choosing: Choosing) -> str:
     )
 
 
+_DECIDING = ("no row decides", "only the filled row decides", "each filled row decides alone")
+
+
 def differences(judgements: Judgements) -> Section:
     """Targets and other published accuracies as a forest plot of differences with intervals."""
     rows = [row for one in judgements.each for row in _decisive(one)]
-    deciding = "only the filled row decides" if len(rows) <= 1 else "each filled row decides alone"
+    deciding = _DECIDING[min(2, sum(row.decides for row in rows))]
     rows += [row for one in judgements.each for row in _informing(one)]
     title = "Differences from published accuracies"
     if not rows:
@@ -164,7 +175,7 @@ def differences(judgements: Judgements) -> Section:
                 points(row.value),
                 MISSING
                 if row.low is None or row.high is None
-                else f"{points(row.low)} to {points(row.high)}",
+                else f"{points(row.low, row.digits)} to {points(row.high, row.digits)}",
             )
             for row in rows
         ),
@@ -194,7 +205,7 @@ def _sources(baselines: tuple[BaselineDifference, ...]) -> tuple[Table, ...]:
         (
             row.name,
             row.model,
-            percent(row.published),
+            exact_percent(row.published),
             MISSING if row.published_runs is None else str(row.published_runs),
             row.assumption,
             ", ".join(row.unstated) or MISSING,
@@ -213,7 +224,8 @@ def _decisive(judgement: Judgement) -> Iterator[Difference]:
         interval = numbers.equivalence_interval
         yield Difference(
             f"target: {judgement.target}", numbers.difference, interval.low, interval.high,
-            decides=True,
+            decides=decided_by_interval(judgement),
+            digits=decisive_decimals(interval, numbers.margin),
         )  # fmt: skip
 
 
@@ -306,26 +318,31 @@ def _seed_row(seed: SeedResult) -> tuple[str, ...]:
     )
 
 
-def _span(bounds: Bounds) -> str:
-    return f"{points(bounds.low)} to {points(bounds.high)}"
+def _span(bounds: Bounds, digits: int = 2) -> str:
+    return f"{points(bounds.low, digits)} to {points(bounds.high, digits)}"
 
 
-def _published(numbers: PublishedNumbers) -> Table:
+def _published(numbers: PublishedNumbers, *, decides: bool) -> Table:
     decisive, wide, mean = (
         numbers.equivalence_interval,
         numbers.difference_interval,
         numbers.mean_interval,
     )
+    digits = decisive_decimals(decisive, numbers.margin)
+    role = "decides" if decides else "another reason decides"
     rows = (
         (f"mean of {plural(numbers.runs, 'run')}", percent(numbers.mean)),
         ("spread of the seeds (standard deviation)", amount(numbers.spread, 3)),
-        (f"published, n = {numbers.published_runs}", percent(numbers.published)),
+        (f"published, n = {numbers.published_runs}", exact_percent(numbers.published)),
         ("spread taken for the published runs", amount(numbers.published_spread, 3)),
         ("difference", points(numbers.difference)),
         ("standard error of the difference", amount(numbers.standard_error, 3)),
         ("degrees of freedom", number(numbers.df)),
-        ("margin of equivalence", amount(numbers.margin)),
-        (f"{100 * decisive.confidence:g} % interval of the difference (decides)", _span(decisive)),
+        ("margin of equivalence", amount(numbers.margin, digits)),
+        (
+            f"{100 * decisive.confidence:g} % interval of the difference ({role})",
+            _span(decisive, digits),
+        ),
         (f"{100 * wide.confidence:g} % interval of the difference", _span(wide)),
         (
             f"{100 * mean.confidence:g} % t interval of our mean",
@@ -337,9 +354,10 @@ def _published(numbers: PublishedNumbers) -> Table:
 
 def _threshold(numbers: ThresholdNumbers) -> Table:
     note = "The bound decides nothing: it tells what the count of images alone leaves open."
+    digits = decimals_apart([numbers.lowest], numbers.threshold)
     rows = (
-        ("threshold for each declared seed", percent(numbers.threshold)),
-        ("lowest seed", percent(numbers.lowest)),
+        ("threshold for each declared seed", percent(numbers.threshold, digits)),
+        ("lowest seed", percent(numbers.lowest, digits)),
         (
             f"exact {100 * numbers.confidence:g} % binomial lower bound of the lowest seed",
             percent(numbers.lowest_bound),

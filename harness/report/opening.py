@@ -66,7 +66,7 @@ def _accuracy(runs: Sequence[RunRecord], judgements: Judgements | None) -> str:
     if judgements is not None and judgements.each[0].protocol is not None:
         first = judgements.each[0]
         name = str(first.protocol)
-        found = [s.top1_accuracy for s in first.seeds if s.top1_accuracy is not None]
+        found = [s.top1_accuracy for s in first.judged_seeds if s.top1_accuracy is not None]
     else:
         name = runs[0].started.recipe.final_protocols[-1].name
         ends = [run.final(name) for run in runs]

@@ -8,7 +8,7 @@ from harness.preflight.estimate import preflight
 from harness.record.run_folder import Begun, run_folder
 from harness.runner.initial_model import initial_weights
 from harness.runner.request import RunRequest
-from harness.training.checkpoint import list_checkpoints
+from harness.training.checkpoint import list_checkpoints, step_of
 from harness.weights.files import WeightArrays
 
 Say = Callable[[str], None]
@@ -65,4 +65,4 @@ def check_before_run(
 def _steps_saved(request: RunRequest, seed: int) -> int:
     """Steps that a seed's newest checkpoint holds."""
     checkpoints = list_checkpoints(run_folder(request.runs, request.recipe, seed).checkpoints)
-    return int(checkpoints[-1].name.removeprefix("step-")) if checkpoints else 0
+    return step_of(checkpoints[-1]) if checkpoints else 0

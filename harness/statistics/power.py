@@ -170,15 +170,15 @@ def simulated_chances(
         true_difference: Ours minus the published recipe's, of true means.
         looks: Our runs at each look, ascending; the first conclusive look ends the study.
             None: one look at the design's runs.
-        best_of: The published figure is the greatest of so many runs, and is taken for one.
+        best_of: The one published figure is the greatest of so many runs, and is taken for one.
         studies: Simulated studies.
         seed: Of the simulation; the same seed gives the same chances.
     """
     counts = tuple(looks) or (int(design.runs),)
     generator = np.random.default_rng(seed)
     ours = true_difference + design.spread * generator.standard_normal((studies, max(counts)))
-    theirs = design.published_spread * generator.standard_normal((studies, best_of)).max(axis=1)
-    theirs /= math.sqrt(design.published_runs)
+    shape = (studies, design.published_runs, best_of)
+    theirs = design.published_spread * generator.standard_normal(shape).max(axis=2).mean(axis=1)
     words = np.zeros((3, studies), bool)
     for runs in counts:
         part = ours[:, :runs]

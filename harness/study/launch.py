@@ -16,7 +16,14 @@ from harness.errors import HarnessError, PreemptedError, RecordError, UsageError
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
-from harness.study.jobs import PREEMPTED, ExecutorName, Resources, StudyJob, open_executor
+from harness.study.jobs import (
+    PREEMPTED,
+    Executor,
+    ExecutorName,
+    Resources,
+    StudyJob,
+    open_executor,
+)
 from harness.system.signals import handled
 from harness.tracking.places import tracker_of, try_places
 
@@ -143,37 +150,80 @@ def run_study(
     try_places(request.runs, uri, say)
     request.folder.mkdir(parents=True, exist_ok=True)
     executor = open_executor(request.executor, request.folder / "jobs", request.resources)
-    report = StudyReport(request.folder)
-    waiting = [seed for seed in request.seeds if not _is_done(request, seed)]
-    report.exit_codes = {seed: 0 for seed in request.seeds if seed not in waiting}
     running: dict[int, StudyJob] = {}
     with _stopping_jobs(running) as stop:
-        _write_study(request, running)
-        while waiting or running:
-            while waiting and (request.at_once is None or len(running) < request.at_once):
-                seed = waiting.pop(0)
-                running[seed] = job = executor.submit(seed, request.arguments(seed))
-                say(f"seed {seed}: job {job.job_id}, output in {job.output}")
-                _write_study(request, running)
-            if stop.requested():
-                waiting.clear()
-            for seed in [s for s, job in running.items() if job.done()]:
-                code = _exit_code(seed, running.pop(seed), say)
-                again = report.requeued.get(seed, 0)
-                if code == PREEMPTED and again < request.requeues and not stop.requested():
-                    report.requeued[seed] = again + 1
-                    waiting.append(seed)
-                    say(f"seed {seed}: preempted, goes into the queue again")
-                    continue
-                report.exit_codes[seed] = code
-                say(f"seed {seed}: ended with exit code {code}")
-                _send_to_tracker(request, seed, say)
+        study = _Study(request, executor, say, stop, running)
+        study.write()
+        began = bool(study.waiting)
+        while study.waiting or running:
+            study.submit()
+            study.take_ended()
             if running:
                 time.sleep(pause_s)
-        _write_study(request, running)
+        study.write()
         if stop.signal_name is not None:
-            raise _stopped(request, stop.signal_name, report)
-    return report
+            raise _stopped(request, stop.signal_name, study.report)
+    if began:
+        _record_verdict(request, say)
+    return study.report
+
+
+@dataclass
+class _Study:
+    """The seeds that wait, those whose jobs run, and how the others ended."""
+
+    request: StudyRequest
+    executor: Executor
+    say: Say
+    stop: StopRequest
+    running: dict[int, StudyJob]
+    waiting: list[int] = field(init=False)
+    report: StudyReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Leave out what is done."""
+        seeds = self.request.seeds
+        self.waiting = [seed for seed in seeds if not _is_done(self.request, seed)]
+        done = {seed: 0 for seed in seeds if seed not in self.waiting}
+        self.report = StudyReport(self.request.folder, done)
+
+    def submit(self) -> None:
+        """Start what there is room for.
+
+        A signal may come while a seed is sent to the tracker, or between two jobs: its
+        handler has stopped those that ran then.
+        """
+        most = self.request.at_once
+        while self.waiting and not self.stop.requested():
+            if most is not None and len(self.running) >= most:
+                return
+            seed = self.waiting.pop(0)
+            job = self.executor.submit(seed, self.request.arguments(seed))
+            self.running[seed] = job
+            if self.stop.requested():
+                job.stop()
+            self.say(f"seed {seed}: job {job.job_id}, output in {job.output}")
+            self.write()
+        if self.stop.requested():
+            self.waiting.clear()
+
+    def take_ended(self) -> None:
+        """Requeue what was preempted, and send to the tracker what ended otherwise."""
+        for seed in [s for s, job in self.running.items() if job.done()]:
+            code = _exit_code(seed, self.running.pop(seed), self.say)
+            again = self.report.requeued.get(seed, 0)
+            if code == PREEMPTED and again < self.request.requeues and not self.stop.requested():
+                self.report.requeued[seed] = again + 1
+                self.waiting.append(seed)
+                self.say(f"seed {seed}: preempted, goes into the queue again")
+                continue
+            self.report.exit_codes[seed] = code
+            self.say(f"seed {seed}: ended with exit code {code}")
+            _send_to_tracker(self.request, seed, self.say)
+
+    def write(self) -> None:
+        """Describe the study for `harness status`."""
+        _write_study(self.request, self.running)
 
 
 @contextmanager
@@ -222,6 +272,15 @@ def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:
         sync((folder,), tracking_uri=request.tracking_uri, study=request.folder.name)
     except HarnessError as error:
         say(f"seed {seed}: not sent to MLflow; later: harness sync {folder}\n{error}")
+
+
+def _record_verdict(request: StudyRequest, say: Say) -> None:
+    """Put the answer of all seeds, each of which was sent alone, beside them."""
+    if not request.tracking:
+        return
+    from harness.analysis.publish import record_so_far  # a study's status needs none of it
+
+    record_so_far(request.folder, request.tracking_uri, say)
 
 
 def _write_study(request: StudyRequest, running: Mapping[int, StudyJob]) -> None:

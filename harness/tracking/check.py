@@ -10,7 +10,13 @@ from harness.errors import MachineError, TrackerError
 from harness.system.folders import try_output
 from harness.system.secrets import redacted
 from harness.tracking.address import check_address, shown_uri, unusable
-from harness.tracking.client import EXPERIMENT, prepare_client, reason_of, sqlite_file
+from harness.tracking.client import (
+    EXPERIMENT,
+    prepare_client,
+    reason_of,
+    sqlite_file,
+    tables_whole,
+)
 from harness.tracking.failures import is_of_settings, is_permanent, status_of
 
 T = TypeVar("T")
@@ -81,8 +87,9 @@ def _asked(tracking_uri: str, experiment: str) -> str:
         if file is not None:
             _check_file(tracking_uri, file)
         if file is None or file.exists():
-            _check_schema(tracking_uri)
-            _check_experiment(tracking_uri, experiment)
+            with tables_whole(tracking_uri):
+                _check_schema(tracking_uri)
+                _check_experiment(tracking_uri, experiment)
     except TrackerError:
         raise
     except Exception as error:

@@ -312,19 +312,29 @@ def _no_stray_folder(tracking_uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def tables_whole(tracking_uri: str) -> Iterator[None]:
+    """Hold a SQLite file while no other process makes its tables; others need no lock.
+
+    The file is there as soon as they are begun, and MLflow makes them step by step.
+    """
+    file = sqlite_file(tracking_uri)
+    if file is None:
+        yield
+        return
+    with alone(file.with_name(f".{file.name}.lock")):
+        yield
+
+
+@contextmanager
 def _made_once(tracking_uri: str) -> Iterator[None]:
     """Two runs that begin together would both make the tables of one new file."""
     file = sqlite_file(tracking_uri)
     if file is None:
         yield
         return
-    if file.exists():
-        with _no_stray_folder(tracking_uri):
-            yield
-        return
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-    with alone(file.with_name(f".{file.name}.lock")), _no_stray_folder(tracking_uri):
+    with tables_whole(tracking_uri), _no_stray_folder(tracking_uri):
         yield
 
 

@@ -171,9 +171,11 @@ class Mirror:
         self._next_sample = self._now() + self._sample_every_s
         stamp = milliseconds(time.time())
         step = stamp // 1000
-        self._samples += [
-            MetricRow(key, value, stamp, step) for key, value in self._sampler().items()
-        ]
+        try:
+            values = self._sampler()
+        except Exception:  # noqa: BLE001 - a sample may be missing, the thread may not end
+            return
+        self._samples += [MetricRow(key, value, stamp, step) for key, value in values.items()]
         del self._samples[:-WAITING_EVENTS]
 
     def _attempt(self, action: Callable[[], None]) -> None:

@@ -99,8 +99,13 @@ class EqualWindows:
         self._held: list[Steps] = []
 
     def add(self, event: Steps) -> Iterator[Steps]:
-        """Take steps that follow those before; yields the windows that are whole now."""
-        if event.step[-1] < self.done:
+        """Take steps that follow those before; yields the windows that are whole now.
+
+        Steps that came before are passed over: a journal that was caught up with may hold
+        what waits to be sent as well.
+        """
+        taken = self._held[-1].step[-1] + 1 if self._held else self.done
+        if event.step[-1] < taken:
             return
         self._held.append(event)
         while event.step[-1] + 1 >= self.done + self.width:

@@ -10,6 +10,7 @@ its digest shows.
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from harness.errors import CheckpointError, MachineError, system_remedy
 from harness.frozen import digest_of
 from harness.system.folders import sync_folder
 
+_NAME = re.compile(r"step-\d{10,}")
 STATE_FILE = "state.npz"
 INDEX_FILE = "checkpoint.json"
 
@@ -164,8 +166,9 @@ def step_of(folder: Path) -> int:
 
 
 def list_checkpoints(checkpoints: Path) -> list[Path]:
-    """Checkpoint folders, oldest first."""
-    return sorted(checkpoints.glob("step-*")) if checkpoints.is_dir() else []
+    """Checkpoint folders, oldest first; a copy under another name is none."""
+    found = checkpoints.glob("step-*") if checkpoints.is_dir() else ()
+    return sorted(folder for folder in found if _NAME.fullmatch(folder.name))
 
 
 def read_latest(
@@ -208,4 +211,5 @@ def remove_old(
     usable = [folder for folder in list_checkpoints(checkpoints) if step_of(folder) <= newest]
     for folder in usable[:-keep]:
         if not kept_steps(step_of(folder)):
-            shutil.rmtree(folder)
+            # What somebody reads or removes at this moment goes with a later checkpoint.
+            shutil.rmtree(folder, ignore_errors=True)

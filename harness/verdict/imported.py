@@ -24,7 +24,7 @@ from harness.statistics.finite_population import (
 )
 from harness.statistics.intervals import Interval
 from harness.verdict.judgement import Bounds
-from harness.verdict.text import percent, points
+from harness.verdict.rounding import percent, points
 
 TOLERANCE = 0.0005
 """0.05 points: careful evaluators of the same weights agree within 0.03 (torchvision and timm)."""

@@ -20,8 +20,8 @@ from harness.verdict.checks import (
 from harness.verdict.judgement import Answer, Choosing, Judgement, Judgements, SeedResult
 from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
+from harness.verdict.rounding import exact_percent
 from harness.verdict.selection import SELECTION_WORDS, Counted, counted
-from harness.verdict.text import exact_percent
 from harness.verdict.threshold import judge_threshold
 
 

@@ -186,6 +186,11 @@ class Judgement(Extended):
         """0 reproduced and nothing else; 1 not reproduced; 3 every other word."""
         return EXIT_CODES[self.word]
 
+    @property
+    def judged_seeds(self) -> tuple[SeedResult, ...]:
+        """Those that the target declares and that enter numbers; all where none is declared."""
+        return tuple(seed for seed in self.seeds if seed.declared) or self.seeds
+
 
 _MANY: TypeAdapter[tuple[Judgement, ...]] = TypeAdapter(tuple[Judgement, ...])
 

@@ -18,7 +18,8 @@ from harness.statistics.power import (
     undecidable_band,
 )
 from harness.verdict.planned_variants import PlannedVariant, variant_lines, variants
-from harness.verdict.text import points, table
+from harness.verdict.rounding import points
+from harness.verdict.text import table
 
 TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.0057, 0.0075, 0.01)
 WANTED = (0.80, 0.95)
@@ -136,7 +137,8 @@ def plan_study(
 
 
 def design_of(target: PublishedTarget, seeds: int) -> Design:
-    """The comparison that a target prescribes, our spread taken as the target's."""
+    """The comparison that a target's first look prescribes, our spread taken as the target's."""
+    target = target.looks()[0]
     spread = target.run_spread
     return Design(
         runs=seeds,

@@ -19,7 +19,8 @@ from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
 from harness.statistics.intervals import Estimate, Interval, mean_estimate
 from harness.verdict.checks import declared_of, obstacles, status_of
-from harness.verdict.judgement import Answer, Bounds, PublishedNumbers, Word
+from harness.verdict.judgement import Answer, Bounds, Judgement, PublishedNumbers, Word
+from harness.verdict.rounding import decisive_decimals, span
 from harness.verdict.selection import counted
 
 REPORTED_CONFIDENCE = 0.95
@@ -49,7 +50,8 @@ def judge_published(runs: Sequence[RunSummary], target: PublishedTarget) -> Answ
     if diverged:
         reason = _diverged(diverged)
         return Answer(word="not_reproduced", reasons=(reason,), numbers=numbers)
-    if numbers is None or numbers.spread == 0:
+    # Not by the spread: equal values may leave a deviation of 1e-16.
+    if numbers is None or len(set(values)) == 1:
         equal = "all runs have the same accuracy, so their spread cannot be estimated"
         return Answer(word="inconclusive", reasons=(equal,), numbers=numbers)
     return _decided(numbers)
@@ -104,11 +106,13 @@ def _decided(numbers: PublishedNumbers) -> Answer:
     decisive = numbers.equivalence_interval
     place = place_of(Interval(decisive.low, decisive.high, decisive.confidence), numbers.margin)
     word, reason = _ANSWERS[place]
-    low, high = 100 * decisive.low, 100 * decisive.high
-    span = f"the {100 * decisive.confidence:g} % interval of the difference is "
-    span += f"[{low:+.2f}, {high:+.2f}] points, the margin +-{100 * numbers.margin:.2f}: {reason}"
+    digits = decisive_decimals(decisive, numbers.margin)
+    words = (
+        f"the {100 * decisive.confidence:g} % interval of the difference is "
+        f"{span(decisive, digits)} points, the margin +-{100 * numbers.margin:.{digits}f}: {reason}"
+    )
     warnings = (_TOO_GOOD,) if word == "exceeds" else ()
-    return Answer(word=word, reasons=(span,), warnings=warnings, numbers=numbers)
+    return Answer(word=word, reasons=(words,), warnings=warnings, numbers=numbers)
 
 
 _ANSWERS: dict[Place, tuple[Word, str]] = {
@@ -128,6 +132,17 @@ _TOO_GOOD = (
 def _diverged(seeds: Sequence[int]) -> str:
     shown = ", ".join(map(str, seeds))
     return f"declared seed{'' if len(seeds) == 1 else 's'} {shown} diverged: loss not finite"
+
+
+def decided_by_interval(judgement: Judgement) -> bool:
+    """Whether the word is the interval's: no declared seed diverged, and nothing else decided."""
+    numbers = judgement.numbers
+    if not isinstance(numbers, PublishedNumbers):
+        return False
+    whole = all(seed.status == "completed" for seed in judgement.judged_seeds)
+    differ = len({seed.top1_accuracy for seed in judgement.judged_seeds}) > 1
+    word = _WORDS.get(_place(numbers, numbers.published_spread), "inconclusive")
+    return whole and differ and word == judgement.word
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,
-    Bounds,
     Choosing,
     Judgement,
     Judgements,
@@ -13,7 +12,15 @@ from harness.verdict.judgement import (
     SeedResult,
     ThresholdNumbers,
 )
-from harness.verdict.published import LIMIT, reach_of_spread
+from harness.verdict.published import LIMIT, decided_by_interval, reach_of_spread
+from harness.verdict.rounding import (
+    decimals_apart,
+    decisive_decimals,
+    exact_percent,
+    percent,
+    points,
+    span,
+)
 from harness.verdict.selection import SELECTION_WORDS
 
 
@@ -39,7 +46,7 @@ def judgement_text(judgements: Judgements) -> str:
             lines += ["", *_runs_table(one)]
             lines += [*(["", *_choosing_lines(one.choosing)] if one.choosing else [])]
         if one.numbers is not None:
-            lines += ["", *title, *_number_lines(one.numbers), *_spread_lines(one)]
+            lines += ["", *title, *_number_lines(one), *_spread_lines(one)]
     if first.baselines:
         lines += ["", *_baseline_lines(first.baselines, first.protocol)]
     lines += _listed("runs of the study left out by hand", first.left_out)
@@ -58,26 +65,6 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]
         ).rstrip()
         for row in [header, tuple("-" * width for width in widths), *rows]
     ]
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction as percent with two decimals, a dash for None."""
-    return "-" if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def exact_percent(fraction: float) -> str:
-    """A published fraction as percent: two decimals, or the third where a mean of runs has one."""
-    return f"{f'{100 * fraction:.3f}'.removesuffix('0')} %"
-
-
-def points(fraction: float) -> str:
-    """A difference of fractions as signed points with two decimals."""
-    return f"{100 * fraction:+.2f}"
-
-
-def span(bounds: Bounds) -> str:
-    """An interval of a difference, in points."""
-    return f"[{points(bounds.low)}, {points(bounds.high)}]"
 
 
 def _runs_table(judgement: Judgement) -> list[str]:
@@ -123,14 +110,15 @@ def _choosing_lines(choosing: Choosing) -> Iterator[str]:
     )
 
 
-def _number_lines(numbers: PublishedNumbers | ThresholdNumbers) -> Iterator[str]:
+def _number_lines(judgement: Judgement) -> Iterator[str]:
+    numbers = judgement.numbers
     if isinstance(numbers, PublishedNumbers):
-        yield from _published_lines(numbers)
-    else:
+        yield from _published_lines(numbers, decides=decided_by_interval(judgement))
+    elif numbers is not None:
         yield from _threshold_lines(numbers)
 
 
-def _published_lines(numbers: PublishedNumbers) -> list[str]:
+def _published_lines(numbers: PublishedNumbers, *, decides: bool) -> list[str]:
     decisive, wide, mean = (
         numbers.equivalence_interval,
         numbers.difference_interval,
@@ -138,6 +126,8 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
     )
     zero = "excludes 0" if numbers.difference_excludes_zero else "does not exclude 0"
     constant = "excludes" if numbers.mean_excludes_published else "does not exclude"
+    digits = decisive_decimals(decisive, numbers.margin)
+    margin = f"margin +-{100 * numbers.margin:.{digits}f}"
     rows = (
         (
             f"mean of {numbers.runs} runs",
@@ -146,7 +136,7 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
         ),
         (
             "published",
-            percent(numbers.published),
+            exact_percent(numbers.published),
             (
                 f"n = {numbers.published_runs}, "
                 f"spread taken as {100 * numbers.published_spread:.3f} points"
@@ -162,14 +152,14 @@ def _published_lines(numbers: PublishedNumbers) -> list[str]:
         ),
         (
             f"{100 * decisive.confidence:g} % interval",
-            span(decisive),
-            f"decides, with margin +-{100 * numbers.margin:.2f}",
+            span(decisive, digits),
+            f"decides, with {margin}" if decides else f"{margin}; another reason decides",
         ),
         (f"{100 * wide.confidence:g} % interval", span(wide), f"{zero}; no verdict"),
         (
             f"{100 * mean.confidence:g} % t, mean alone",
             f"[{percent(mean.low)}, {percent(mean.high)}]",
-            f"{constant} {percent(numbers.published)} taken as a constant; no verdict",
+            f"{constant} {exact_percent(numbers.published)} taken as a constant; no verdict",
         ),
     )
     stated = numbers.stated_spread
@@ -184,7 +174,7 @@ def _spread_lines(judgement: Judgement) -> Iterator[str]:
     if not isinstance(numbers, PublishedNumbers):
         return
     yield f"images               {conditional(judgement, numbers)}"
-    if (reach := reach_of_spread(numbers, judgement.word)) is not None:
+    if decided_by_interval(judgement) and (reach := reach_of_spread(numbers, judgement.word)):
         also = "it holds" if reach.holds_at_upper else "it is inconclusive"
         yield (
             f"robustness           the answer holds up to a spread of {100 * reach.largest:.3f} "
@@ -208,10 +198,12 @@ def conditional(judgement: Judgement, numbers: PublishedNumbers) -> str:
 
 
 def _threshold_lines(numbers: ThresholdNumbers) -> Iterator[str]:
-    yield f"threshold            {percent(numbers.threshold)} for each declared seed"
+    digits = decimals_apart([numbers.lowest], numbers.threshold)
+    yield f"threshold            {percent(numbers.threshold, digits)} for each declared seed"
     yield (
-        f"lowest seed          {percent(numbers.lowest)}   exact {100 * numbers.confidence:g} % "
-        f"binomial lower bound {percent(numbers.lowest_bound)}; the bound decides nothing"
+        f"lowest seed          {percent(numbers.lowest, digits)}   "
+        f"exact {100 * numbers.confidence:g} % binomial lower bound "
+        f"{percent(numbers.lowest_bound)}; the bound decides nothing"
     )
 
 
@@ -229,7 +221,7 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
     cells = [
         (
             f"{row.name} ({', '.join([row.model, *_selection(row)])})",
-            percent(row.published),
+            exact_percent(row.published),
             str(row.published_runs or "-"),
             points(row.difference),
             span(row.interval) if row.interval else "-",

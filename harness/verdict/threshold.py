@@ -13,6 +13,7 @@ from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
 from harness.verdict.checks import declared_of, obstacles, status_of
 from harness.verdict.judgement import Answer, ThresholdNumbers
+from harness.verdict.rounding import decimals_apart, percent
 from harness.verdict.selection import counted
 
 
@@ -27,17 +28,19 @@ def judge_threshold(runs: Sequence[RunSummary], target: ThresholdTarget) -> Answ
         reason = f"declared seed {', '.join(diverged)} diverged: loss not finite"
         return Answer(word="not_reproduced", reasons=(reason,))
     numbers = _numbers(declared, target)
+    reaches = {s: e.top1_accuracy for s, e in _evaluations(declared, target).items()}
+    digits = decimals_apart(reaches.values(), target.threshold)
     below = [
-        f"seed {seed} reaches {100 * evaluation.top1_accuracy:.2f} %, "
-        f"the threshold is {100 * target.threshold:.2f} %"
-        for seed, evaluation in _evaluations(declared, target).items()
-        if evaluation.top1_accuracy < target.threshold
+        f"seed {seed} reaches {percent(top1, digits)}, "
+        f"the threshold is {percent(target.threshold, digits)}"
+        for seed, top1 in reaches.items()
+        if top1 < target.threshold
     ]
     if below:
         return Answer(word="not_reproduced", reasons=tuple(below), numbers=numbers)
     reached = (
-        f"every declared seed reaches {100 * target.threshold:.2f} %; "
-        f"the lowest has {100 * numbers.lowest:.2f} %"
+        f"every declared seed reaches {percent(target.threshold, digits)}; "
+        f"the lowest has {percent(numbers.lowest, digits)}"
     )
     return Answer(word="reproduced", reasons=(reached,), numbers=numbers)
 

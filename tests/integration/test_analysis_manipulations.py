@@ -55,7 +55,15 @@ from tests.manipulations import (
     stale_digest,
     tracker,
 )
-from tests.planted_journals import NUMERICS, Planted, imagenet_runs, plant, study
+from tests.planted_journals import (
+    FASHION_COUNTS,
+    NUMERICS,
+    Planted,
+    fashion_runs,
+    imagenet_runs,
+    plant,
+    study,
+)
 
 
 def answer(paths: list[Path], target: Path | None = None) -> tuple[int, str]:
@@ -162,6 +170,20 @@ def test_a_repetition_that_a_tracker_knows_with_the_same_accuracy_changes_nothin
     other = as_known(runs / "seed-2", harness__run_id="another-run", top1_accuracy=top1)
     tracker(tmp_path, {"b" * 32: other})
     assert answer([runs])[0] == code
+
+
+@pytest.mark.parametrize(("top1", "code"), [("0.9529", 0), ("0.9504", 0), ("0.9530", 3)])
+def test_a_repetition_that_a_tracker_has_judged_by_its_best_epoch_changes_nothing(
+    tmp_path: Path, top1: str, code: int
+) -> None:
+    """Seed 3's best epoch has 95.29 %, its last 95.04 %: a tracker holds either."""
+    known = registered_targets("zhong2020-fashion-resnet20")
+    runs = [replace(run, targets=known) for run in fashion_runs(*FASHION_COUNTS)]
+    folder = study(tmp_path / "study", runs)
+    other = as_known(folder / "seed-3", harness__run_id="another-run", top1_accuracy=top1)
+    tracker(tmp_path, {"b" * 32: other})
+    found = verdict([folder], target="chenbill-fashion-resnet20")
+    assert found.exit_code == code
 
 
 def test_predictions_that_no_journal_names_are_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.data.opening import find_dataset, open_dataset
 from harness.data.prepare import prepare, render
 from harness.errors import DataError
 from harness.sources.pixels import known_sets
+from harness.system.folders import alone
 from tests.small_sources import (
     Made,
     archive,
@@ -243,6 +245,18 @@ def test_an_interrupted_preparation_goes_on(
     prepared = prepare(source, tmp_path / "out", workers=1)
     assert len(inspected) == 60 - 32
     assert prepared.description.identity.root_digest == root
+
+
+def test_a_preparation_waits_for_another_one_of_the_same_folder(tmp_path: Path, root: str) -> None:
+    source, out = write_all(tmp_path / "in", PLAIN), tmp_path / "out"
+    out.mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with alone(out / ".lock"):
+            second = pool.submit(prepare, source, out)
+            assert wait([second], 1).not_done
+            prepared = list(out.iterdir())
+        assert [path.name for path in prepared] == [".lock"]
+        assert second.result(60).description.identity.root_digest == root
 
 
 def test_the_same_call_again_changes_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from harness.errors import TrackerError
 from harness.tracking.check import check_tracker
-from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri
+from harness.tracking.client import EXPERIMENT, Tracker, default_tracking_uri, tables_whole
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:DeprecationWarning",  # SQLAlchemy 2.1 under MLflow 3.17
@@ -241,6 +241,27 @@ def test_tables_of_another_version_are_refused_with_the_right_remedy(
         check_tracker(uri(copied))
     assert remedy in str(told.value)
     assert time.monotonic() - begun < 15
+
+
+def test_tables_that_another_process_is_making_are_waited_for(copied: Path) -> None:
+    """While they are made they look like those of an older MLflow."""
+    with closing(sqlite3.connect(copied)) as connection:
+        (head,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+
+        def at(revision: str) -> None:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+            connection.commit()
+
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(check_tracker(uri(copied))))
+        with tables_whole(uri(copied)):
+            at("451aebb31d03")
+            asking.start()
+            asking.join(1)
+            assert answers == []
+            at(head)
+        asking.join(30)
+    assert answers == [""]
 
 
 def test_a_deleted_experiment_is_refused(copied: Path) -> None:

@@ -25,7 +25,7 @@ from harness.statistics.power import (
     undecidable_band,
 )
 from harness.verdict.planned_variants import OFFERED
-from harness.verdict.planning import SHARED_IMAGES, plan_study, plan_text
+from harness.verdict.planning import SHARED_IMAGES, design_of, plan_study, plan_text
 from tests.planted_journals import Planted, fashion_runs, imagenet_runs, plant, smoke_runs
 from tests.simulated_studies import simulated_words
 
@@ -134,6 +134,13 @@ def test_the_plan_of_the_target() -> None:
     assert titan["hours_per_seed"] == pytest.approx(51 * 10_009 * 128 / 256 / 3600)
 
 
+def test_a_registered_extension_is_planned_with_the_alpha_of_its_first_look() -> None:
+    target = load_target("target")
+    assert isinstance(target, PublishedTarget)
+    registered = target.model_copy(update={"extension": OFFERED})
+    assert design_of(registered, 3) == replace(design_of(target, 3), alpha=OFFERED.alpha)
+
+
 def test_a_recipe_with_two_targets_is_planned_against_both(tmp_path: Path) -> None:
     """Among the differences is that of the other figure: what if it is the right one?"""
     (run,) = fashion_runs((9500,))
@@ -143,6 +150,7 @@ def test_a_recipe_with_two_targets_is_planned_against_both(tmp_path: Path) -> No
     ]  # fmt: skip
     for one in found:
         assert -0.00394 in [chance.true_difference for chance in one.chances]
+        assert not [v.what for v in one.variants if v.what.startswith("published")]
     text = plan_text(found)
     assert text.count("target: ") == 2
     assert text.count("hours per seed") == 1

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from harness.doctor import gpus, host, packages, tracker
-from harness.doctor.job import job_line
+from harness.doctor.job import counts_of, job_line, main_job
 from harness.doctor.lines import ASK, Diagnosis, Line, State, guarded
 from harness.errors import MachineError
+from harness.recipes.catalogue import find_recipe
 from harness.recipes.published.apm5 import APM5_RESNET50
 from tests.fake_driver import ROW, write_nvidia_smi
 
@@ -254,6 +255,22 @@ def test_the_main_job_in_hours() -> None:
         51 * 10_009 * 128 * 24.5e9 / 4e14 / 3600
     )
     assert "of arithmetic alone" in line.found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "train", "val"),
+    [
+        ("apm5-resnet50", 1_281_167, 50_000),
+        ("zhong2020-fashion-resnet20", 60_000, 10_000),
+        ("smoke", 1_442, 355),
+    ],
+)
+def test_the_main_job_is_on_its_targets_data(recipe: str, train: int, val: int) -> None:
+    found = find_recipe(recipe)
+    counts = counts_of(found)
+    assert (counts.train_images, counts.val_images) == (train, val)
+    load = main_job(found, 1)
+    assert load.steps == found.total_steps(found.steps_in_epoch(train))
 
 
 def test_a_main_job_beyond_the_limit_is_slow() -> None:

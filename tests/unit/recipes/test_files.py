@@ -91,6 +91,10 @@ def test_a_wrong_file_names_the_field_and_what_it_takes(
         ("crop_size = 32", "crop_size = 64", ["center_crop takes crops of 64", "up to 34"]),
         ("crop_size = 32", 'crop_size = "none"', ["crops of no size", 'crops = "full"']),
         ('name = "ten_crop"', 'name = "center_crop"', ["two protocols are named center_crop"]),
+        *(
+            ('name = "ten_crop"', f'name = "{name}"', ["cannot name a file and a metric"])
+            for name in ("10-crop 224/256", "ten, logits", "größe", "scale:256", r"a\\b", "..", "")
+        ),
         ("[34, 39]", "[10, 12]", ["the short side can be 10", "lower the model's image_size"]),
         ('"apm5-resnet18-v2"', '"apm5-resnet19-v2"', ["did you mean apm5-resnet18-v2"]),
     ],

@@ -148,6 +148,16 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         extract_bundle(tmp_path / "none.tar", tmp_path / "out")
 
 
+def test_an_index_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    index = b"[" * 5000
+    info = tarfile.TarInfo("bundle.json")
+    info.size = len(index)
+    with tarfile.open(tmp_path / "deep.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(index))
+    with pytest.raises(RecordError, match="was altered"):
+        extract_bundle(tmp_path / "deep.tar", tmp_path / "out")
+
+
 @pytest.mark.parametrize("version", [1, 9])
 def test_a_bundle_of_another_version_is_said(tmp_path: Path, bundle: bytes, version: int) -> None:
     other = bundle.replace(b'"bundle_version": 2', f'"bundle_version": {version}'.encode())

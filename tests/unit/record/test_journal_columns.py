@@ -37,6 +37,7 @@ def test_a_journal_without_steps_has_empty_columns() -> None:
         ('"loss":[', '"loss":[1.0,', "entries, step has"),
         ('"step":[0,', '"step":[', "entries, step has"),
         ('"step":[', '"step"[', "not a JSON object"),
+        ('"step":[', '"step":' + 5000 * "[", "not a JSON object"),
     ],
 )
 def test_malformed_windows_are_refused(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -86,6 +86,20 @@ def test_the_place_of_the_data_is_found_again_from_the_run(data: str, expected: 
     assert data_of(folder, recorded) == Path(data)
 
 
+def test_the_place_of_the_data_is_found_again_where_the_runs_folder_is_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / "data").mkdir(parents=True)
+    (tmp_path / "big" / "runs").mkdir(parents=True)
+    (tmp_path / "work" / "runs").symlink_to(tmp_path / "big" / "runs")
+    monkeypatch.chdir(tmp_path / "work")
+    folder = Path("runs/smoke-00000000/seed-1")
+    recorded = data_from(folder, Path("data"))
+    for seen in (folder, folder.resolve()):
+        found = data_of(seen.resolve(), recorded)
+        assert found == tmp_path / "work" / "data"
+
+
 def test_a_locked_run_names_its_holder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed-1")
     with locked(folder):

@@ -161,8 +161,10 @@ def test_the_band_of_true_differences_that_stay_open() -> None:
 
 
 @pytest.mark.parametrize("best_of", [3, 10, 51])
-def test_a_published_figure_that_was_the_best_of_several(best_of: int) -> None:
-    design = design_of(target_of("target"), 3)
+@pytest.mark.parametrize("name", ["target", "chenbill-fashion-resnet20"])
+def test_a_published_figure_that_was_the_best_of_several(name: str, best_of: int) -> None:
+    """Of five published runs each may be the best of several; their mean is published."""
+    design = design_of(target_of(name), 3)
     found = simulated_chances(design, 0.0, best_of=best_of).reproduced
     assert rates(design, 0.0, best_of=best_of)["reproduced"] == pytest.approx(found, abs=0.017)
 

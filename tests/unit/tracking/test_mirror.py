@@ -26,6 +26,42 @@ class Away:
         raise ConnectionError("still gone")
 
 
+class There(Away):
+    """A sender that takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[object] = []
+
+    def send(self, *arguments: object) -> None:
+        self.taken.append(arguments[0])
+
+    def end_without_event(self, *_arguments: object) -> None:
+        return
+
+
+def test_a_sample_that_fails_is_left_out_and_the_events_go_on(tmp_path: Path) -> None:
+    def failing() -> dict[str, float]:
+        raise OSError("too many open files")
+
+    sender, clock = There(), iter(range(0, 10**6, 31))
+    mirror = Mirror(
+        lambda: sender,  # type: ignore[arg-type, return-value]
+        tracking_uri="http://127.0.0.1:1",
+        run_dir=tmp_path,
+        retry_s=30.0,
+        sampler=failing,
+        sample_every_s=10.0,
+        now=lambda: float(next(clock)),
+    )
+    mirror.start()
+    events = list(windows(SampleRun()))
+    for event in events:
+        mirror.publish(event)
+    assert mirror.close(60).complete
+    assert sender.taken == events
+
+
 def test_a_long_journal_is_not_read_for_a_tracker_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,14 @@ def test_windows_are_equal_however_the_events_were_cut(lengths: list[int], done:
     assert list(windows_.rest()) == []
 
 
+def test_steps_that_are_handed_over_twice_count_once() -> None:
+    """A journal that was caught up with may hold an event that waits to be sent as well."""
+    windows_ = EqualWindows(10, 0)
+    first, second, third = cut([7, 6, 7])
+    found = [one for event in (first, first, second, second, third) for one in windows_.add(event)]
+    assert [one.step for one in found] == [tuple(range(10)), tuple(range(10, 20))]
+
+
 @pytest.mark.parametrize(("steps", "rests"), [(3, 1), (12, 0), (15, 1)])
 def test_a_small_part_of_a_window_is_left_out_unless_it_is_all(steps: int, rests: int) -> None:
     windows_ = EqualWindows(10, 0)

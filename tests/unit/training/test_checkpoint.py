@@ -1,6 +1,7 @@
 """Checkpoints are whole or refused, and the one before is found."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +176,31 @@ def test_the_newest_and_the_chosen_stay(tmp_path: Path) -> None:
     (tmp_path / ".step-0000000002.tmp").mkdir()
     remove_old(tmp_path, 3, lambda step: step % 4 == 0, newest=8)
     assert [p.name for p in sorted(tmp_path.iterdir())] == [folder_name(s) for s in (4, 6, 7, 8)]
+
+
+@pytest.mark.parametrize("name", ["{}-backup", "{}.old", "{}.tar", "step-", "step-7", "step-all"])
+def test_a_copy_under_another_name_is_no_checkpoint_and_stays(tmp_path: Path, name: str) -> None:
+    for step in range(1, 6):
+        write(tmp_path, step)
+    copy = tmp_path / name.format(folder_name(5))
+    shutil.copytree(tmp_path / folder_name(5), copy)
+    remove_old(tmp_path, 2, lambda _step: False, newest=5)
+    assert [p.name for p in list_checkpoints(tmp_path)] == [folder_name(4), folder_name(5)]
+    assert copy.is_dir()
+    loaded, passed_over = read_latest(tmp_path, RUN)
+    assert loaded is not None
+    assert loaded.folder.name == folder_name(5)
+    assert passed_over == ()
+
+
+def test_an_old_checkpoint_that_cannot_be_removed_ends_nothing(tmp_path: Path) -> None:
+    """A file where a folder is expected cannot be removed as one; it goes when it can."""
+    for step in range(1, 4):
+        write(tmp_path, step)
+    shutil.rmtree(tmp_path / folder_name(1))
+    (tmp_path / folder_name(1)).touch()
+    remove_old(tmp_path, 1, lambda _step: False, newest=3)
+    assert [p.name for p in list_checkpoints(tmp_path)] == [folder_name(1), folder_name(3)]
 
 
 def test_those_that_a_resume_passed_over_take_no_place_of_what_it_writes(tmp_path: Path) -> None:

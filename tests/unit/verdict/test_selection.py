@@ -117,6 +117,30 @@ def test_no_epoch_is_better_than_the_one_that_counts(counts: list[int]) -> None:
     assert not list(gaps(run, protocol))
 
 
+@pytest.mark.parametrize("target", [PAPER, REPRODUCTION])
+@pytest.mark.parametrize("count", [9521, 9523, 9561, 9563])
+def test_equal_accuracies_decide_nothing_whatever_their_deviation_rounds_to(
+    tmp_path: Path, count: int, target: str
+) -> None:
+    judgement = judged(tmp_path, fashion_runs(*[(count,)] * 3), target)
+    assert judgement.word == "inconclusive"
+    assert "all runs have the same accuracy" in judgement.reasons[0]
+
+
+def test_seeds_beyond_the_declared_ones_enter_no_figure_of_what_was_judged(tmp_path: Path) -> None:
+    counts = (*FASHION_COUNTS, (9100, 9200, 9300, 9000), (9100, 9200, 9300, 9900))
+    folder = study(tmp_path, fashion_runs(*counts))
+    judgements = verdict([folder], target=REPRODUCTION)
+    assert [seed.declared for seed in judgements.each[0].judged_seeds] == [True] * 3
+    found = _metrics(judgements, [])
+    assert found["study/mean_top1_accuracy"] == pytest.approx(fmean(BEST))
+    assert found["study/lowest_top1_accuracy"] == min(BEST)
+    assert found["study/runs"] == 5
+    told = dict(report((folder,), target=REPRODUCTION).facts)["top-1"]
+    assert told.startswith("mean 95.22 % over 3 seeds (center_crop), spread 0.070 pp")
+    assert told.endswith("95.15 % to 95.29 %")
+
+
 def with_counts(index: int, *counts: int | None) -> list[Planted]:
     rows = list(FASHION_COUNTS)
     rows[index] = counts  # type: ignore[call-overload]

@@ -1,5 +1,6 @@
 """Up to which spread of one published run an answer holds, by judging again with other spreads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from harness.baselines.schema import PublishedTarget, TargetSpread
 from harness.record.summary import RunSummary, read_summary
 from harness.verdict.judge import judge
 from harness.verdict.judgement import Judgement, PublishedNumbers
-from harness.verdict.published import reach_of_spread
+from harness.verdict.published import decided_by_interval, reach_of_spread
 from harness.verdict.text import judgement_text
 from tests.planted_journals import imagenet_runs, plant
 
@@ -60,6 +61,25 @@ def test_the_text_says_it_only_where_something_was_decided(tmp_path: Path) -> No
     assert "the answer holds up to a spread of" in decided
     open_runs = summaries(tmp_path / "b", 77.10, 77.14, 77.18)
     assert "the answer holds up to" not in judgement_text(judge(open_runs, [target]))
+
+
+def test_nothing_is_said_where_a_declared_seed_diverged(tmp_path: Path) -> None:
+    """The two others alone would lie below as well; no spread changes that one diverged."""
+    one, two, three = imagenet_runs(76.70, 76.75, 76.80)
+    runs = [one, two, replace(three, status="diverged")]
+    judgements = judge(
+        [read_summary(plant(tmp_path / str(run.seed), run)) for run in runs],
+        [load_target("target")],
+    )
+    (judgement,) = judgements.each
+    assert judgement.word == "not_reproduced"
+    assert not decided_by_interval(judgement)
+    numbers = judgement.numbers
+    assert isinstance(numbers, PublishedNumbers)
+    assert numbers.equivalence_interval.high < -numbers.margin
+    text = judgement_text(judgements)
+    assert "robustness" not in text
+    assert "margin +-0.50; another reason decides" in text
 
 
 def test_nothing_is_said_where_another_reason_decided(tmp_path: Path) -> None:
