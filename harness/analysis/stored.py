@@ -17,6 +17,7 @@ from harness.frozen import digest_of
 from harness.recipes.protocol import Protocol
 from harness.record.journal import journal_content
 from harness.record.predictions import read_predictions
+from harness.record.run_length import other_length
 from harness.record.schema import Evaluation, RunStarted
 from harness.record.summary import RunSummary
 
@@ -53,6 +54,8 @@ def check_stored(run: RunSummary, labels: Labels) -> tuple[str, ...]:
         elif event.final or run.started.recipe.selection != "last":
             missing.append(name or f"that of {event.protocol.name} after step {event.step:,}")
     words = [] if run.head.linked_from == 1 else [run.head.told.removesuffix(".")]
+    if (found := other_length(run.started)) is not None:
+        words.append(f"a run of another length than its recipe's: {found}")
     if run.excerpt:
         words.append(f"this is {run.excerpt.told.removesuffix('.')}")
     if missing:

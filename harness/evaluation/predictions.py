@@ -1,14 +1,15 @@
 """The predictions of an evaluation within a run, as a table and as a digest."""
 
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
 import pyarrow as pa
 
-from harness.data.dataset import DataSet, Split, fixed_draw
-from harness.evaluation.evaluate import evaluate
+from harness.data.dataset import DataSet, fixed_draw
+from harness.evaluation.evaluate import Walk, prepared
 from harness.evaluation.result import EvaluationResult
 from harness.recipes.protocol import Protocol
 from harness.record.predictions import predictions_table, write_predictions
@@ -32,19 +33,39 @@ def result_table(
     )
 
 
-def predictions_digest(model: keras.Model, data: DataSet, event: Evaluation) -> str:
-    """Repeat a recorded evaluation; hex sha256 of the prediction file that it gives.
+@dataclass
+class RepeatedEvaluations:
+    """Repeats recorded evaluations with a network's present weights.
 
-    A part of the images was the first ones up to version 0.2.0, a draw of all classes since.
+    Attributes:
+        model: The network.
+        data: The run's data.
+        walks: What evaluates each protocol on each part of the images, kept for all of them.
     """
-    if event.complete:
-        return _digest(model, data, data.val, event)
-    parts = (fixed_draw(data.val.labels, event.images), np.arange(event.images))
-    found = [_digest(model, data, data.val.taken(part), event) for part in parts]
-    return next((one for one in found if one == event.predictions_digest), found[0])
 
+    model: keras.Model
+    data: DataSet
+    walks: dict[tuple[str, int, bool], Walk] = field(default_factory=dict)
 
-def _digest(model: keras.Model, data: DataSet, split: Split, event: Evaluation) -> str:
-    table = result_table(evaluate(model, split, event.protocol), data, event.protocol, event.step)
-    with tempfile.TemporaryDirectory() as folder:
-        return write_predictions(table, Path(folder) / "predictions.parquet")
+    def equal(self, event: Evaluation) -> bool:
+        """Whether the prediction file of an evaluation is the recorded one, by its sha256.
+
+        A part of the images was the first ones up to version 0.2.0, a draw of all classes since.
+        """
+        ways = (True,) if event.complete else (True, False)
+        return any(self._digest(event, drawn=drawn) == event.predictions_digest for drawn in ways)
+
+    def _digest(self, event: Evaluation, *, drawn: bool) -> str:
+        (result,) = self._walk(event, drawn=drawn).evaluate()
+        table = result_table(result, self.data, event.protocol, event.step)
+        with tempfile.TemporaryDirectory() as folder:
+            return write_predictions(table, Path(folder) / "predictions.parquet")
+
+    def _walk(self, event: Evaluation, *, drawn: bool) -> Walk:
+        key = (event.protocol_digest, event.images, drawn)
+        if key not in self.walks:
+            split, n = self.data.val, event.images
+            if not event.complete:
+                split = split.taken(fixed_draw(split.labels, n) if drawn else np.arange(n))
+            self.walks[key] = prepared(self.model, split, (event.protocol,))
+        return self.walks[key]

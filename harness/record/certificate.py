@@ -107,6 +107,12 @@ class Certificate(Frozen):
     audit: Audit | None = None
     final_weights_equal: bool | None = None
     predictions_equal: bool | None = None
+    evaluations_repeated: int = Field(
+        default=0, ge=0, description="within the replayed steps; 0 where bits may differ"
+    )
+    differing_evaluations: tuple[int, ...] = Field(
+        default=(), description="steps after which one gave an image another prediction"
+    )
     harness_version: str
     time_s: float = Field(description="time of day, seconds since 1970")
 

@@ -4,7 +4,8 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from harness.system.children import isolation
 from harness.system.parent import end_with_parent
 
 if TYPE_CHECKING:
+    from harness.evaluation.predictions import RepeatedEvaluations
     from harness.replay.replayer import Replay
 
 Say = Callable[[str], None]
@@ -39,7 +41,7 @@ class Order:
         folder: The run's folder.
         data: Where its data lies; None takes the recorded place.
         tolerance: Relative, where bits may differ.
-        whole: Whether the weights and predictions at the run's end are compared.
+        whole: Whether the weights at the run's end are compared.
     """
 
     folder: Path
@@ -58,12 +60,15 @@ class ReplayedSegment:
         segments: One for each piece.
         weights_equal: Whether the final weights are; None where not compared.
         predictions_equal: Whether each image's final prediction is.
+        evaluations: Steps of the evaluations that were repeated, and whether each
+            image's prediction is equal.
     """
 
     numerics_differences: tuple[str, ...]
     segments: tuple[Segment, ...]
     weights_equal: bool | None
     predictions_equal: bool | None
+    evaluations: tuple[tuple[int, bool], ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -77,6 +82,7 @@ class ReplayedSegment:
             self.segments + later.segments,
             later.weights_equal,
             later.predictions_equal,
+            self.evaluations + later.evaluations,
         )
 
 
@@ -114,7 +120,8 @@ def _replay(order: Order, pieces: list[Piece], say: Say = lambda _text: None) ->
     comparison = _Comparison(order, opened, say)
     segments = tuple(comparison.segment(piece) for piece in pieces)
     weights, predictions = comparison.end(pieces[-1], segments[-1])
-    return ReplayedSegment(opened.numerics_differences, segments, weights, predictions)
+    evaluations = tuple(comparison.evaluations)
+    return ReplayedSegment(opened.numerics_differences, segments, weights, predictions, evaluations)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,13 @@ class _Comparison:
     order: Order
     opened: Opened
     say: Say
+    evaluations: list[tuple[int, bool]] = field(default_factory=list)
+
+    @cached_property
+    def repeated(self) -> "RepeatedEvaluations":
+        from harness.evaluation.predictions import RepeatedEvaluations
+
+        return RepeatedEvaluations(self.replay.model, self.replay.data)
 
     @property
     def replay(self) -> "Replay":
@@ -148,7 +162,7 @@ class _Comparison:
             found.update(records_of(window))
             return not self.exact or first_difference(recorded, found) is None
 
-        done = self.replay.run(piece.first_step, piece.end_step, compared)
+        done = self.replay.run(piece.first_step, piece.end_step, compared, self._evaluate)
         if self.exact:
             difference = first_difference(recorded, found)
             level = exact_level(difference)
@@ -185,12 +199,15 @@ class _Comparison:
         return equal, self._predictions_equal()
 
     def _predictions_equal(self) -> bool | None:
-        from harness.evaluation.predictions import predictions_digest
+        last = self.journal.last_step
+        if last not in {step for step, _ in self.evaluations}:  # no whole number of epochs
+            self._evaluate(last)
+        found = [equal for step, equal in self.evaluations if step == last]
+        return all(found) if found else None
 
-        events = [e for e in self.journal.evaluations if e.step == self.journal.last_step]
-        if not events:
-            return None
-        return all(
-            predictions_digest(self.replay.model, self.replay.data, e) == e.predictions_digest
-            for e in events
-        )
+    def _evaluate(self, step: int) -> None:
+        """Repeat what was evaluated after a step: any epoch may be the one that counts."""
+        for event in self.journal.evaluations if self.exact else ():
+            if event.step == step and event.predictions_digest:
+                self.say(f"evaluating {event.protocol.name} after step {step}")
+                self.evaluations.append((step, self.repeated.equal(event)))

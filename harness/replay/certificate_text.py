@@ -20,6 +20,8 @@ def statement_of(
     audit: Audit | None,
     changes: tuple[int, ...] = (),
     unreachable_steps: int = 0,
+    evaluations: int = 0,
+    differing_evaluations: tuple[int, ...] = (),
 ) -> str:
     """What was replayed, how far it agrees, the first difference, and what an audit proves.
 
@@ -31,6 +33,8 @@ def statement_of(
         audit: How the segments were drawn, if they were.
         changes: Steps from which the run was recorded under other numerics.
         unreachable_steps: Steps that could not be replayed.
+        evaluations: How many within the replayed steps were repeated.
+        differing_evaluations: Steps after which one gave other predictions.
     """
     steps = sum(s.end_step - s.first_step for s in segments)
     how = "to the bit" if tolerance is None else f"within a relative tolerance of {tolerance:g}"
@@ -42,10 +46,25 @@ def statement_of(
             "Loss and gradient norm were compared on a machine where bits may differ: this is a "
             "weaker certificate than one from the run's own machine."
         )
+    parts += _repeated(evaluations, differing_evaluations)
     parts += _stretches(changes, unreachable_steps)
     if audit is not None:
         parts += _audited(audit, "that can be replayed " if unreachable_steps else "")
     return " ".join(parts)
+
+
+def _repeated(evaluations: int, differing: tuple[int, ...]) -> list[str]:
+    if not evaluations:
+        return []
+    were = "was" if evaluations == 1 else "were"
+    words = f"{_count(evaluations, 'evaluation')} on the way {were} repeated"
+    if not differing:
+        return [f"{words}: each image's prediction agrees."]
+    steps = ", ".join(map(str, differing[:3]))
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return [
+        f"{words}: those after step {steps}{more} gave other predictions than the recorded ones."
+    ]
 
 
 def _stretches(changes: tuple[int, ...], unreachable_steps: int) -> list[str]:

@@ -43,7 +43,7 @@ class CertifyRequest:
         data: Where its data lies; None takes the recorded place.
         steps: How many steps are replayed from one saved state.
         start: That state's step; None draws one.
-        whole: Replay every step from the beginning, and evaluate.
+        whole: Replay every step from the beginning.
         segments: How many segments between saved states are drawn; None
             replays `steps` from `start` alone.
         nonce: What the verifier gives for the draw.
@@ -223,7 +223,8 @@ def _certificate(
     segments, ends = replayed.segments, (replayed.weights_equal, replayed.predictions_equal)
     level = _level(request, chosen, replayed)
     agrees = level in {"step", "whole_run"} and all(s.agrees for s in segments)
-    agrees = agrees and False not in ends
+    differing = tuple(dict.fromkeys(step for step, equal in replayed.evaluations if not equal))
+    agrees = agrees and False not in ends and not differing
     audit = _audit(request, chosen, digest)
     tolerance = None if replayed.exact else request.tolerance
     changes = tuple(stretch.first_step for stretch in stretches[1:])
@@ -237,6 +238,8 @@ def _certificate(
             audit=audit,
             changes=changes,
             unreachable_steps=chosen.unreachable_steps,
+            evaluations=len(replayed.evaluations),
+            differing_evaluations=differing,
         ),
         level=level,
         exact=replayed.exact,
@@ -256,6 +259,8 @@ def _certificate(
         audit=audit,
         final_weights_equal=replayed.weights_equal,
         predictions_equal=replayed.predictions_equal,
+        evaluations_repeated=len(replayed.evaluations),
+        differing_evaluations=differing,
         harness_version=__version__,
         time_s=time.time(),
     )
@@ -265,6 +270,7 @@ def _level(request: CertifyRequest, chosen: _Chosen, replayed: ReplayedSegment) 
     level = lowest(s.level for s in replayed.segments)
     whole = request.whole and replayed.exact and chosen.unreachable_steps == 0
     ends = replayed.weights_equal and replayed.predictions_equal
+    ends = ends and all(equal for _, equal in replayed.evaluations)
     return "whole_run" if level == "step" and whole and ends else level
 
 

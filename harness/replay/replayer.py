@@ -100,13 +100,20 @@ class Replay:
         """Tensor fingerprints of the present state, in the order of the network."""
         return {name: array_fingerprint(array) for name, array in to_arrays(self.state).items()}
 
-    def run(self, first: int, end: int, each: Callable[[Steps], bool]) -> int:
+    def run(
+        self,
+        first: int,
+        end: int,
+        each: Callable[[Steps], bool],
+        at_epoch: Callable[[int], None] = lambda _step: None,
+    ) -> int:
         """Compute steps [first, end) from the present state.
 
         Args:
             first: The state's step.
             end: The step after the last.
             each: Called with each window; False ends the replay there.
+            at_epoch: Called with the steps done at each epoch's end.
 
         Returns:
             Steps done.
@@ -128,7 +135,7 @@ class Replay:
         hooks = Hooks(
             on_window=window,
             on_checkpoint=lambda _step: None,
-            on_epoch=lambda _step: None,
+            on_epoch=at_epoch,
             reset_momentum=lambda: reset_momentum(self.state),
             stop_requested=lambda _step: ended,
         )

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import DataError, MachineError, RecordError
+from harness.errors import DataError, DifferenceFoundError, MachineError, RecordError
 from harness.numerics.pins import pin_runtime, set_import_flags
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import data_of, find_runs, whole
+from harness.record.run_length import other_length
 from harness.record.schema import EffectiveNumerics
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def trained(folder: Path) -> Journal:
 
     Raises:
         RecordError: there is no journal, it has no steps, or it is an excerpt.
+        DifferenceFoundError: it is of another length than its recipe.
     """
     journal = whole(read_journal(folder))
     if journal.last_step == 0:
@@ -60,6 +62,13 @@ def trained(folder: Path) -> Journal:
             where=str(folder),
             expected="a run that was trained",
             remedy="train it first",
+        )
+    if (found := other_length(journal.started)) is not None:
+        raise DifferenceFoundError(
+            f"the run has another length than its recipe: {found}",
+            where=str(journal.path),
+            expected="a run that ends where its recipe ends",
+            remedy="restore the journal from a copy: its first line was changed",
         )
     return journal
 

@@ -1,7 +1,7 @@
 """What supports that a run can be repeated: determinism, deviations, and how to repeat it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from harness.recipes.catalogue import RECIPES
@@ -85,6 +85,14 @@ def _foreign(
     return {name: words for name, words in found.items() if words}
 
 
+def _evaluations(certificate: Certificate) -> Iterator[tuple[str, str]]:
+    """A row where evaluations were repeated; certificates of before repeated none on the way."""
+    if certificate.evaluations_repeated:
+        differ = len(certificate.differing_evaluations)
+        words = f"{differ} differ" if differ else "each image's prediction equal"
+        yield ("evaluations repeated", f"{count(certificate.evaluations_repeated)}, {words}")
+
+
 def _certificate(name: str, certificate: Certificate) -> Table:
     equal = {True: "equal", False: "different", None: "not compared"}
     rows = (
@@ -97,6 +105,7 @@ def _certificate(name: str, certificate: Certificate) -> Table:
         ),
         ("final weights", equal[certificate.final_weights_equal]),
         ("predictions", equal[certificate.predictions_equal]),
+        *_evaluations(certificate),
         ("numerics that differ", listed(list(certificate.numerics_differences)) or MISSING),
         ("sha256 of the journal", certificate.journal_digest),
         ("made", f"{moment(certificate.time_s)} by version {certificate.harness_version}"),

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from harness.training.checkpoint import folder_name, read_checkpoint, write_checkpoint
+from tests.chained_journals import change
+from tests.faults.command import STEPS as STEPS_OF_RUN
 from tests.faults.command import Command, certify, diff
-from tests.faults.conftest import Row
+from tests.faults.conftest import Reference, Row
 from tests.faults.workers import WORKERS
 
 NETWORK = ("--no-tracking", "--set", "model.name=apm5-resnet18-v2")
@@ -122,6 +124,7 @@ def test_certificate_of_an_honest_run(base: Command, table: list[Row]) -> None:
     assert code == 0
     assert (found["level"], found["exact"], found["agrees"]) == ("step", True, True)
     assert found["steps_replayed"] == 10
+    assert found["evaluations_repeated"] == 1
     table.append(Row("certify: honest run", "10 steps", found["level"], True, code))
 
 
@@ -141,6 +144,29 @@ def test_certificate_of_an_altered_journal(base: Command, tmp_path: Path, table:
     assert code == 1
     assert found["level"] == "data"
     assert "first differing step is 3, in its loss" in found["statement"]
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_an_evaluation_within_the_replayed_steps_is_repeated(
+    uninterrupted: Reference, tmp_path: Path, table: list[Row], *, altered: bool
+) -> None:
+    """Any epoch may be the one that counts; its file's digest is rewritten with all links."""
+    command = uninterrupted.copy(tmp_path)
+    at = [e for e in command.journal().evaluations if e.step == STEPS_OF_RUN]
+    assert all(e.predictions_digest for e in at)
+    if altered:
+        digest = str(at[0].predictions_digest)
+        change(command.journal().path, digest, "0" * 64)
+    code, found = certify(command, "--from", str(STEPS_OF_RUN - 4))
+    table.append(
+        Row("certify: altered evaluation", f"altered: {altered}", found["level"], None, code)
+    )
+    assert found["level"] == "step"
+    assert found["evaluations_repeated"] == len(at)
+    assert (code, found["agrees"]) == ((1, False) if altered else (0, True))
+    assert found["differing_evaluations"] == ([STEPS_OF_RUN] if altered else [])
+    words = "after step 40 gave other predictions" if altered else "each image's prediction agrees"
+    assert words in found["statement"]
 
 
 ELSEWHERE = (("OMP_DYNAMIC", "false"),)

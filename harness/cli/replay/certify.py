@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     help="Step of the saved state to begin from. Default: drawn by chance.",
 )
-@click.option("--whole", is_flag=True, help="Replay every step, then evaluate.")
+@click.option("--whole", is_flag=True, help="Replay every step.")
 @click.option(
     "--segments",
     type=click.IntRange(min=1),
@@ -73,7 +73,8 @@ def command(
     A run that went on with --accept-numerics is replayed in stretches, each under
     the numerics it was recorded under. Where this machine's are others, numbers
     are compared within --tolerance, which makes a weaker certificate; an altered
-    saved state is a difference anyway.
+    saved state is a difference anyway. Where bits are promised, the evaluations
+    within the replayed steps are repeated too.
 
     The certificate is written beside the run. Exit codes: 0 everything
     replayed agrees, 1 something differs, 2 wrong input.
