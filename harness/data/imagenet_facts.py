@@ -1,6 +1,5 @@
 """What is known about ImageNet (ILSVRC 2012), and which data set a manifest describes."""
 
-import re
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,6 @@ from harness.sources.source import Truth
 
 TRAIN_PER_CLASS = (732, 1_300)
 VAL_PER_CLASS = 50
-WNID = re.compile(r"n\d{8}")
 
 Kind = Literal["imagenet", "imagenet_subset", "digits", "other"]
 

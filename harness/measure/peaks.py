@@ -6,7 +6,7 @@ compared with them, so that a share of peak is a share of what was reachable.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -48,10 +48,6 @@ class Peaks:
     gemm_flops_per_s: float
     copy_bytes_per_s: float
     device: str
-
-    def document(self) -> dict[str, Any]:
-        """As JSON-like data."""
-        return asdict(self)
 
 
 def measure_peaks(*, seconds: float = 2.0, now: Now = time.perf_counter) -> Peaks:

@@ -1,12 +1,13 @@
 """Signals that ask a process to stop, and parents that pass them on."""
 
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from harness.system.signal_thread import PREEMPTED, SIGNAL_STATE
 
@@ -24,16 +25,6 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)
         self.signal_name = signal_name
-
-
-class Signalled(Protocol):
-    """A child process as far as signals go."""
-
-    def poll(self) -> int | None:
-        """Exit code, or None while it runs."""
-
-    def send_signal(self, sig: int) -> None:
-        """Send a signal."""
 
 
 def heeded() -> tuple[signal.Signals, ...]:
@@ -93,7 +84,7 @@ def exit_code_of_child(code: int, passed: Passed) -> int:
 
 
 @contextmanager
-def passed_on(children: Callable[[], Iterable[Signalled]]) -> Iterator[Passed]:
+def passed_on(children: Callable[[], Iterable[subprocess.Popen[Any]]]) -> Iterator[Passed]:
     """Pass each signal on to the children that run, as SIGTERM, and live on.
 
     SIGTERM, because Ctrl-C reaches children of the same terminal by itself and a

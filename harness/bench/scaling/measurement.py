@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
@@ -61,12 +62,12 @@ class MeasuredScaling:
         rest, which is workers waiting for each other; below 0 where more of the
         reduction is hidden behind the computation.
         """
-        apart_s = _mean([answer.step_s for answer in self.apart])
-        longer_s = _mean([answer.step_s for answer in self.together]) - apart_s
-        input_s = _mean([a.data_wait_s for a in self.together]) - _mean(
+        apart_s = fmean([answer.step_s for answer in self.apart])
+        longer_s = fmean([answer.step_s for answer in self.together]) - apart_s
+        input_s = fmean([a.data_wait_s for a in self.together]) - fmean(
             [a.data_wait_s for a in self.apart]
         )
-        reduction_s = _mean([answer.reduction_s for answer in self.together])
+        reduction_s = fmean([answer.reduction_s for answer in self.together])
         return {
             "input": input_s,
             "reduction": reduction_s,
@@ -218,7 +219,3 @@ def _hear(process: "subprocess.Popen[str]", expected: str | None = None) -> str:
     if not line or (expected is not None and line != expected):
         raise BrokenPipeError
     return line
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
 from harness.distributed.cluster import Cluster
@@ -124,8 +125,8 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
     total_s = time.perf_counter() - begin
     sizes = [int(v.shape.num_elements()) for v in state.trainable]
     return ReductionTimes(
-        step_s=_median(step_s),
-        data_wait_s=_median(wait_s),
+        step_s=median_high(step_s),
+        data_wait_s=median_high(wait_s),
         reduction_s=_reduction_s(devices, sizes),
         small_reduction_s=_reduction_s(devices, [1]),
         payload_bytes=4 * sum(sizes),
@@ -164,12 +165,7 @@ def _reduction_s(devices: Any, sizes: list[int]) -> float:
         begin = time.perf_counter()
         devices.strategy.experimental_local_results(run())[0].numpy()
         times.append(time.perf_counter() - begin)
-    return _median(times[1:])
-
-
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
+    return median_high(times[1:])
 
 
 if __name__ == "__main__":
