@@ -6,7 +6,7 @@ Public are `load_recipe`, `run`, `read_steps`, `judge` and `render`; see `docs/a
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 _PUBLIC = ("judge", "load_recipe", "read_steps", "render", "run")
 
 

@@ -17,6 +17,7 @@ from harness.errors import RecordError
 from harness.files import write_durably
 from harness.record.chain import Chain
 from harness.record.journal import EXCERPT_NAME, Journal, journal_in, read_journal
+from harness.record.quantities import StepSeries, epoch_sums
 from harness.record.schema import (
     AnyEvent,
     CheckpointWritten,
@@ -89,8 +90,9 @@ def _kept_events(journal: Journal, steps_of_window: int) -> Iterator[AnyEvent]:
                 time_s=journal.events[-1].time_s,
                 steps_of_window=steps_of_window,
                 steps=journal.last_step,
-                replayed_steps=len({step for one in journal.replayed for step in one.step}),
+                replayed_steps=journal.replayed_equal(),
                 checkpoints=len(journal.checkpoints),
+                epochs=epoch_sums(StepSeries.of(journal.steps), event.steps_per_epoch),
                 journal_lines=journal.head.lines,
                 journal_sha256=journal.head.digest,
             )

@@ -194,13 +194,14 @@ def _study_results(
             status=f"{done} of {len(found)} seeds completed",
             reasons=tuple(_reasons(judgements)),
             description="\n".join(_description(judgements, found, rates)),
-            metrics=_metrics(judgements, [rate for rate in rates.values() if rate is not None]),
+            metrics=_metrics(judgements, found, [r for r in rates.values() if r is not None]),
             seed_metrics={
                 one.started.run_id: _known(
                     {TOP1_KEY: seed.top1_accuracy, "images_per_s": rates[one.started.run_id]}
                 )
                 for seed, one in found
             },
+            seed_steps={one.started.run_id: one.series.end_step for _, one in found},
             steps=max(one.series.end_step for _, one in found),
             files=(page,) if page else (),
             time_s=max(one.last_time_s for _, one in found),
@@ -226,7 +227,9 @@ def _description(
     for one in judgements.each:
         yield f"**{WORDS[one.word]}**{f', {one.target}' if one.target else ''}: "
         yield f"{'; '.join(one.reasons)}.\n"
-    yield f"Recipe {first.recipe}-{first.recipe_digest[:8]} on {first.data}."
+    data = runs[0][1].started.data
+    about = f"{data.name} (root {data.root_digest[:8]})"
+    yield f"Recipe {first.recipe}-{first.recipe_digest[:8]} on {about}."
     yield from (f"Target {one.target}: {one.target_text}." for one in judgements.each if one.target)
     yield "\n| seed | status | protocol | top-1 | top-5 | images/s |\n|---|---|---|---|---|---|"
     for seed, record in runs:
@@ -236,9 +239,7 @@ def _description(
             percent(seed.top5_accuracy), "-" if rate is None else f"{rate:,.1f}",
         )  # fmt: skip
         yield f"| {' | '.join(cells)} |"
-    here = {seed.run for seed, _ in runs}
-    judged = [seed for seed in first.judged_seeds if seed.run in here]
-    top1 = [seed.top1_accuracy for seed in judged if seed.top1_accuracy is not None]
+    top1 = _completed_top1(first, runs)
     if top1:
         yield f"\nMean top-1 {percent(statistics.mean(top1))}."
     if len(top1) > 1:
@@ -251,10 +252,26 @@ def _reasons(judgements: Judgements) -> Iterator[str]:
         yield from (f"{one.target}: {reason}" if several else reason for reason in one.reasons)
 
 
-def _metrics(judgements: Judgements, images_per_s: Sequence[float]) -> dict[str, float]:
+def _completed_top1(
+    judgement: Judgement, runs: Sequence[tuple[SeedResult, RunRecord]]
+) -> list[float]:
+    """Of the judged seeds among runs on one data set that have come to their end."""
+    here = {seed.run for seed, _ in runs}
+    return [
+        seed.top1_accuracy
+        for seed in judgement.judged_seeds
+        if seed.run in here and seed.status == "completed" and seed.top1_accuracy is not None
+    ]
+
+
+def _metrics(
+    judgements: Judgements,
+    runs: Sequence[tuple[SeedResult, RunRecord]],
+    images_per_s: Sequence[float],
+) -> dict[str, float]:
     first = judgements.each[0]
-    top1 = [s.top1_accuracy for s in first.judged_seeds if s.top1_accuracy is not None]
-    metrics = {"study/runs": float(len(first.seeds))}
+    top1 = _completed_top1(first, runs)
+    metrics = {"study/runs": float(len(runs))}
     if top1:
         metrics[TOP1_KEY] = metrics["study/mean_top1_accuracy"] = sum(top1) / len(top1)
         metrics["study/lowest_top1_accuracy"] = min(top1)

@@ -184,7 +184,7 @@ def _remarks(study: JudgedStudy) -> Iterator[str]:
         {target.name: target.demands() for target in baselines.targets}
         for baselines in (load_baselines(), study.baselines)
     )
-    for name in {one.target for one in study.judgements.each} & theirs.keys():
+    for name in filter(theirs.__contains__, (one.target for one in study.judgements.each)):
         ours, its = here.get(str(name)), theirs[str(name)]
         if ours is None:
             yield f"the target {name} is the bundle's own: this version has none of that name"

@@ -1,5 +1,7 @@
 """Prepare a data set: find the source, inspect every file, write the manifest."""
 
+import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +65,7 @@ def prepare(
     """
     with progress.work("listing images", unit="files") as shown:
         found = find_source(source, out, told, published=published, on_files=shown.add)
-    with alone_in(out, progress):
+    with _alone_in(out, progress):
         description = build(
             found, out, workers=workers, rehash=rehash, decode=decode, progress=progress
         )
@@ -71,6 +73,12 @@ def prepare(
     with progress.work("looking for validation images among the training images"):
         leaked = _leak(out)
     return Prepared(out, description, refused, getattr(found, "notes", ()), leaked)
+
+
+def _alone_in(out: Path, progress: Progress) -> AbstractContextManager[None]:
+    """A folder that is prepared already may lie where nobody can write: it is only checked."""
+    fixed = out.is_dir() and not os.access(out, os.W_OK)
+    return nullcontext() if fixed else alone_in(out, progress)
 
 
 def _leak(folder: Path) -> Leak | None:

@@ -11,6 +11,9 @@ from harness.recipes.recipe import Recipe
 BYTES_PER_FLOAT32 = 4
 CHECKPOINTS_KEPT = 3
 EPOCHS_PER_KEPT_CHECKPOINT = 5
+"""As the reference kept its weights."""
+SMALL_STATE_BYTES = 8 << 20
+"""A state up to this size stays after each epoch: the audit of a run then draws short segments."""
 JOURNAL_BYTES_PER_STEP = 160
 TRACKER_BYTES = 200 << 20
 PREDICTION_BYTES_PER_IMAGE = 80
@@ -87,6 +90,7 @@ def workload(
     crops = evaluations * _crops([recipe.epoch_protocol], size)
     # A trial that names its images ends with the final protocols as well.
     final = recipe.final_protocols if end == total or eval_images is not None else ()
+    state_bytes = BYTES_PER_FLOAT32 * (2 * trainable + moving)
     crops += _crops(final, size)
     return Workload(
         steps=steps,
@@ -99,8 +103,8 @@ def workload(
         )
         + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
         disk_bytes=_disk_bytes(
-            BYTES_PER_FLOAT32 * (2 * trainable + moving),
-            kept=_kept(per_epoch, steps_done, end),
+            state_bytes,
+            kept=_kept(per_epoch * kept_every_epochs(state_bytes), steps_done, end),
             steps=steps,
             predictions=evaluated * (evaluations + len(final)),
         ),
@@ -125,9 +129,13 @@ def _area(protocol: Protocol, image_size: int) -> float:
     return protocol.views / len(sizes) * sum((size / image_size) ** 2 for size in sizes)
 
 
-def _kept(per_epoch: int, first: int, last: int) -> int:
+def kept_every_epochs(state_bytes: int) -> int:
+    """Which epochs' checkpoints stay although they are old: each, or every fifth."""
+    return 1 if state_bytes <= SMALL_STATE_BYTES else EPOCHS_PER_KEPT_CHECKPOINT
+
+
+def _kept(every: int, first: int, last: int) -> int:
     """Checkpoints after steps in (first, last] that stay although they are old."""
-    every = EPOCHS_PER_KEPT_CHECKPOINT * per_epoch
     return max(0, last // every - first // every)
 
 

@@ -133,6 +133,16 @@ class Journal:
             for step, fingerprint in zip(window.step, window.fingerprint, strict=True)
         }
 
+    def replayed_equal(self) -> int:
+        """Steps that were computed again after a resume, each time with the recorded bits."""
+        if not self.replayed:
+            return 0
+        recorded, equal = self.fingerprints(), dict[int, bool]()
+        for window in self.replayed:
+            for step, found in zip(window.step, window.fingerprint, strict=True):
+                equal[step] = equal.get(step, True) and recorded.get(step) == found
+        return sum(equal.values())
+
 
 def read_journal(path: Path) -> Journal:
     """Read a journal file, or the journal in a run's folder.

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.record.schema import STEP_COLUMNS, Steps
+from harness.record.schema import STEP_COLUMNS, EpochSums, Steps
 from harness.record.step_times import StepTimes, summarise
 
 
@@ -74,6 +74,26 @@ class StepSeries:
             images=self["images"][timed],
             data_wait_s=self["data_wait_s"][timed],
         )
+
+
+def epoch_sums(series: StepSeries, steps_per_epoch: int) -> tuple[EpochSums, ...]:
+    """What the steps of each epoch give together, in order; `series` lacks no step."""
+    found = []
+    for first in range(0, series.end_step, steps_per_epoch):
+        part = series.within(first, first + steps_per_epoch)
+        loss = series["loss"][part]
+        found.append(
+            EpochSums(
+                steps=loss.size,
+                images=int(series["images"][part].sum()),
+                correct=int(series["correct"][part].sum()),
+                loss=float(loss.mean()),
+                least_loss=float(loss.min()),
+                greatest_loss=float(loss.max()),
+                learning_rate=float(series["learning_rate"][part][-1]),
+            )
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True)

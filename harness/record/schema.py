@@ -214,14 +214,30 @@ STEP_COLUMNS = tuple(
 """Fields of `Steps` with one measured number a step; one that journals may lack is `None` there."""
 
 
+class EpochSums(Frozen):
+    """What the steps of one epoch give together; the last epoch may be a part of one.
+
+    The losses are those of its steps: mean, least and greatest.
+    """
+
+    steps: int = Field(ge=1)
+    images: int = Field(ge=0)
+    correct: int = Field(ge=0)
+    loss: float
+    least_loss: float
+    greatest_loss: float
+    learning_rate: float = Field(description="of its last step")
+
+
 class Excerpt(Event):
     """The journal is an excerpt: what it was taken from. The second event of such a journal."""
 
     event: Literal["excerpt"] = "excerpt"
     steps_of_window: int = Field(ge=1, description="kept of each window, from its end")
     steps: int = Field(ge=0, description="that the whole journal has")
-    replayed_steps: int = Field(ge=0)
+    replayed_steps: int = Field(ge=0, description="computed again, with equal fingerprints")
     checkpoints: int = Field(ge=0)
+    epochs: tuple[EpochSums, ...] = Field(default=(), description="of all steps, not of the kept")
     journal_lines: int = Field(ge=1)
     journal_sha256: Hex64
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.dataset import DataSet
+from harness.data.input_pipeline.order import rounds_of
 from harness.distributed.devices import Devices
 from harness.errors import UsageError
 from harness.models.build import build_model
@@ -37,12 +38,14 @@ class Replay:
         journal: Its journal.
         data: The data set it was trained on.
         devices: Where it is replayed.
+        version: Of the harness that computed the steps: it decides the order of images.
     """
 
     folder: Path
     journal: Journal
     data: DataSet
     devices: Devices
+    version: str
     state: TrainState = field(init=False)
     altered: tuple[str, ...] = field(init=False, default=())
 
@@ -207,9 +210,11 @@ class Replay:
 
     def _batches(self, first: int, end: int) -> Any:
         seed = self.journal.started.seed
+        rounds = rounds_of(self.version)
         return recipe_batches(
-            self.recipe, self.data.train, self.devices, seed=seed, first=first, end=end
-        )
+            self.recipe, self.data.train, self.devices,
+            seed=seed, first=first, end=end, order_rounds=rounds,
+        )  # fmt: skip
 
 
 def differing(expected: dict[str, str], found: dict[str, str]) -> tuple[str, ...]:

@@ -93,7 +93,8 @@ def open_replay(
     from harness.replay.replayer import Replay
 
     devices = _devices(numerics)
-    replay = Replay(folder, journal, _data(folder, journal, data), devices)
+    version = numerics.versions["harness"]
+    replay = Replay(folder, journal, _data(folder, journal, data), devices, version)
     return Opened(replay, _differences(numerics, _effective(journal, devices)))
 
 

@@ -73,7 +73,8 @@ def _sentence(judgement: Judgement, *, several: bool) -> str:
         interval = numbers.equivalence_interval
         digits = decisive_decimals(interval, numbers.margin)
         return (
-            f"{subject}: mean top-1 {percent(numbers.mean)} ({_what(judgement)}) against the "
+            f"{subject}: mean top-1{_of_fewer(numbers.runs, len(declared))} "
+            f"{percent(numbers.mean)} ({_what(judgement)}) against the "
             f"published {exact_percent(numbers.published)}, difference "
             f"{points(numbers.difference)}, {100 * interval.confidence:g} % interval "
             f"{_span(interval, digits)}, margin {amount(numbers.margin, digits)}."
@@ -84,13 +85,19 @@ def _sentence(judgement: Judgement, *, several: bool) -> str:
             f"{subject}: the lowest seed has top-1 {percent(numbers.lowest, digits)} "
             f"({_what(judgement)}), the threshold is {percent(numbers.threshold, digits)}."
         )
-    reached = [s.top1_accuracy for s in judgement.seeds if s.top1_accuracy is not None]
+    reached = [s.top1_accuracy for s in declared if s.top1_accuracy is not None]
     if not reached:
         return f"{subject}: no accuracy that could be judged."
-    missing = [f"seed {s.seed}" for s in judgement.seeds if s.top1_accuracy is None]
+    missing = [f"seed {s.seed}" for s in declared if s.top1_accuracy is None]
     has = "have" if len(missing) > 1 else "has"
     rest = f"; {listed(missing)} {has} no evaluation" if missing else ""
-    return f"{subject}: top-1 {listed([percent(value) for value in reached])}{rest}."
+    what = f" ({_what(judgement)})" if judgement.choosing else ""
+    return f"{subject}: top-1 {listed([percent(value) for value in reached])}{what}{rest}."
+
+
+def _of_fewer(judged: int, declared: int) -> str:
+    """Whose mean it is, where some of the declared runs did not complete."""
+    return "" if judged == declared else f" of the {judged} completed"
 
 
 def _what(judgement: Judgement) -> str:
@@ -151,6 +158,17 @@ def _flattery(choosing: Choosing) -> str:
     )
 
 
+def _levels(judgements: Judgements) -> str:
+    """Which confidence the intervals have, where those of targets and of rows differ."""
+    found = [one.numbers for one in judgements.each if isinstance(one.numbers, PublishedNumbers)]
+    targets = {one.equivalence_interval.confidence for one in found}
+    rows = {r.interval.confidence for one in judgements.each for r in one.baselines if r.interval}
+    if not targets or not rows or targets == rows:
+        return ""
+    shown = [listed([f"{100 * level:g} %" for level in sorted(one)]) for one in (targets, rows)]
+    return f" A target's interval is of {shown[0]} confidence, the others are of {shown[1]}."
+
+
 _DECIDING = ("no row decides", "only the filled row decides", "each filled row decides alone")
 
 
@@ -162,7 +180,7 @@ def differences(judgements: Judgements) -> Section:
     title = "Differences from published accuracies"
     if not rows:
         return Section("differences", title, (_no_differences(judgements.each[0]),))
-    paragraphs = [f"Ours minus published, in percentage points; {deciding}."]
+    paragraphs = [f"Ours minus published, in percentage points; {deciding}.{_levels(judgements)}"]
     if len(rows) > ROWS_DRAWN:
         left = len(rows) - ROWS_DRAWN
         paragraphs.append(f"The first {ROWS_DRAWN} are drawn; {left} more are in the table.")
@@ -266,7 +284,8 @@ def _forest(rows: list[Difference], margin: float | None) -> Drawing:
             range(len(rows)), [""] * len(rows) if size.narrow else [r.label for r in rows]
         )
         plot.set_ylim(len(rows) - 0.4, -0.8)
-        plot.set_xlabel("difference, percentage points (shade: the margin)")
+        shade = "" if margin is None else " (shade: the margin)"
+        plot.set_xlabel(f"difference, percentage points{shade}")
 
     wide, narrow = 90 + 26 * len(rows), 90 + 36 * len(rows)
     return draw(

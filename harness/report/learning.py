@@ -41,6 +41,11 @@ def _reading(runs: Sequence[RunRecord]) -> str:
         "The line is the mean of each column of steps, the shade reaches from its least to its "
         "greatest value: no spike is left out."
     )
+    if any(run.excerpt for run in runs):
+        text += (
+            " Of an excerpt the kept steps alone are drawn; its table by epoch is of all steps, as "
+            "its maker summed them."
+        )
     for name, steps in bad.items():
         if steps:
             text += f" {name}: {plural(steps, 'step')} with a loss that is not finite, not drawn."
@@ -64,7 +69,8 @@ def _loss(runs: Sequence[RunRecord]) -> Drawing:
         plot.set_xlim(left=0)
         legend(figure)
 
-    return draw("loss", "Training loss of every step.", paint)
+    which = "kept step" if any(run.excerpt for run in runs) else "step"
+    return draw("loss", f"Training loss of every {which}.", paint)
 
 
 def _accuracy(runs: Sequence[RunRecord], published: Sequence[PublishedCurve]) -> Drawing:
@@ -101,25 +107,19 @@ def _accuracy(runs: Sequence[RunRecord], published: Sequence[PublishedCurve]) ->
 def _by_epoch(runs: Sequence[RunRecord]) -> Table:
     rows = []
     for run in runs:
-        length = run.started.steps_per_epoch
-        for epoch, first in enumerate(range(0, run.series.end_step, length), 1):
-            part = run.series.within(first, first + length)
-            images = int(run.series["images"][part].sum())
-            loss = run.series["loss"][part]
-            if not loss.size:
-                continue
-            rows.append(
-                (
-                    run.name,
-                    str(epoch),
-                    count(loss.size),
-                    number(float(loss.mean()), 4),
-                    number(float(loss.min()), 4),
-                    number(float(loss.max()), 4),
-                    percent(run.series["correct"][part].sum() / images) if images else MISSING,
-                    number(float(run.series["learning_rate"][part][-1])),
-                )
+        rows += [
+            (
+                run.name,
+                str(epoch),
+                count(sums.steps),
+                number(sums.loss, 4),
+                number(sums.least_loss, 4),
+                number(sums.greatest_loss, 4),
+                percent(sums.correct / sums.images) if sums.images else MISSING,
+                number(sums.learning_rate),
             )
+            for epoch, sums in enumerate(run.epochs, 1)
+        ]
     columns = (
         "run", "epoch", "steps", "mean loss", "least", "greatest", "training top-1",
         "last learning rate",

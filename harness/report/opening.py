@@ -9,7 +9,7 @@ from harness.report.rendering.wording import amount, count, listed, number, perc
 from harness.report.run_record import RunRecord
 from harness.verdict.judgement import Judgements
 
-PICTURES = ("differences", "accuracy", "loss")
+PICTURES = ("forest", "accuracy", "loss")
 """Names of drawings, the one that says most first."""
 
 SOURCES = {
@@ -62,7 +62,14 @@ def facts(
 
 
 def _accuracy(runs: Sequence[RunRecord], judgements: Judgements | None) -> str:
-    """Mean and spread over the seeds, of what was judged or of the last protocol."""
+    """Mean and spread over the seeds, of what was judged or of the last protocol.
+
+    Empty where the runs are of several recipes or data, or a seed is there twice: their
+    numbers must not be pooled.
+    """
+    questions = {(run.started.recipe_digest, run.started.data.root_digest) for run in runs}
+    if len(questions) > 1 or len({run.started.seed for run in runs}) < len(runs):
+        return ""
     if judgements is not None and judgements.each[0].protocol is not None:
         first = judgements.each[0]
         name = str(first.protocol)

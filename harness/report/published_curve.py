@@ -65,10 +65,12 @@ def _rows(run: RunRecord, point: CurvePoint) -> list[tuple[str, ...]]:
 
 
 def _training(run: RunRecord, epoch: int) -> float | None:
-    length = run.started.steps_per_epoch
-    part = run.series.within((epoch - 1) * length, epoch * length)
-    images = int(run.series["images"][part].sum())
-    return float(run.series["correct"][part].sum()) / images if images else None
+    """Over all images of a whole epoch; None where not all its steps are known."""
+    if not 0 < epoch <= len(run.epochs):
+        return None
+    sums = run.epochs[epoch - 1]
+    whole = sums.steps == run.started.steps_per_epoch and sums.images
+    return sums.correct / sums.images if whole else None
 
 
 def _beside(value: float | None, published: Sequence[float]) -> tuple[str, str, str, str]:

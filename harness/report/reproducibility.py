@@ -12,7 +12,7 @@ from harness.report.run_record import RunRecord
 
 WHAT_IS_COMPARED = (
     "A step that is computed again after a resume is compared with the recorded one; a difference "
-    "ends the run."
+    "ends the run, unless it was told to go on under other numerics."
 )
 WHERE_BITS_ARE_EQUAL = "Equal bits are promised on a machine with the same numerics digest."
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from harness.record.chain import Head
 from harness.record.journal import Journal
-from harness.record.quantities import StepSeries
+from harness.record.quantities import StepSeries, epoch_sums
 from harness.record.schema import (
     CheckpointWritten,
+    EpochSums,
     Evaluation,
     Excerpt,
     Interrupted,
@@ -30,11 +31,12 @@ class RunRecord:
         excerpt: What the journal was taken from, where it is an excerpt.
         started: The run's identity.
         series: Its steps.
+        epochs: What the steps of each epoch give together, of an excerpt's whole journal too.
         evaluations: In order.
         checkpoints: In order.
         interruptions: Stops and continuations in order.
         warnings: In order.
-        replayed_steps: Steps computed again after a resume.
+        replayed_steps: Steps computed again after a resume, each time with the same bits.
         finished: The end, or None.
         last_time_s: Time of day of the last event.
     """
@@ -47,6 +49,7 @@ class RunRecord:
     excerpt: Excerpt | None
     started: RunStarted
     series: StepSeries
+    epochs: tuple[EpochSums, ...]
     evaluations: tuple[Evaluation, ...]
     checkpoints: tuple[CheckpointWritten, ...]
     interruptions: tuple[Interrupted | Resumed, ...]
@@ -83,7 +86,7 @@ def record_of(journal: Journal, *, folder: str, sha256: str) -> RunRecord:
         RecordError: the journal does not begin with the run's identity.
     """
     excerpt = journal.excerpt
-    replayed = len({step for window in journal.replayed for step in window.step})
+    series = StepSeries.of(journal.steps)
     return RunRecord(
         name=f"seed {journal.started.seed}",
         folder=folder,
@@ -92,12 +95,13 @@ def record_of(journal: Journal, *, folder: str, sha256: str) -> RunRecord:
         head=journal.head,
         excerpt=excerpt,
         started=journal.started,
-        series=StepSeries.of(journal.steps),
+        series=series,
+        epochs=excerpt.epochs if excerpt else epoch_sums(series, journal.started.steps_per_epoch),
         evaluations=journal.evaluations,
         checkpoints=tuple(_light(one) for one in journal.checkpoints),
         interruptions=journal.interruptions,
         warnings=journal.warnings,
-        replayed_steps=excerpt.replayed_steps if excerpt else replayed,
+        replayed_steps=excerpt.replayed_steps if excerpt else journal.replayed_equal(),
         finished=journal.finished,
         last_time_s=journal.events[-1].time_s,
     )

@@ -103,7 +103,7 @@ def data(runs: Sequence[RunRecord], contact_sheet: Picture | None, missing: str)
     columns = ("name", "kind", "training", "validation", "classes", "class order", "root digest")
     files = tuple((one.name, *_decisions(decided[one])) for one in identities)
     paragraphs = []
-    if len(identities) > 1:
+    if len({one.root_digest for one in identities}) > 1:
         paragraphs.append("The runs did not use the same data: their numbers are not comparable.")
     for one in identities:
         shown = listed(list(one.classes[:20]))
@@ -140,7 +140,7 @@ def environment(runs: Sequence[RunRecord]) -> Section:
     elif differing:
         words = f"{plural(len(differing), 'entry', 'entries')} differ between the runs."
     else:
-        words = "The runs were made in the same environment: no entry differs."
+        words = "The runs began in the same environment: no entry differs."
     tables = [Table("The same for all runs", ("entry", "value"), common, folded=True)]
     if differing:
         rows = tuple((key, *(one.get(key, MISSING) for one in flat)) for key in differing)

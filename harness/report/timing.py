@@ -30,6 +30,11 @@ WHAT_IS_TIMED = (
 )
 
 
+ON_A_GPU = (
+    "On a GPU the host times windows of up to 100 steps: each step has its window's mean, so that "
+    "percentiles and the longest are of such means."
+)
+
 WHAT_IS_PEAK = (
     "Share of peak: operations of the forward pass and both gradients, counted from the graph, "
     "over the rate of a matrix product on the same devices, measured when the run began."
@@ -47,10 +52,14 @@ def timing(runs: Sequence[RunRecord]) -> Section:
     return Section(
         "timing",
         "Speed",
-        (WHAT_IS_TIMED, WHAT_IS_PEAK),
+        (WHAT_IS_TIMED, *((ON_A_GPU,) if any(map(_on_a_gpu, timed)) else ()), WHAT_IS_PEAK),
         (_distribution(timed), _timeline(timed)),
         (_table(runs),),
     )
+
+
+def _on_a_gpu(run: RunRecord) -> bool:
+    return any(device.startswith("GPU") for device in run.started.numerics.devices)
 
 
 def _distribution(runs: Sequence[RunRecord]) -> Drawing:

@@ -18,6 +18,7 @@ import keras
 from harness.data.input_pipeline.contact_sheet import with_contact_sheet
 from harness.errors import DivergedError, HarnessError, PreemptedError
 from harness.preflight.time_left import time_left
+from harness.preflight.workload import kept_every_epochs
 from harness.record.run_folder import CONTACT_SHEET
 from harness.record.schema import AnyEvent, Evaluation, RunFinished
 from harness.runner.begin import Start, begin
@@ -39,9 +40,6 @@ from harness.training.early_end import device_errors
 from harness.training.loop import LoopPlan
 from harness.training.loop import train as run_steps
 from harness.training.step import build_step
-
-KEPT_EPOCHS = 5
-"""Checkpoints of every fifth epoch stay, as the reference kept its weights."""
 
 SavingFirst = Callable[[], AbstractContextManager[None]]
 """In whose context a signal waits for a checkpoint."""
@@ -224,7 +222,7 @@ def _worker_lost(recorder: Recorder, position: Position, text: str) -> None:
 def _checkpoints(
     setup: SeedSetup, start: Start, recorder: Recorder
 ) -> AbstractContextManager[Checkpoints]:
-    every = KEPT_EPOCHS * setup.steps_per_epoch
+    every = kept_every_epochs(start.state.bytes) * setup.steps_per_epoch
     return role_of(setup.job).checkpoints(
         setup.folder.checkpoints,
         start.run_id,

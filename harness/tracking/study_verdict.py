@@ -23,7 +23,8 @@ class StudyResult:
         description: As MLflow shows it above the parent run, in Markdown.
         metrics: By key; a study has one value of each.
         seed_metrics: Of each judged run, by the id of its journal.
-        steps: Where the values stand on the axis of steps.
+        seed_steps: Where these stand on the axis of steps: at the run's own last one.
+        steps: Where the study's values stand.
         files: Report page, judgement and the like, copied as artifacts.
         time_s: Time of day of the newest event judged, so that the same result
             gives the same rows.
@@ -36,6 +37,7 @@ class StudyResult:
     description: str
     metrics: Mapping[str, float]
     seed_metrics: Mapping[str, Mapping[str, float]]
+    seed_steps: Mapping[str, int]
     steps: int
     files: tuple[Path, ...]
     time_s: float
@@ -75,9 +77,10 @@ def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
     judged = {tracker.find({RUN_TAG: identifier(one)}): one for one in result.seed_metrics}
     for run, run_id in judged.items():
         if run is not None:
-            tracker.write_rows(run, _rows(result, result.seed_metrics[run_id]), {})
+            values, step = result.seed_metrics[run_id], result.seed_steps[run_id]
+            tracker.write_rows(run, _rows(values, step, result.time_s), {})
             tracker.write_tags(run, tags)
-    tracker.write_rows(parent, _rows(result, result.metrics), {})
+    tracker.write_rows(parent, _rows(result.metrics, result.steps, result.time_s), {})
     note = result.description[:TAG_CHARACTERS]
     own = {STATUS_TAG: result.status, "mlflow.note.content": note}
     tracker.write_tags(parent, {**tags, **own})
@@ -85,6 +88,6 @@ def _write_study(tracker: Tracker, parent: str, result: StudyResult) -> None:
         tracker.write_file(parent, file)
 
 
-def _rows(result: StudyResult, metrics: Mapping[str, float]) -> list[MetricRow]:
-    stamp = milliseconds(result.time_s)
-    return [MetricRow(key, value, stamp, result.steps) for key, value in metrics.items()]
+def _rows(metrics: Mapping[str, float], step: int, time_s: float) -> list[MetricRow]:
+    stamp = milliseconds(time_s)
+    return [MetricRow(key, value, stamp, step) for key, value in metrics.items()]

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from harness.data.dataset import Split
 from harness.data.image_files.reading import translate_error
+from harness.data.input_pipeline.order import ROUNDS
 from harness.data.input_pipeline.pipeline import keeps_training_images, training_batches
 from harness.data.input_pipeline.resident import resident_images
 from harness.data.input_pipeline.undecodable import naming_batches, training_images
@@ -20,7 +21,14 @@ TOLD_EVERY_S = 2.0
 
 
 def recipe_batches(
-    recipe: Recipe, split: Split, devices: Devices, *, seed: int, first: int, end: int
+    recipe: Recipe,
+    split: Split,
+    devices: Devices,
+    *,
+    seed: int,
+    first: int,
+    end: int,
+    order_rounds: int = ROUNDS,
 ) -> Generator[Any]:
     """Batches of the steps [first, end); close it to end its threads.
 
@@ -33,6 +41,7 @@ def recipe_batches(
         seed: Of the run.
         first: First step.
         end: The step after the last.
+        order_rounds: See `training_batches`.
 
     Raises:
         DataError: an image cannot be read, was changed or does not decode.
@@ -50,9 +59,10 @@ def recipe_batches(
             first_step=first,
             last_step=end,
             shard=shard,
+            order_rounds=order_rounds,
         )
 
-    images_of = training_images(split, seed, recipe.batch, first)
+    images_of = training_images(split, seed, recipe.batch, first, order_rounds)
     named = naming_batches(
         replica_batches(devices, make), split, images_of, recipe.augmentation.decoder
     )

@@ -35,6 +35,11 @@ class TrainState:
         """Path of each trainable variable."""
         return tuple(v.path for v in self.model.trainable_variables)
 
+    @property
+    def bytes(self) -> int:
+        """Of weights, moving statistics and slots."""
+        return sum(v.shape.num_elements() * v.dtype.size for v in (*self.weights(), *self.slots))
+
     def weights(self) -> tuple[tf.Variable, ...]:
         """All of the model's variables, moving statistics included."""
         return tuple(v.value for v in self.model.weights)

@@ -185,7 +185,7 @@ def _spread_lines(judgement: Judgement) -> Iterator[str]:
 
 def conditional(judgement: Judgement, numbers: PublishedNumbers) -> str:
     """That the answer is about these images alone, with what another draw of them would change."""
-    images = next((seed.images for seed in judgement.seeds if seed.images), None)
+    images = next((seed.images for seed in judgement.judged_seeds if seed.images), None)
     words = "conditional on these validation images, which ours and the published runs share"
     if images is None:
         return words

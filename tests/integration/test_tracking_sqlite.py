@@ -230,6 +230,7 @@ def test_a_verdict_reaches_the_parent_and_its_seeds(runs: Path, tmp_path: Path) 
         description="**reproduced**",
         metrics={"top1_accuracy": 0.98},
         seed_metrics={RUN.run_id: {"top1_accuracy": 0.97}},
+        seed_steps={RUN.run_id: 240},
         steps=240,
         files=(page,),
         time_s=EPOCH_S + 1000,  # after the run's last event
@@ -252,7 +253,8 @@ def test_one_recipe_on_two_data_sets_is_two_studies(runs: Path, tmp_path: Path) 
     result = StudyResult(
         data_root_digest="d" * 64, verdict="reproduced", status="", reasons=(), description="",
         metrics={},
-        seed_metrics={"no such run": {}, SampleRun(seed=1).run_id: {}}, steps=1, files=(),
+        seed_metrics={"no such run": {}, SampleRun(seed=1).run_id: {}},
+        seed_steps={"no such run": 1, SampleRun(seed=1).run_id: 1}, steps=1, files=(),
         time_s=EPOCH_S,
     )  # fmt: skip
     record_study(result, tracking_uri=uri, study="a study")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from harness.data.compatibility import check_channels, check_training
 from harness.data.dataset import Split
 from harness.data.input_pipeline.mapping import PREFETCHED_BATCHES, parallel
-from harness.data.input_pipeline.order import Positions, image_index, order_seeds
+from harness.data.input_pipeline.order import ROUNDS, Positions, image_index, order_seeds
 from harness.data.input_pipeline.resident import fits_in_memory, resident_images
 from harness.data.input_pipeline.split_tensors import SplitTensors
 from harness.data.transforms.colour import colour_step, normalise_image
@@ -39,6 +39,7 @@ def training_batches(
     last_step: int,
     shard: tuple[int, int] = (0, 1),
     in_memory: bool = True,
+    order_rounds: int = ROUNDS,
 ) -> tf.data.Dataset:
     """Augmented batches of the steps [first_step, last_step).
 
@@ -54,6 +55,7 @@ def training_batches(
         shard: worker i of n gets images [i*b/n, (i+1)*b/n) of each batch.
         in_memory: keep images that are neither stretched nor scaled in memory,
             where they fit; the batches are the same.
+        order_rounds: of the order of images; runs of earlier versions have fewer.
 
     Returns:
         Elements `{"image": float32 [b/n, S, S, C], "label": int32 [b/n],
@@ -66,7 +68,7 @@ def training_batches(
             kept in memory is missing, changed or does not decode.
     """
     check_training(split, augmentation, normalisation, image_size)
-    positions = Positions(len(split), batch, first_step, last_step, *shard)
+    positions = Positions(len(split), batch, first_step, last_step, *shard, rounds=order_rounds)
     channels = normalisation.channel_count
     if in_memory and keeps_training_images(split, augmentation, channels):
         made = _resident_examples(split, positions, augmentation, channels, seed)
@@ -123,14 +125,14 @@ def _identities(
     positions: Positions, seed: int
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """A function from this worker's nth example, or several, to pass and index of its image."""
-    keys = tf.constant(order_seeds(seed, positions.passes))
+    keys = tf.constant(order_seeds(seed, positions.passes, positions.rounds))
     first_pass, _ = positions.passes
 
     def identify(nth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         number = positions.global_number(nth)
         pass_number, place = number // positions.images, number % positions.images
         key = tf.gather(keys, pass_number - first_pass)
-        return pass_number, image_index(place, key, positions.images)
+        return pass_number, image_index(place, key, positions.images, positions.rounds)
 
     return identify
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from harness.data.dataset import Split
 from harness.data.image_files.reading import CHANGED, decode_upright
-from harness.data.input_pipeline.order import Positions, image_index, order_seeds
+from harness.data.input_pipeline.order import ROUNDS, Positions, image_index, order_seeds
 from harness.errors import DataError
 
 ImagesOf = Callable[[int], Iterable[int]]
@@ -73,18 +73,20 @@ def undecodable_error(path: str) -> DataError:
     )
 
 
-def training_images(split: Split, seed: int, batch: int, first_step: int) -> ImagesOf:
+def training_images(
+    split: Split, seed: int, batch: int, first_step: int, rounds: int = ROUNDS
+) -> ImagesOf:
     """The images of each global batch of a training that begins at `first_step`."""
 
     def images_of(number: int) -> list[int]:
         step, images = first_step + number, len(split)
         passes = Positions(images, batch, step, step + 1).passes
-        keys = order_seeds(seed, passes)
+        keys = order_seeds(seed, passes, rounds)
         found = []
         for example in range(step * batch, (step + 1) * batch):
             pass_number, place = divmod(example, images)
             key = keys[pass_number - passes[0]]
-            found.append(int(image_index(tf.constant(place, tf.int64), key, images)))
+            found.append(int(image_index(tf.constant(place, tf.int64), key, images, rounds)))
         return found
 
     return images_of

@@ -50,8 +50,9 @@ NARROW = Size(360, 280, 320)
 
 
 def series_style(index: int) -> dict[str, Any]:
-    """Colour and dash of the series with this index."""
-    return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
+    """Colour and dash of the series with this index; no two of the first thirty have both alike."""
+    dash = (index + index // len(SERIES)) % len(DASHES)
+    return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[dash]}
 
 
 def draw(
@@ -151,7 +152,8 @@ def _for_page(svg: str, name: str) -> str:
     svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
-    svg = re.sub(r"(\d\.\d{2})\d+", r"\1", svg)
+    # Coordinates alone: a label between two tags keeps its digits.
+    svg = re.sub(r">[^<]*<|(\d\.\d{2})\d+", lambda found: found[1] or found[0], svg)
     svg = re.sub(r"\s*\n\s*", " ", svg)
     return re.sub(
         r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>",
