@@ -15,7 +15,7 @@ from harness.recipes.protocol_catalogue import PROTOCOLS
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal, read_journal
 from harness.record.run_folder import runs_of_study
-from harness.verdict.rounding import exact_percent
+from harness.statistics.rounding import exact_percent
 
 CLASS_ORDER_NOTE = (
     "Class order is no field: weights and data carry theirs, and results are in WordNet order."

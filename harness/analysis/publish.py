@@ -17,11 +17,11 @@ from harness.analysis.judged_study import (
 from harness.errors import HarnessError
 from harness.record.run_folder import data_of, find_runs, runs_of_study
 from harness.report.run_record import RunRecord
+from harness.statistics.rounding import percent
 from harness.system.own_command import near, own_command
 from harness.tracking.mirror import EXPERIMENT, StudyResult, default_tracking_uri, record_study
 from harness.tracking.rows import TOP1_KEY
 from harness.verdict.judgement import WORDS, Judgement, Judgements, PublishedNumbers, SeedResult
-from harness.verdict.rounding import percent
 from harness.verdict.text import judgement_text
 
 Say = Callable[[str], None]

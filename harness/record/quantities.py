@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.record.schema import STEP_COLUMNS, EpochSums, Steps
+from harness.record.epoch_sums import EpochSums
+from harness.record.schema import STEP_COLUMNS, Steps
 from harness.record.step_times import StepTimes, summarise
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from harness.frozen import ADDED_LATER, Extended, Frozen, digest_of
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
+from harness.record.epoch_sums import EpochSums
 
 SCHEMA_VERSION = 1
 
@@ -212,21 +213,6 @@ STEP_COLUMNS = tuple(
     and name not in {"step", "compiled"}
 )
 """Fields of `Steps` with one measured number a step; one that journals may lack is `None` there."""
-
-
-class EpochSums(Frozen):
-    """What the steps of one epoch give together; the last epoch may be a part of one.
-
-    The losses are those of its steps: mean, least and greatest.
-    """
-
-    steps: int = Field(ge=1)
-    images: int = Field(ge=0)
-    correct: int = Field(ge=0)
-    loss: float
-    least_loss: float
-    greatest_loss: float
-    learning_rate: float = Field(description="of its last step")
 
 
 class Excerpt(Event):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.baselines.schema import PublishedCurve
 from harness.record.certificate import Certificate
 from harness.report import accuracy as accuracies
-from harness.report import headline, opening, reproducibility, setup
+from harness.report import differences, headline, opening, reproducibility, setup
 from harness.report.accuracy import Mistakes
 from harness.report.learning import learning
 from harness.report.rendering.content import Headline, Picture, Report, Section
@@ -94,4 +94,4 @@ def _judged(extras: Extras, *, with_top5: bool) -> list[Section]:
     if extras.judgements is None:
         return []
     shown = headline.evidence(extras.judgements, with_top5=with_top5)
-    return [*shown, headline.differences(extras.judgements)]
+    return [*shown, differences.differences(extras.judgements)]

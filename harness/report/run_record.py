@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from harness.record.chain import Head
+from harness.record.epoch_sums import EpochSums
 from harness.record.journal import Journal
 from harness.record.quantities import StepSeries, epoch_sums
 from harness.record.schema import (
     CheckpointWritten,
-    EpochSums,
     Evaluation,
     Excerpt,
     Interrupted,

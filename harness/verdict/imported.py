@@ -23,8 +23,8 @@ from harness.statistics.finite_population import (
     stratified_interval,
 )
 from harness.statistics.intervals import Interval
+from harness.statistics.rounding import percent, points
 from harness.verdict.judgement import Bounds
-from harness.verdict.rounding import percent, points
 
 TOLERANCE = 0.0005
 """0.05 points: careful evaluators of the same weights agree within 0.03 (torchvision and timm)."""

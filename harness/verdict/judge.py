@@ -8,6 +8,7 @@ from harness.baselines.schema import AccuracyRow, PublishedTarget, Target, Thres
 from harness.record.schema import Resumed
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
+from harness.statistics.rounding import exact_percent
 from harness.verdict.checks import (
     binding_differences,
     copies,
@@ -20,7 +21,6 @@ from harness.verdict.checks import (
 from harness.verdict.judgement import Answer, Choosing, Judgement, Judgements, SeedResult
 from harness.verdict.others import differences_from
 from harness.verdict.published import judge_published
-from harness.verdict.rounding import exact_percent
 from harness.verdict.selection import SELECTION_WORDS, Counted, counted
 from harness.verdict.threshold import judge_threshold
 

@@ -14,8 +14,8 @@ from harness.frozen import Frozen
 from harness.recipes.protocol import Protocol
 from harness.record.schema import Fraction
 from harness.statistics.paired import PairedCounts, mcnemar_mid_p, paired_difference_interval
+from harness.statistics.rounding import percent, points, span
 from harness.verdict.judgement import Bounds
-from harness.verdict.rounding import percent, points, span
 from harness.verdict.text import table
 
 CONFIDENCE = 0.95

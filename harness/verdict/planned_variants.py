@@ -7,7 +7,7 @@ from harness.baselines.extension import Extension
 from harness.baselines.schema import PublishedTarget
 from harness.frozen import Frozen
 from harness.statistics.power import Design, simulated_chances
-from harness.verdict.rounding import points
+from harness.statistics.rounding import points
 from harness.verdict.text import table
 
 OFFERED = Extension(seeds=(4, 5, 6, 7, 8, 9), looks=(3, 6, 9), alpha=0.03)

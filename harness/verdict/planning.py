@@ -17,8 +17,8 @@ from harness.statistics.power import (
     seeds_needed,
     undecidable_band,
 )
+from harness.statistics.rounding import points
 from harness.verdict.planned_variants import PlannedVariant, variant_lines, variants
-from harness.verdict.rounding import points
 from harness.verdict.text import table
 
 TRUE_DIFFERENCES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.0057, 0.0075, 0.01)

@@ -18,9 +18,9 @@ from harness.record.summary import RunSummary
 from harness.statistics.difference import difference_from_published
 from harness.statistics.equivalence import Place, place_of
 from harness.statistics.intervals import Estimate, Interval, mean_estimate
+from harness.statistics.rounding import decisive_decimals, span
 from harness.verdict.checks import declared_of, obstacles, status_of
 from harness.verdict.judgement import Answer, Bounds, Judgement, PublishedNumbers, Word
-from harness.verdict.rounding import decisive_decimals, span
 from harness.verdict.selection import counted
 
 REPORTED_CONFIDENCE = 0.95

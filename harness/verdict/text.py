@@ -2,6 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from harness.statistics.rounding import (
+    decimals_apart,
+    decisive_decimals,
+    exact_percent,
+    percent,
+    points,
+    span,
+)
 from harness.verdict.judgement import (
     WORDS,
     BaselineDifference,
@@ -13,14 +21,6 @@ from harness.verdict.judgement import (
     ThresholdNumbers,
 )
 from harness.verdict.published import LIMIT, decided_by_interval, reach_of_spread
-from harness.verdict.rounding import (
-    decimals_apart,
-    decisive_decimals,
-    exact_percent,
-    percent,
-    points,
-    span,
-)
 from harness.verdict.selection import SELECTION_WORDS
 
 

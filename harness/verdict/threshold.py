@@ -11,9 +11,9 @@ from harness.baselines.schema import ThresholdTarget
 from harness.record.schema import Evaluation
 from harness.record.summary import RunSummary
 from harness.statistics.intervals import proportion_lower_bound
+from harness.statistics.rounding import decimals_apart, percent
 from harness.verdict.checks import declared_of, obstacles, status_of
 from harness.verdict.judgement import Answer, ThresholdNumbers
-from harness.verdict.rounding import decimals_apart, percent
 from harness.verdict.selection import counted
 
 

@@ -1,8 +1,7 @@
 """Fractions as a judgement prints them, rounded so that no decision is hidden."""
 
 from collections.abc import Iterable
-
-from harness.verdict.judgement import Bounds
+from typing import Protocol
 
 USUAL = 2
 FINEST = 6
@@ -23,7 +22,19 @@ def points(fraction: float, digits: int = USUAL) -> str:
     return f"{100 * fraction:+.{digits}f}"
 
 
-def span(bounds: Bounds, digits: int = USUAL) -> str:
+class Ends(Protocol):
+    """An interval, of whatever kind."""
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+
+
+def span(bounds: Ends, digits: int = USUAL) -> str:
     """An interval of a difference, in points."""
     return f"[{points(bounds.low, digits)}, {points(bounds.high, digits)}]"
 
@@ -41,6 +52,6 @@ def decimals_apart(values: Iterable[float], limit: float) -> int:
     return FINEST
 
 
-def decisive_decimals(interval: Bounds, margin: float) -> int:
+def decisive_decimals(interval: Ends, margin: float) -> int:
     """Decimals for the interval that decides, beside its margin."""
     return decimals_apart((interval.low, interval.high), margin)

@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from harness.analysis.report import report
 from harness.analysis.verdict import verdict
 from harness.report.rendering.markdown import markdown
+from harness.statistics.rounding import (
+    decimals_apart,
+    decisive_decimals,
+    exact_percent,
+    percent,
+    span,
+)
 from harness.verdict.judgement import Bounds
-from harness.verdict.rounding import decimals_apart, decisive_decimals, exact_percent, percent, span
 from harness.verdict.text import judgement_text
 from tests.planted_journals import FASHION_COUNTS, fashion_runs, smoke_runs, study
 
