@@ -31,12 +31,13 @@ RUNS, BASELINES = "runs", "baselines"
 
 @dataclass(frozen=True)
 class Bundled:
-    """A bundle that was written."""
+    """A bundle that was written; runs whose arrays were asked for and are not there any more."""
 
     path: Path
     sha256: str
     members: int
     bytes: int
+    without_weights: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -45,6 +46,7 @@ class Bundled:
             "sha256": self.sha256,
             "members": self.members,
             "bytes": self.bytes,
+            "without_weights": list(self.without_weights),
         }
 
 
@@ -81,7 +83,9 @@ def bundle(paths: Sequence[Path], out: Path, *, weights: bool = False) -> Bundle
         members[f"{BASELINES}/{file.name}"] = BundleMember(file)
     reported = reported_numbers(judged_study(runs, baselines=baselines_folder()))
     digest = write_bundle(out, members, reported=reported, harness_version=harness.__version__)
-    return Bundled(out, digest, len(members), out.stat().st_size)
+    bare = [run for run in runs if weights and not list(_arrays_of(run))]
+    without = tuple("/".join(run.folder.parts[-2:]) for run in bare)
+    return Bundled(out, digest, len(members), out.stat().st_size, without)
 
 
 def member_name(folder: Path, file: Path) -> str:
@@ -132,8 +136,15 @@ def _files_of(run: LoadedRun, *, weights: bool) -> Iterable[Path]:
     yield from texts_of(folder)
     yield from prediction_files(run).values()
     yield from sorted(folder.glob("checkpoints/*/checkpoint.json"))
-    if weights and run.record.checkpoints:
-        yield from sorted((folder / run.record.checkpoints[-1].file).glob("*.npz"))
+    if weights:
+        yield from _arrays_of(run)
+
+
+def _arrays_of(run: LoadedRun) -> Iterable[Path]:
+    """The arrays of the last checkpoint, as far as they are kept."""
+    if not run.record.checkpoints:
+        return []
+    return sorted((run.folder / run.record.checkpoints[-1].file).glob("*.npz"))
 
 
 def texts_of(folder: Path) -> tuple[Path, ...]:

@@ -70,6 +70,13 @@ def _own(target: Target, recipe: Recipe) -> Target:
             expected="a target of the planned recipe",
             remedy="see `harness list targets`",
         )
+    if target.recipe_digest not in (None, recipe.digest):
+        raise UsageError(
+            f"the target {target.name} asks for the recipe {str(target.recipe_digest)[:8]}, "
+            f"{recipe.name} is {recipe.digest[:8]}: the recipe was changed since",
+            expected=f'recipe_digest = "{recipe.digest}", or none',
+            remedy="correct the target's file before the first run",
+        )
     return target
 
 

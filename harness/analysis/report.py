@@ -84,8 +84,15 @@ def write_pages(content: Report, page: Path | None, text: Path | None) -> None:
     """Write as HTML, as Markdown, or both, each atomically.
 
     Raises:
-        UsageError: a file cannot be written.
+        UsageError: a file cannot be written, or both are one file.
     """
+    if page is not None and text is not None and page.resolve() == text.resolve():
+        raise UsageError(
+            "page and Markdown are to be one file",
+            where=str(page),
+            expected="a file for each",
+            remedy="give --out and --markdown different names",
+        )
     if page is not None:
         _write(page, html(content))
     if text is not None:

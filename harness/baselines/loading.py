@@ -151,6 +151,13 @@ def _read(path: Path) -> Target | BaselineFile:
         ) from error
     kind = raw.get("kind")
     model = _BY_KIND.get(kind) if isinstance(kind, str) else None
+    if kind is None and "phases" in raw:
+        raise BaselineError(
+            "the file holds a recipe, not a target",
+            where=str(path),
+            expected="a target of it",
+            remedy="`harness target new --recipe FILE --name NAME` prints one to be filled in",
+        )
     if model is None:
         raise BaselineError(
             f"the file has the kind {kind!r}",

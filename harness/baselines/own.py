@@ -42,7 +42,7 @@ def read_own_target(path: Path, recipe: str, recipe_digest: str) -> OwnTarget:
             f"the target is about the recipe {target.recipe}, the run is of {recipe}",
             where=f"{path}, field recipe",
             expected=f'recipe = "{recipe}"',
-            remedy="correct it, or leave --target out",
+            remedy="correct the file, or name a target of this recipe",
         )
     if target.recipe_digest not in (None, recipe_digest):
         raise BaselineError(
@@ -57,7 +57,7 @@ def read_own_target(path: Path, recipe: str, recipe_digest: str) -> OwnTarget:
             f"a registered target is named {target.name} already",
             where=f"{path}, field name",
             expected="a name of its own; registered targets are judged anyway",
-            remedy="choose another, or leave --target out",
+            remedy="choose another name, or name the registered target itself",
         )
     return OwnTarget(target, path.read_text(encoding="utf-8"))
 

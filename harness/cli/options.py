@@ -82,17 +82,24 @@ class DataFolder(LocalPath):
 
 
 def _no_data(path: Path) -> DataError:
+    if path.exists():
+        return DataError(
+            "the data is a file, not a folder",
+            where=str(path),
+            expected="a folder made by `harness prepare`, or one with images in train and val",
+            remedy=f"name the folder that holds it: {path.parent}",
+        )
     above = next((folder for folder in path.parents if folder.is_dir()), Path())
     missing = path.parts[len(above.parts)]
     beside = [one.name for one in above.iterdir()] if os.access(above, os.R_OK) else []
     near = difflib.get_close_matches(missing, beside, n=1)
     return DataError(
-        "the data is a file, not a folder" if path.exists() else "there is no such folder of data",
+        "there is no such folder of data",
         where=str(path),
         expected="a folder made by `harness prepare`, or one with images in train and val",
         remedy=f"did you mean {above / near[0]}?"
         if near
-        else f"name one; {above} has no {missing}",
+        else f"name one; the folder {above} holds no {missing}",
     )
 
 

@@ -159,7 +159,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
             "harness.cli.judge.excerpt:command",
             "Make small copies of finished runs, to publish.",
             (
-                "excerpt runs/apm5-resnet50-63cf264e --out published/runs",
+                "excerpt runs/apm5-resnet50-79b8aec7 --out published/runs",
                 "excerpt runs/smoke-95a37860/seed-1 --out published/runs --steps 10",
             ),
         ),
@@ -215,7 +215,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "gate": CommandEntry(
             "harness.cli.speed.gate:command",
             "Was speed lost between two revisions?",
-            ("gate main HEAD", "gate v0.2.0 HEAD --smallest-effect 0.02"),
+            ("gate main HEAD", "gate main HEAD --release pinned"),
         ),
     },
 }

@@ -93,6 +93,9 @@ def explained(
         found, remedy = f"{field} is missing", f"add {field}"
     elif first["input"] == "":
         found = f"{field} is empty"
+    elif first["type"] == "string_too_short":
+        found = f"{field} is too short: {first['input']!r}"
+        takes = f"text of at least {first['ctx']['min_length']} characters"
     elif first["type"] == "value_error":
         found = f"{field}: {found}" if field else found
         takes, remedy = "values that fit together", "correct what the message names"

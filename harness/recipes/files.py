@@ -33,6 +33,13 @@ def read_recipe(path: Path) -> Recipe:
             expected="a TOML file, such as `harness recipe show smoke --name mine` prints",
             remedy="correct the path or the syntax",
         ) from error
+    if "kind" in document and "phases" not in document:
+        raise RecipeError(
+            f"the file holds a target or baselines (kind {document['kind']!r}), not a recipe",
+            where=str(path),
+            expected="a recipe, such as `harness recipe show smoke --name mine` prints",
+            remedy="name the recipe; a target is named with --target, or after `harness reproduce`",
+        )
     recipe = parse_recipe(without_none(document), where=str(path))
     check_consistent(recipe)
     return recipe

@@ -214,7 +214,7 @@ class Recipe(Identified):
                 f"{train_images} training images do not fill a batch of {self.batch}",
                 where=f"recipe {self.name}, field batch",
                 expected="at least one whole batch a pass",
-                remedy=f"take more images, or --set batch={max(1, train_images)}",
+                remedy=f"take more images, or a recipe with a batch up to {max(1, train_images)}",
             )
         return steps
 

@@ -80,7 +80,9 @@ def study_status(study: Path, is_running: Callable[[Path], bool] | None = None) 
             "there is no study here",
             where=str(study),
             expected="a folder like runs/<recipe>-<digest>",
-            remedy="see `harness list runs`",
+            remedy="this is the folder of one seed: name the one above it"
+            if journal_in(study)
+            else "see `harness list runs`",
         )
     jobs = document.get("jobs", {})
     running = is_running or holds_lock

@@ -39,6 +39,11 @@ CONSTANT_SHARE = 0.9
 PERMUTED_SHARE, CLEARLY = 0.5, 5.0
 
 
+def _steps(steps: tuple[int, int]) -> str:
+    first, last = steps
+    return f"step {first}" if first == last else f"steps {first} to {last}"
+
+
 class EarlyFinding(Frozen):
     """One thing that is unusual: `value` is outside [low, high]. `steps` are first and last."""
 
@@ -51,10 +56,7 @@ class EarlyFinding(Frozen):
     def text(self) -> str:
         """In words."""
         low, high = ("none" if x is None else f"{x:.4g}" for x in (self.low, self.high))
-        return (
-            f"steps {self.steps[0]} to {self.steps[1]}: {self.check} {self.value:.4g}, "
-            f"expected {low} to {high}"
-        )
+        return f"{_steps(self.steps)}: {self.check} {self.value:.4g}, expected {low} to {high}"
 
 
 @dataclass(frozen=True)

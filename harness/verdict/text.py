@@ -232,7 +232,8 @@ def _baseline_lines(rows: tuple[BaselineDifference, ...], protocol: str | None) 
     more = len(rows) - len(fitting)
     lines = table(header, cells)
     if same:
-        lines.append(f"  {same} more rows are of the same weights as one above: each counts once")
+        rows_are = "row is" if same == 1 else "rows are"
+        lines.append(f"  {same} more {rows_are} of weights that a row above has: they count once")
     rest = f"; {more} more under the runs' other protocols: --json" if more else ""
     return [*lines, f"  differences in points, no verdict word{rest}"]
 

@@ -95,7 +95,9 @@ def read_weight_file(path: Path) -> WeightArrays:
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise unreadable(path, f"cannot be opened ({error.strerror})") from error
+        raise unreadable(
+            path, f"cannot be opened ({error.strerror})", "check the path and your right to read it"
+        ) from error
     if head.startswith(b"PK\x03\x04"):
         format_: Format = "keras_archive"
         found, description = _read_archive(path)

@@ -95,7 +95,7 @@ def _by_name(path: Path) -> Iterator[tuple[str, str]]:
 
 def no_checkpoint(folder: Path, state_file: str) -> WeightsError:
     """The error of a folder without a checkpoint; what it holds instead is named."""
-    remedy = "name a run's folder like runs/<recipe>-<digest>/seed-<n>, or a weight file"
+    remedy = "name the folder of a run that still has its checkpoints, or a weight file"
     found = sorted(p for end in ("*.weights.json", "*.h5", "*.keras") for p in folder.glob(end))
     if (folder / "saved_model.pb").exists():
         remedy = f"it is a SavedModel: {SAVED_MODEL}"

@@ -32,3 +32,5 @@ def command(runs: tuple[Path, ...], out: Path, weights: bool, as_json: bool) -> 
     else:
         click.echo(f"{done.path}: {done.members} members, {done.bytes:,} bytes")
         click.echo(f"sha256 {done.sha256}")
+    for run in done.without_weights:
+        click.echo(f"{run}: no arrays packed, its last checkpoint is not kept", err=True)

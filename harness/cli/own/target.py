@@ -27,7 +27,7 @@ def command() -> None:
 @click.option(
     "--data",
     type=DataFolder(),
-    help="A data set that was prepared or trained on: the target is bound to it, to the byte.",
+    help="A prepared data set or a folder of images: the target is bound to it, to the byte.",
 )
 @runs_option
 def new(

@@ -8,7 +8,7 @@ from harness.cli.options import LocalPath, json_option
 
 
 @click.command("loop")
-@click.option("--recipe", "name", required=True, help="A name of `list recipes`.")
+@click.option("--recipe", "name", required=True, help="A name of `list recipes`, or a file.")
 @click.option(
     "--data",
     type=LocalPath(exists=True, file_okay=False),

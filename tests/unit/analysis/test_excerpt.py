@@ -10,16 +10,19 @@ import pytest
 from harness.analysis.bundle import bundle, texts_of
 from harness.analysis.excerpt import write_excerpt
 from harness.analysis.judged_study import judged_study, load_runs
+from harness.analysis.report import report
 from harness.analysis.sync import sync
 from harness.analysis.verdict import verdict
 from harness.analysis.verify import verify
 from harness.api import read_steps
 from harness.errors import RecordError
 from harness.record.journal import EXCERPT_NAME, FILE_NAME, read_journal
+from harness.record.quantities import StepSeries
 from harness.record.run_folder import RunFolder, existing_journal, find_runs
 from harness.record.schema import STEP_COLUMNS
 from harness.record.summary import read_summary, summarise
 from harness.replay.setup import trained
+from tests.rendered_reports import section_of
 
 STUDY = Path(__file__).parents[3] / "reports/smoke-digits/runs/smoke-95a37860"
 KEPT = 3
@@ -49,6 +52,34 @@ def test_it_keeps_the_last_read_steps_each_window_as_they_are(excerpts: Path) ->
         assert part.excerpt.journal_sha256 == whole.head.digest
         assert part.head.linked_from == 1
         assert summarise(part).mark_steps.tolist() == read_summary(part.path).mark_steps.tolist()
+
+
+def test_it_keeps_what_every_epoch_s_steps_give_together(excerpts: Path) -> None:
+    for run in find_runs([STUDY]):
+        whole, part = (load_runs([one])[0].record for one in (run, excerpts / run.name))
+        assert len(whole.epochs) == 9
+        assert part.epochs == whole.epochs
+        series = StepSeries.of(read_journal(run).steps)
+        for epoch, sums in enumerate(whole.epochs):
+            own = slice(45 * epoch, 45 * (epoch + 1))
+            assert (sums.steps, sums.images) == (45, 45 * 32)
+            assert sums.correct == series["correct"][own].sum()
+            assert sums.loss == pytest.approx(series["loss"][own].mean(), rel=1e-12)
+        kept = series["correct"][42:45].sum() / series["images"][42:45].sum()
+        first = whole.epochs[0]
+        assert first.correct / first.images != pytest.approx(kept, abs=1e-6)
+
+
+def test_its_page_says_which_steps_are_drawn_and_sums_all(excerpts: Path) -> None:
+    whole, part = (section_of(report((one,)), "learning") for one in (STUDY, excerpts))
+    by_epoch = [
+        next(t for t in s.tables if t.caption == "Training by epoch") for s in (whole, part)
+    ]
+    assert by_epoch[0].rows == by_epoch[1].rows
+    captions = [next(d for d in s.drawings if d.name == "loss").caption for s in (whole, part)]
+    assert captions == ["Training loss of every step.", "Training loss of every kept step."]
+    assert "the kept steps alone are drawn" in part.paragraphs[0]
+    assert "kept" not in whole.paragraphs[0]
 
 
 def test_it_is_much_smaller(excerpts: Path) -> None:

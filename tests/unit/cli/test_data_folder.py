@@ -28,8 +28,8 @@ def test_the_nearest_name_beside_it_is_offered(tmp_path: Path) -> None:
 
 
 def test_without_one_the_folder_that_is_there_is_named(tmp_path: Path) -> None:
-    assert f"{tmp_path} has no zzz" in refused(tmp_path / "zzz" / "data")
-    assert "has no zzz-nothing" in refused(Path("zzz-nothing"))
+    assert f"the folder {tmp_path} holds no zzz" in refused(tmp_path / "zzz" / "data")
+    assert "holds no zzz-nothing" in refused(Path("zzz-nothing"))
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.report import report
+from harness.recipes.catalogue import find_recipe
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
 from tests.chained_journals import change
@@ -22,6 +23,28 @@ def test_an_unknown_commit_is_a_warning_and_other_data_are_not_the_digits(tmp_pa
     assert "warning: the commit is unknown" in told["harness"]
     assert "a folder of the user's own" in told["data"]
     assert "scikit-learn" not in html(content)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (SampleRun(seed=2, data_root="e" * 64),),
+        (SampleRun(seed=2, recipe=find_recipe("apm5-resnet18")),),
+        (SampleRun(seed=1),),
+    ],
+    ids=["other data", "another recipe", "the seed once more"],
+)
+def test_no_mean_is_shown_over_what_must_not_be_pooled(
+    tmp_path: Path, others: tuple[SampleRun, ...]
+) -> None:
+    runs = (SampleRun(seed=1), *others)
+    folders = [write_run(tmp_path / str(n) / "seed", run) for n, run in enumerate(runs)]
+    assert "top-1" not in dict(report(tuple(folders)).facts)
+
+
+def test_a_mean_is_shown_over_seeds(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / f"seed-{n}", SampleRun(seed=n)) for n in (1, 2)]
+    assert dict(report(tuple(folders)).facts)["top-1"].startswith("mean 98.00 % over 2 seeds")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A published curve beside runs: who is held against it, and where each landmark lies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_training_accuracy_is_that_of_the_epoch_s_own_steps(runs: tuple[RunRecor
     (row,) = landmarks(runs, curve(point(2, 0.5, training=(right - 0.1, right + 0.1)))).rows
     assert row[6] == f"{100 * right:.2f} %"
     assert row[9] == "inside"
+
+
+def test_of_a_part_of_an_epoch_no_training_accuracy_is_said(runs: tuple[RunRecord, ...]) -> None:
+    """An excerpt of before has no sums; the last epoch of a run that was stopped is a part."""
+    part = runs[0].epochs[1].model_copy(update={"steps": 60})
+    for epochs in ((), (runs[0].epochs[0], part)):
+        run = replace(runs[0], epochs=epochs)
+        (row,) = landmarks([run], curve(point(2, 0.5, training=(0.4, 0.6)))).rows
+        assert row[6:] == ("-", "-", "-", "-")
 
 
 def test_epochs_that_were_not_reached_are_left_out(runs: tuple[RunRecord, ...]) -> None:

@@ -154,7 +154,7 @@ def test_a_watch_warns_once_and_stops_on_request(tmp_path: Path) -> None:
     one = watch(tmp_path, told)
     one.see(window_)
     assert len(told) == 1
-    assert told[0].startswith(f"{TOPIC}: steps 0 to 0: first loss")
+    assert told[0].startswith(f"{TOPIC}: step 0: first loss")
     again = Watch(
         folder=tmp_path, classes=10, steps_total=TOTAL, stop=True, warn=one.warn,
         columns=[columns_of(window_)],

@@ -147,6 +147,40 @@ def test_seeds_beyond_the_declared_ones_enter_no_figure_of_what_was_judged(tmp_p
     assert told.endswith("95.15 % to 95.29 %")
 
 
+def test_what_reaches_mlflow_is_of_one_data_set_and_of_completed_runs(tmp_path: Path) -> None:
+    """A study's folder may hold runs on other data, and runs that still train."""
+    judgements = verdict([study(tmp_path, fashion_runs(*FASHION_COUNTS))], target=REPRODUCTION)
+    first, second, third = judgements.each[0].seeds
+    found = _metrics(judgements, seeds_of(judgements)[:1], [])
+    assert found["study/runs"] == 1
+    assert found["study/mean_top1_accuracy"] == BEST[0]
+    going_on = third.model_copy(update={"status": "unfinished"})
+    other = judgements.each[0].model_copy(update={"seeds": (first, second, going_on)})
+    unfinished = Judgements((other,))
+    found = _metrics(unfinished, seeds_of(unfinished), [])
+    assert found["study/runs"] == 3
+    assert found["study/mean_top1_accuracy"] == pytest.approx(fmean(BEST[:2]))
+
+
+def test_the_sentence_is_about_the_runs_and_the_epoch_that_its_number_has(tmp_path: Path) -> None:
+    one, two, three = fashion_runs(*FASHION_COUNTS)
+    gone = [one, two, replace(three, status="diverged")]
+    (found,) = report((study(tmp_path / "diverged", gone),), target=REPRODUCTION).headlines
+    assert "3 runs of" in found.sentence
+    assert "mean top-1 of the 2 completed 95.19 %" in found.sentence
+    (found,) = report((study(tmp_path / "one", [one]),), target=REPRODUCTION).headlines
+    assert "top-1 95.15 % (center_crop, best of 4 epochs; the last epoch's is 95.00 %)" in (
+        found.sentence
+    )
+
+
+def test_images_that_the_answer_is_about_are_those_of_the_declared_seeds(tmp_path: Path) -> None:
+    runs = [*fashion_runs(*FASHION_COUNTS)]
+    tiny = replace(runs[0], seed=0, evaluated=500, correct={"center_crop": 400}, by_epoch=())
+    text = judgement_text(verdict([study(tmp_path, [*runs, tiny])], target=REPRODUCTION))
+    assert "another draw of 10,000 would move both" in text
+
+
 def with_counts(index: int, *counts: int | None) -> list[Planted]:
     rows = list(FASHION_COUNTS)
     rows[index] = counts  # type: ignore[call-overload]

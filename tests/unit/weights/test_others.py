@@ -290,7 +290,7 @@ def test_the_way_out_of_an_adapted_normalisation_works(tmp_path: Path) -> None:
         ("a.keras", r"weights in it, such as \S+a\.keras"),
         ("saved_model.pb", "SavedModel"),
         ("model.safetensors", "as .keras"),
-        ("notes", "name a run's folder"),
+        ("notes", "name the folder of a run"),
     ],
 )
 def test_a_folder_without_a_checkpoint_is_named_by_what_it_holds(
