@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.measure import machine
@@ -23,13 +23,11 @@ class SystemGpus:
     Attributes:
         names: Their models; empty without a GPU, or where the environment hides all.
         driver: The driver's version, if known.
-        memory_bytes: Of the smallest GPU of the system, if known.
         error: What `nvidia-smi` said where it exists and fails; None otherwise.
     """
 
     names: tuple[str, ...] = ()
     driver: str | None = None
-    memory_bytes: int | None = None
     error: str | None = None
 
 
@@ -40,13 +38,27 @@ def system_gpus(environ: Mapping[str, str] = os.environ) -> SystemGpus:
         MachineError: `CUDA_VISIBLE_DEVICES` means a GPU and names none that is here.
     """
     rows = machine.gpus()
-    sizes = [re.match(r"(\d+) MiB", row.get("memory.total", "")) for row in rows]
     return SystemGpus(
         names=listed_gpus(environ.get(LIST_VARIABLE), rows, machine.gpu_uuids()),
         driver=next((row["driver_version"] for row in rows if "driver_version" in row), None),
-        memory_bytes=min((int(size[1]) << 20 for size in sizes if size), default=None),
         error=driver_error(),
     )
+
+
+def gpu_memory_bytes(used: Sequence[str]) -> int | None:
+    """Memory of the smallest of the GPUs that a process uses; None where the driver does not tell.
+
+    Models are compared, because CUDA's order of the GPUs need not be the driver's. Where one
+    is unknown, every GPU of the system counts.
+
+    Args:
+        used: Models of the GPUs in use, as CUDA names them: a part of one has ` MIG ` behind it.
+    """
+    rows, models = machine.gpus(), {name.partition(" MIG ")[0] for name in used}
+    if models <= {row.get("name") for row in rows}:
+        rows = tuple(row for row in rows if row.get("name") in models) or rows
+    sizes = [re.match(r"(\d+) MiB", row.get("memory.total", "")) for row in rows]
+    return min((int(size[1]) << 20 for size in sizes if size), default=None)
 
 
 def driver_error() -> str | None:

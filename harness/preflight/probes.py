@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from harness.measure.gpu_list import SystemGpus, system_gpus
+from harness.measure.gpu_list import SystemGpus, gpu_memory_bytes, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
 from harness.measure.gpu_support import Support, support_of_gpus
 from harness.preflight.memory import free_memory_bytes
@@ -68,7 +68,7 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
 
 def _memory_bytes() -> float:
     """TensorFlow takes all that is free of a GPU when it starts, so its whole memory counts."""
-    return (system_gpus().memory_bytes or inf) if _visible_gpus() else free_memory_bytes()
+    return (gpu_memory_bytes(_used_models()) or inf) if _visible_gpus() else free_memory_bytes()
 
 
 def _by_precision() -> dict[str, float]:
@@ -81,6 +81,13 @@ def _visible_gpus() -> int:
     import tensorflow as tf
 
     return len(tf.config.list_logical_devices("GPU"))
+
+
+def _used_models() -> tuple[str, ...]:
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    return tuple(one.get("device_name", "") for one in details)
 
 
 def _free_bytes(folder: Path) -> int:

@@ -28,6 +28,7 @@ def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", ()),
         ("NoDevFiles", ()),
         (f"{UUIDS[1]},{UUIDS[0]}", (UUIDS[1], UUIDS[0])),
+        ("MIG-a, MIG-b", ("MIG-a", "MIG-b")),
     ],
 )
 def test_the_gpus_that_the_environment_leaves(listed: str | None, entries: tuple[str, ...]) -> None:
