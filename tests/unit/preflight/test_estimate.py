@@ -103,6 +103,17 @@ def test_too_little_memory_ends_the_job_before_a_step_is_made() -> None:
         check(probes)
 
 
+def test_workers_without_gpus_share_the_hosts_memory() -> None:
+    """A share of 64 images takes 5 GiB."""
+    alone = {"system_gpus": SystemGpus, "visible_gpus": lambda: 0}
+    roomy = machine(free_memory_bytes=lambda: 8 << 30, **alone)
+    check(roomy, replicas=2)
+    check(machine(free_memory_bytes=lambda: 8 << 30), replicas=2, workers_here=2)
+    with pytest.raises(MachineError, match=r"8\.0 GiB of memory are free") as raised:
+        check(roomy, replicas=2, workers_here=2)
+    assert "in each of 2 workers here" in raised.value.expected
+
+
 def test_a_batch_beyond_the_gpus_memory_ends_the_job_before_a_step_is_made() -> None:
     """One H200 had 11.4 GB in use with this step (reports/gpu-h200)."""
     small = machine(
