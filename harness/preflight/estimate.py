@@ -13,7 +13,7 @@ from types import MappingProxyType
 from harness.errors import MachineError
 from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
-from harness.preflight.workload import Counts, Workload, workload
+from harness.preflight.workload import Counts, Workload, forward_share, workload
 from harness.progress import duration
 from harness.recipes.catalogue import in_precisions
 from harness.recipes.recipe import Model, Recipe
@@ -126,7 +126,7 @@ def preflight(
     bounds = tuple(load.flops / rate / replicas / 3600 for load in loads)
     if max(bounds) > FAR_BEYOND * max_hours:
         _refuse_hopeless(loads, max_hours, recipe, asked, share, say)
-    step_time_s, hours = _timed(loads, bounds, max_hours, asked, share, say)
+    step_time_s, hours = _timed(loads, bounds, max_hours, recipe, asked, share, say)
     _check_hours(max(hours), max_hours, recipe, step_time_s, share)
     return Preflight(
         seeds=seeds,
@@ -225,6 +225,8 @@ def _check_memory(
 
     channels = recipe.normalisation.channel_count
     _, activations = _counted(recipe.model, classes, channels)
+    if recipe.model.trunk_is_frozen:
+        activations = 0  # nothing waits for gradients
     parameters = describe(recipe.model.name, classes, channels).total
     needed = training_bytes(activations, parameters, batch, recipe.precision.compute)
     # Each worker has a GPU of its own; without GPUs they share the host's memory.
@@ -277,7 +279,7 @@ def _refuse_hopeless(
     images = min(share, FEW_IMAGES)
     say(f"timing a real step of {images} images first, for the bound is far beyond the limit")
     step_time_s = probes.step_time_s(images)
-    hours = max(_hours(loads, step_time_s * share / images, share))
+    hours = max(_hours(loads, step_time_s * share / images, recipe, share))
     if hours > FAR_BEYOND * max_hours:
         _check_hours(hours, max_hours, recipe, step_time_s, images)
 
@@ -299,6 +301,7 @@ def _timed(
     loads: list[Workload],
     bounds: tuple[float, ...],
     max_hours: float,
+    recipe: Recipe,
     probes: Probes,
     share: int,
     say: Callable[[str], None],
@@ -311,10 +314,11 @@ def _timed(
         return None, bounds
     say(f"timing a real step of {share} images; its compilation takes longest")
     step_time_s = probes.step_time_s(share)
-    return step_time_s, _hours(loads, step_time_s, share)
+    return step_time_s, _hours(loads, step_time_s, recipe, share)
 
 
-def _hours(loads: list[Workload], step_time_s: float, share: int) -> tuple[float, ...]:
-    # A crop forward is a third of an image forward and backward; one device evaluates.
-    crop_s = step_time_s / share / 3
+def _hours(
+    loads: list[Workload], step_time_s: float, recipe: Recipe, share: int
+) -> tuple[float, ...]:
+    crop_s = forward_share(recipe.model) * step_time_s / share  # one device evaluates
     return tuple((load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads)

@@ -120,12 +120,14 @@ def time_real_step(
     from harness.training.device_errors import explained
     from harness.training.state import create_state
     from harness.training.step import build_step
+    from harness.weights.transfer import freeze_as_told
 
     strategy = tf.distribute.get_strategy()
     channels = recipe.normalisation.channel_count
     model = build_model(
         recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
     )
+    freeze_as_told(model, recipe.model)
     state = create_state(model, float16=recipe.precision.compute == "float16")
     step = build_step(state, recipe, strategy)
     size = recipe.model.image_size

@@ -245,6 +245,21 @@ def test_the_hours_of_a_small_network_are_those_of_a_real_step() -> None:
     assert "the same command resumes" in found.text()
 
 
+def test_a_frozen_trunk_has_no_gradients_to_wait_for() -> None:
+    """No activation is kept, and a crop of an evaluation costs what an image's training does."""
+    frozen, trained = find_recipe("transfer-frozen"), find_recipe("transfer")
+    data = imagenet(train=1_600_000, val=160_000, classes=10)
+    found = preflight(
+        frozen, data, (1,), runs=Path("runs"), probes=machine(free_memory_bytes=lambda: 3e9)
+    )
+    crops = (9 + 10) * 160_000
+    assert found.hours[0] == pytest.approx((10 * 50_000 * 0.4 + crops * 0.4 / 32) / 3600)
+    with pytest.raises(MachineError, match=r"2\.8 GiB of memory are free"):
+        preflight(
+            trained, data, (1,), runs=Path("runs"), probes=machine(free_memory_bytes=lambda: 3e9)
+        )
+
+
 def test_a_real_step_is_timed_before_a_machine_is_refused() -> None:
     """The matrix product's rate may be measured too low, even far too low."""
     near = small(2e9, 0.1, max_hours=100)
