@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.measure import machine
-from harness.measure.visible_gpus import LIST_VARIABLE, listed_gpus
+from harness.measure.visible_gpus import LIST_VARIABLE, PART, listed_gpus, visible_devices
 
 WORDS_KEPT = 300
 
@@ -43,6 +43,22 @@ def system_gpus(environ: Mapping[str, str] = os.environ) -> SystemGpus:
         driver=next((row["driver_version"] for row in rows if "driver_version" in row), None),
         error=driver_error(),
     )
+
+
+def local_gpus(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The GPUs of this machine that its environment leaves, as entries of CUDA_VISIBLE_DEVICES.
+
+    Of a list of parts (MIG) a process uses the first alone, and jobs can share all of them out.
+    """
+    listed = environ.get(LIST_VARIABLE)
+    count = len(machine.gpus())
+    seen = visible_devices(listed, machine.gpu_uuids() or ("",) * count)
+    if listed is None:
+        return tuple(str(place) for place in seen)
+    entries = [entry.strip() for entry in listed.split(",")]
+    if seen and listed.startswith(PART):
+        return tuple(entry for entry in entries if entry.startswith(PART))
+    return tuple(entries[: len(seen)])
 
 
 def gpu_memory_bytes(used: Sequence[str]) -> int | None:

@@ -8,8 +8,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.measure import machine
+from harness.measure.gpu_list import local_gpus
 from harness.study import jobs
-from harness.study.jobs import LocalExecutor, Resources, jobs_at_once, local_gpus
+from harness.study.jobs import LocalExecutor, Resources, jobs_at_once
 
 UUIDS = tuple(f"GPU-{letter * 8}" for letter in "abcd")
 
