@@ -44,21 +44,26 @@ def known_truths(rows: pa.Table, classes: tuple[str, ...]) -> tuple[Truth, ...]:
             found=f"{val.min()} to {val.max()}",
             holds=bool((val == VAL_PER_CLASS).all()),
         ),
-        *_published_labels(rows),
+        *published_labels(rows["id"].filter(pc.equal(rows["split"], "val")).combine_chunks()),
     )
 
 
-def _published_labels(rows: pa.Table) -> tuple[Truth, ...]:
-    """Whether validation images lie in their published classes; none where names are others."""
-    rows = rows.select(["id", "class"]).filter(pc.starts_with(rows["id"], "val/"))
+def published_labels(ids: pa.Array) -> tuple[Truth, ...]:
+    """Whether validation images lie in their published classes; none where names are others.
+
+    Args:
+        ids: `val/<class>/<name>`; those of other splits are left out.
+    """
+    ids = ids.filter(pc.starts_with(ids, "val/"))
     published = published_val_labels()
-    names = pc.replace_substring_regex(rows["id"], r"^.*/([^/.]*)(\.[^/]*)?$", r"\1")
+    names = pc.replace_substring_regex(ids, r"^.*/([^/.]*)(\.[^/]*)?$", r"\1")
     place = pc.index_in(names, value_set=pa.array(published))
-    named = rows.filter(pc.is_valid(place))
+    named = ids.filter(pc.is_valid(place))
     if not len(named):
         return ()
-    classes = pa.array(published.values()).take(place.combine_chunks().drop_null())
-    wrong = named.filter(pc.not_equal(named["class"], classes))["id"]
+    classes = pc.replace_substring_regex(named, r"^val/([^/]*)/.*$", r"\1")
+    right = pa.array(published.values()).take(place.drop_null())
+    wrong = named.filter(pc.not_equal(classes, right))
     such = f", such as {shown(wrong[0].as_py())}" if len(wrong) else ""
     return (
         Truth(
