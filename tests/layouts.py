@@ -168,6 +168,13 @@ def linked(root: Path) -> None:
     (root / "data" / "val").symlink_to(root / "store" / "val")
 
 
+def linked_splits(root: Path) -> None:
+    """Both of the resized splits are links to another disk."""
+    (root / "data").mkdir()
+    for name in ("train_256", "val_256"):
+        (root / "data" / name).symlink_to(root / "disk" / name)
+
+
 def circle(root: Path) -> None:
     folders(root)
     (root / "train" / WNIDS[0] / "again").symlink_to(root / "train")
@@ -230,6 +237,16 @@ LAYOUTS = (
     Layout("resized copies and the options", lambda root: folders(root, "train_256", "val_256"),
            told=lambda _: Told(folders={"train": Path("train_256"), "val": Path("val_256")}),
            images=("train_256", "val_256")),
+    Layout("resized copies on another disk and the options", lambda root: (
+        folders(root / "disk", "train_256", "val_256"), linked_splits(root)), given="data",
+        told=lambda _: Told(folders={"train": Path("train_256"), "val": Path("val_256")}),
+        images=("disk/train_256", "disk/val_256")),
+    Layout("a validation folder above the place of train", lambda root: (
+        write(root / "imagenet/train", TRAIN), write(root / "other_val", SORTED)),
+        told=lambda _: Told(folders={"val": Path("other_val")}),
+        images=("imagenet/train", "other_val")),
+    Layout("the option with an absolute path", lambda root: folders(root, val="dev"),
+           told=lambda root: Told(folders={"val": root / "dev"}), images=("train", "dev")),
     Layout("train inside train", lambda root: folders(root, "train/train", "val/val")),
     Layout("one folder above", lambda root: folders(root / "imagenet")),
     Layout("links to folders", linked, given="data", images=("data/train", "data/val")),
@@ -359,6 +376,9 @@ LAYOUTS = (
     Layout("two validation folders", lambda root: (
         folders(root), write(root / "validation", SORTED)), kind=None,
         refusal=r"val/ \(6 images\) and validation/ \(6 images\)[\s\S]*--val-folder val"),
+    Layout("two validation folders one folder down", lambda root: (
+        folders(root / "imagenet"), write(root / "imagenet/validation", SORTED)), kind=None,
+        refusal="harness prepare --source .*/data/imagenet --out DIR --val-folder val, or with"),
     Layout("two data sets", lambda root: (folders(root / "a"), folders(root / "b")), kind=None,
            refusal=r"2 folders below it hold a data set: .*/a, .*/b[\s\S]*name one of them"),
     Layout("two versions of TFDS", lambda root: tfds(root, "x/5.0.0", "x/5.1.0"), kind=None,

@@ -126,7 +126,7 @@ def bench_input(
     }
     try:
         for iterator in iterators.values():
-            _drop(iterator, warm_up_images // batch)
+            drop(iterator, warm_up_images // batch)
         measured = alternate(iterators, rounds, max(images_per_round // batch, 1), batch, now)
     except tf.errors.OpError as error:
         raise translate_error(error) from error
@@ -145,10 +145,10 @@ def alternate(
     measured: dict[str, list[float]] = {name: [] for name in iterators}
     for _ in range(rounds):
         for name, iterator in iterators.items():
-            _drop(iterator, WARM_UP_BATCHES)
+            drop(iterator, WARM_UP_BATCHES)
             scaled = max(batches * batch // sizes[name], 1)
             start_s = now()
-            _drop(iterator, scaled)
+            drop(iterator, scaled)
             measured[name].append(scaled * sizes[name] / (now() - start_s))
     return measured
 
@@ -209,6 +209,7 @@ def _result(measured: dict[str, list[float]], work: InputLoad, rounds: int) -> I
     )
 
 
-def _drop(iterator: Iterator[Any], batches: int) -> None:
+def drop(iterator: Iterator[Any], batches: int) -> None:
+    """Take so many batches and do nothing with them."""
     for _ in range(batches):
         next(iterator)

@@ -191,22 +191,23 @@ class LoopMeasurement:
     flops_per_image: float
     bare: Callable[[], None]
     loop: Callable[[], None]
-    batches: Callable[[], None]
+    batches: Callable[[int], None]
     evaluate: Callable[[], None]
 
     def round(self) -> LoopRound:
         """Each part once."""
         import tensorflow as tf
 
+        from harness.bench.input import WARM_UP_BATCHES
         from harness.measure.peaks import measure_gemm
 
         dtype = tf.as_dtype(self.recipe.precision.compute)
         gemm = partial(measure_gemm, seconds=GEMM_S, dtype=dtype, now=self.now)
         before = gemm()
         images = self.steps * self.recipe.batch
-        bare, loop, batches = (
-            images / self._seconds(part) for part in (self.bare, self.loop, self.batches)
-        )
+        bare, loop = (images / self._seconds(part) for part in (self.bare, self.loop))
+        self.batches(WARM_UP_BATCHES)  # made while the others ran
+        batches = images / self._seconds(partial(self.batches, self.steps))
         return LoopRound(bare, loop, batches, self._seconds(self.evaluate), max(before, gemm()))
 
     def _seconds(self, part: Callable[[], None]) -> float:
@@ -220,6 +221,7 @@ def measurement(
     recipe: Recipe, data: "DataSet", scratch: Path, steps: int, now: Now
 ) -> Iterator[LoopMeasurement]:
     """Build network, steps, pipelines and journal, and take each part once for compilation."""
+    from harness.bench.input import drop
     from harness.distributed.devices import ONE_DEVICE, open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
@@ -231,6 +233,7 @@ def measurement(
 
     devices = open_devices(ONE_DEVICE, None)
     model = initial_network(recipe, recipe.model.classes or len(data.classes), seed=0)
+    forward, frozen = multiply_adds(model, recipe.model.image_size), recipe.model.trunk_is_frozen
     state = create_state(model, float16=recipe.precision.compute == "float16")
     bare = build_step(state, recipe, devices.strategy, fingerprints=False)
     whole = build_step(state, recipe, devices.strategy)
@@ -244,13 +247,13 @@ def measurement(
             recipe=recipe,
             steps=steps,
             now=now,
-            flops_per_image=float(training_flops(multiply_adds(model, recipe.model.image_size), 1)),
+            flops_per_image=float(training_flops(forward, 1, trunk_is_frozen=frozen)),
             bare=_bare(bare, next(stream), steps),
             loop=_loop(whole, stream, recipe, recorder, steps, asynchronous=devices.asynchronous),
-            batches=lambda: _drop(alone, steps),
+            batches=partial(drop, alone),
             evaluate=_evaluation(model, data, recipe, recorder, scratch),
         )
-        for part in (made.bare, made.loop, made.batches, made.evaluate):
+        for part in (made.bare, made.loop, partial(made.batches, steps), made.evaluate):
             part()
         yield made
 
@@ -312,10 +315,9 @@ def _loop(
             checkpoint_every=ENDLESS_STEPS,
             recorded_step=0,
         )
-        images = recipe.batch
         with progress.work("training", total=ENDLESS_STEPS, lately=1, every_s=30) as work:
             train(
-                step, stream, phases, plan, hooks(work), images_per_step=images,
+                step, stream, phases, plan, hooks(work), images_per_step=recipe.batch,
                 asynchronous=asynchronous,
             )  # fmt: skip
 
@@ -343,8 +345,3 @@ def _evaluation(
     )
     numbers = itertools.count()
     return lambda: evaluator.evaluate(next(numbers), (recipe.epoch_protocol,))
-
-
-def _drop(batches: Iterator[Any], count: int) -> None:
-    for _ in range(count):
-        next(batches)

@@ -122,7 +122,7 @@ def _manifest_of(root_digest: str, folder: Path) -> Path | None:
 
 
 def check_same_data(journal: Journal, data: DataSet, path: Path, manifests: Path) -> None:
-    """Refuse to go on with other images than those that a run began with.
+    """Refuse to go on with other images or labels than those that a run began with.
 
     Args:
         journal: of the run.
@@ -132,10 +132,12 @@ def check_same_data(journal: Journal, data: DataSet, path: Path, manifests: Path
             state may be among them.
 
     Raises:
-        DataError: images changed, vanished or came; the first of each are named.
+        DataError: images changed, vanished or came; the first of each are named. Or the
+            classes count in another order.
     """
     recorded, now = journal.started.data, data.identity
     if recorded.root_digest == now.root_digest:
+        _check_order(recorded.classes, now.classes, path, journal)
         return
     others = sorted(p.parent for p in manifests.glob("*/dataset.json"))
     changes = changes_since(recorded.root_digest, data.root, others)
@@ -147,6 +149,25 @@ def check_same_data(journal: Journal, data: DataSet, path: Path, manifests: Path
         f"the root is now {now.root_digest}",
         remedy="restore the data, then give the same command again: it continues exactly; to train "
         "on the data as it is now, begin a run of its own with another --runs",
+    )
+
+
+def _check_order(
+    before: tuple[str, ...], now: tuple[str, ...], path: Path, journal: Journal
+) -> None:
+    """The root covers the names of the classes and not their numbers."""
+    if before == now:
+        return
+    label, old, new = next(
+        (n, *pair) for n, pair in enumerate(zip(before, now, strict=False)) if pair[0] != pair[1]
+    )
+    raise DataError(
+        f"the classes count in another order than the run began with: label {label} was "
+        f"{shown(old)} and is {shown(new)}",
+        where=str(path),
+        expected=f"the order that the run in {journal.path.parent} recorded",
+        remedy="name the data folder that the run began with; to train in the new order, begin a "
+        "run of its own with another --runs",
     )
 
 

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 from harness.sources.class_order import class_orders
 from harness.sources.digits import ROOT_DIGEST as DIGITS_ROOT
+from harness.sources.folders.names import shown
+from harness.sources.labels.numbers import published_val_labels
 from harness.sources.source import Truth
 
 TRAIN_PER_CLASS = (732, 1_300)
@@ -18,7 +20,7 @@ Kind = Literal["imagenet", "imagenet_subset", "digits", "other"]
 
 
 def known_truths(rows: pa.Table, classes: tuple[str, ...]) -> tuple[Truth, ...]:
-    """Compare a manifest's counts with ImageNet's."""
+    """Compare a manifest's counts and validation labels with ImageNet's."""
     train, val = (images_per_class(rows, split, len(classes)) for split in ("train", "val"))
     return (
         _truth("training images", TRAIN_IMAGES, int(train.sum())),
@@ -41,6 +43,34 @@ def known_truths(rows: pa.Table, classes: tuple[str, ...]) -> tuple[Truth, ...]:
             expected=str(VAL_PER_CLASS),
             found=f"{val.min()} to {val.max()}",
             holds=bool((val == VAL_PER_CLASS).all()),
+        ),
+        *published_labels(rows["id"].filter(pc.equal(rows["split"], "val")).combine_chunks()),
+    )
+
+
+def published_labels(ids: pa.Array) -> tuple[Truth, ...]:
+    """Whether validation images lie in their published classes; none where names are others.
+
+    Args:
+        ids: `val/<class>/<name>`; those of other splits are left out.
+    """
+    ids = ids.filter(pc.starts_with(ids, "val/"))
+    published = published_val_labels()
+    names = pc.replace_substring_regex(ids, r"^.*/([^/.]*)(\.[^/]*)?$", r"\1")
+    place = pc.index_in(names, value_set=pa.array(published))
+    named = ids.filter(pc.is_valid(place))
+    if not len(named):
+        return ()
+    classes = pc.replace_substring_regex(named, r"^val/([^/]*)/.*$", r"\1")
+    right = pa.array(published.values()).take(place.drop_null())
+    wrong = named.filter(pc.not_equal(classes, right))
+    such = f", such as {shown(wrong[0].as_py())}" if len(wrong) else ""
+    return (
+        Truth(
+            fact="validation images in another class than the published one",
+            expected="0",
+            found=f"{len(wrong):,}{such}",
+            holds=not len(wrong),
         ),
     )
 

@@ -133,6 +133,7 @@ def load(folder: Path, rows: pa.Table | None = None, *, progress: Progress = SIL
     with progress.work("reading the manifest"):
         rows = read_manifest(folder, COLUMNS) if rows is None else rows
         _check_root(rows, description, folder)
+        _check_labels(rows, description, folder)
         if description.refused:
             raise _refused_error(description, folder)
         data = _load(rows.drop_columns(["class", "sha256"]), description, folder)
@@ -237,6 +238,24 @@ def _check_root(rows: pa.Table, description: Description, folder: Path) -> None:
             f"the manifest's root digest is {found}",
             where=str(folder),
             expected=f"{description.identity.root_digest}, as dataset.json says",
+            remedy="the manifest was altered: prepare the data set again",
+        )
+
+
+def _check_labels(rows: pa.Table, description: Description, folder: Path) -> None:
+    """The root covers classes by name: a label must be its class's place among them."""
+    classes, labels = description.identity.classes, rows["label"].to_numpy()
+    known = (labels >= 0) & (labels < len(classes))
+    if known.all():
+        told = pa.array(classes, pa.string()).take(rows["label"].combine_chunks())
+        known = pc.equal(rows["class"], told).to_numpy()
+    if not known.all():
+        wrong = np.flatnonzero(~known)
+        raise DataError(
+            f"the manifest gives {len(wrong):,} images another label than their class has, such as "
+            f"{rows['id'][int(wrong[0])].as_py()}",
+            where=str(folder),
+            expected="the place of the image's class among those of dataset.json",
             remedy="the manifest was altered: prepare the data set again",
         )
 

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from harness.data.imagenet_facts import (
     TRAIN_PER_CLASS,
     VAL_PER_CLASS,
     images_per_class,
+    published_labels,
 )
 from harness.data.manifest import read_manifest
 from harness.data.opening import FoundData
@@ -17,6 +20,7 @@ from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.sources.class_order import class_orders
 from harness.sources.folders.names import normal, shown_all, stem
 from harness.sources.labels.numbers import published_val_labels
+from harness.sources.source import Source
 
 GET_IMAGENET = (
     "get ILSVRC2012_img_train.tar (147,897,477,120 bytes) and ILSVRC2012_img_val.tar "
@@ -59,6 +63,7 @@ def data_shape(found: FoundData) -> DataShape:
         looks_like_imagenet=(
             sorted(source.classes) == list(class_orders().wnids)
             and (train, val) == (TRAIN_IMAGES, VAL_IMAGES)
+            and all(truth.holds for truth in published_labels(_val_ids(source)))
         ),
     )
 
@@ -100,6 +105,7 @@ def _wrong_counts(found: FoundData, shape: DataShape) -> DataError:
     parts = []
     if shape.val_images != VAL_IMAGES or (val != VAL_PER_CLASS).any():
         parts.append(_wrong_val(val, shape.classes, names))
+    parts += [f"val: {t.fact}: {t.found}" for t in published_labels(pa.array(names)) if not t.holds]
     if shape.train_images != TRAIN_IMAGES:
         parts.append(_wrong_train(train, shape.classes))
     counts = f"{shape.train_images:,} training and {shape.val_images:,} validation images"
@@ -140,13 +146,20 @@ def _wrong_train(counts: np.ndarray, classes: Sequence[str]) -> str:
     return f"train: {-lacking:,} too many, in classes of fewer than {most:,}"
 
 
+def _val_ids(source: Source) -> pa.Array:
+    listed, in_val = source.listing, source.listing.in_val
+    folders = pa.array(source.classes, pa.string()).take(pa.array(listed.labels[in_val]))
+    names = listed.names.filter(pa.array(in_val))
+    return pc.binary_join_element_wise(pa.scalar("val"), folders, names, "/")
+
+
 def _per_class(
     found: FoundData, classes: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, Sequence[str]]:
     """Images of each class in train and in val, and the names of those in val."""
     if found.source is not None:
         listed = found.source.listing
-        ids = listed.ids(classes).filter(listed.in_val).to_pylist()
+        ids = _val_ids(found.source).to_pylist()
         labels, in_val = listed.labels, listed.in_val
         train, val = (np.bincount(labels[in_val == v], minlength=len(classes)) for v in (0, 1))
         return train, val, ids

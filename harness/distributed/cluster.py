@@ -35,6 +35,12 @@ class Cluster:
         """Number of workers."""
         return len(self.addresses)
 
+    @property
+    def workers_here(self) -> tuple[int, ...]:
+        """Workers of this process's host, itself included."""
+        host, _ = self.host_and_port(self.worker)
+        return tuple(w for w in range(self.workers) if self.host_and_port(w)[0] == host)
+
     def host_and_port(self, worker: int) -> tuple[str, int]:
         """Address of a worker."""
         host, _, port = self.addresses[worker].rpartition(":")

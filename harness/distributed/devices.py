@@ -215,8 +215,7 @@ def gpus_of_worker(
     Raises:
         MachineError: there are too few for the workers of this host.
     """
-    host, _ = cluster.host_and_port(cluster.worker)
-    here = [w for w in range(cluster.workers) if cluster.host_and_port(w)[0] == host]
+    here = cluster.workers_here
     each = count or len(gpus) // len(here) or (len(gpus) if bound else 1)
     if each * len(here) <= len(gpus):
         first = each * here.index(cluster.worker)

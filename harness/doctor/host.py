@@ -15,6 +15,7 @@ from harness.doctor.lines import Line
 from harness.measure.cgroups import cgroup_cores, cgroup_memory_bytes
 from harness.measure.environment import numerics_flags
 from harness.measure.machine import cpu_model, scheduled_cores, usable_cores
+from harness.preflight.memory import free_memory_bytes
 from harness.system.children import run_python
 from harness.system.folders import try_folder, try_temporary
 
@@ -58,7 +59,7 @@ def memory_line() -> Line:
     """Memory of the host as granted."""
     total, limit = psutil.virtual_memory().total, cgroup_memory_bytes()
     granted = min(total, limit) if limit else total
-    free = min(psutil.virtual_memory().available, granted)
+    free = min(free_memory_bytes(), granted)
     found = f"{granted / GIB:.0f} GiB granted, {free / GIB:.0f} GiB free"
     figures = {"granted_bytes": granted, "free_bytes": free, "limit_bytes": limit}
     if granted < LITTLE_MEMORY:

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.baselines.loading import load_baselines
 from harness.doctor.lines import Line
-from harness.preflight.workload import Counts, Workload, workload
+from harness.preflight.workload import Counts, Workload, forward_share, workload
 from harness.progress import duration
 from harness.recipes.imagenet import CLASSES, TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.recipe import Recipe
@@ -66,7 +66,7 @@ def job_line(recipe: Recipe, lines: list[Line], seeds: int) -> Line:
         return Line("main job", "note", "no step was timed, so nothing can be said about its time")
     load = Workload(**step["load"])
     image_s = step["step_s"] / step["batch"]
-    hours = (load.images * image_s + load.crops * image_s / 3) / 3600
+    hours = (load.images + load.crops * forward_share(recipe.model)) * image_s / 3600
     gpus = max(1, int(figures.get("tensorflow", {}).get("gpus", 0)))
     told: dict[str, Any] = {"hours_a_seed": hours, "gpus": gpus, "seeds": seeds}
     words = (

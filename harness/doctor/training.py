@@ -23,6 +23,7 @@ from harness.recipes.recipe import Recipe
 from harness.training.device_errors import MEMORY, explained, kind_of
 from harness.training.state import TrainState, create_state, from_arrays, to_arrays
 from harness.training.step import StepFunction, StepOutput, build_step
+from harness.weights.transfer import freeze_as_told
 
 PROCESSOR_BATCH = 8
 """Images of a step that is timed on a processor: the whole batch would take a minute."""
@@ -88,6 +89,7 @@ def _made(recipe: Recipe, batch: int, *, fingerprints: bool = True) -> RealStep:
     model = build_model(
         recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
     )
+    freeze_as_told(model, recipe.model)
     state = create_state(model, float16=recipe.precision.compute == "float16")
     size = recipe.model.image_size
     step = RealStep(
@@ -118,7 +120,8 @@ def _seconds(step: RealStep, *, on_gpu: bool) -> float:
 
 
 def _told(scene: Scene, step: RealStep, built_s: float, short: MachineError | None) -> Line:
-    flops = training_flops(step.multiply_adds, step.batch) / step.step_s
+    frozen = scene.recipe.model.trunk_is_frozen
+    flops = training_flops(step.multiply_adds, step.batch, trunk_is_frozen=frozen) / step.step_s
     name = scene.recipe.precision.compute
     figures: dict[str, Any] = {
         "batch": step.batch,

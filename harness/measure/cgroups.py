@@ -9,6 +9,13 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
+MEMORY_FILES = (
+    (None, "memory.max", "memory.current", ""),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+)
+"""Of version 2 and 1: the controller, files of limit and use, and how names in `memory.stat` begin
+that count the groups below as well."""
+FILE_PAGES = ("inactive_file", "active_file")
 UNLIMITED_BYTES = 1 << 60
 """Version 1 writes no limit as a number near 2^63."""
 
@@ -29,10 +36,37 @@ def cgroup_cores(root: Path = ROOT, own: Path = OWN) -> float | None:
 
 def cgroup_memory_bytes(root: Path = ROOT, own: Path = OWN) -> int | None:
     """The memory limit in bytes; None without one."""
-    texts = [_text(folder / "memory.max") for folder in _folders(root, own, None)]
-    texts += [_text(f / "memory.limit_in_bytes") for f in _folders(root, own, "memory")]
-    limits = [int(text) for text in texts if text.isdigit()]
-    return min((limit for limit in limits if limit < UNLIMITED_BYTES), default=None)
+    return min((limit for limit, _ in _memory(root, own)), default=None)
+
+
+def cgroup_free_memory_bytes(root: Path = ROOT, own: Path = OWN) -> int | None:
+    """What the groups' processes leave of the memory limit in bytes; None without a limit.
+
+    Pages of files count as free, as the kernel's own estimate for the host has them: a training
+    that reads its images again and again fills the group with such pages.
+    """
+    return min((max(0, limit - used) for limit, used in _memory(root, own)), default=None)
+
+
+def _memory(root: Path, own: Path) -> Iterator[tuple[int, int]]:
+    """Limit and use of each group that has a limit, in bytes."""
+    for controller, limit, current, prefix in MEMORY_FILES:
+        for folder in _folders(root, own, controller):
+            text = _text(folder / limit)
+            if text.isdigit() and int(text) < UNLIMITED_BYTES:
+                stat = _text(folder / "memory.stat")
+                pages = sum(_stat(stat, f"{prefix}{name}") for name in FILE_PAGES)
+                yield int(text), _number(_text(folder / current)) - pages
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _stat(text: str, name: str) -> int:
+    """A value in lines `name number`; 0 where it is missing."""
+    values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return _number(values[0]) if values else 0
 
 
 def _folders(root: Path, own: Path, controller: str | None) -> Iterator[Path]:

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.measure import machine
-from harness.measure.visible_gpus import LIST_VARIABLE, listed_gpus
+from harness.measure.visible_gpus import LIST_VARIABLE, PART, listed_gpus, visible_devices
 
 WORDS_KEPT = 300
 
@@ -23,13 +23,11 @@ class SystemGpus:
     Attributes:
         names: Their models; empty without a GPU, or where the environment hides all.
         driver: The driver's version, if known.
-        memory_bytes: Of the smallest GPU of the system, if known.
         error: What `nvidia-smi` said where it exists and fails; None otherwise.
     """
 
     names: tuple[str, ...] = ()
     driver: str | None = None
-    memory_bytes: int | None = None
     error: str | None = None
 
 
@@ -40,13 +38,43 @@ def system_gpus(environ: Mapping[str, str] = os.environ) -> SystemGpus:
         MachineError: `CUDA_VISIBLE_DEVICES` means a GPU and names none that is here.
     """
     rows = machine.gpus()
-    sizes = [re.match(r"(\d+) MiB", row.get("memory.total", "")) for row in rows]
     return SystemGpus(
         names=listed_gpus(environ.get(LIST_VARIABLE), rows, machine.gpu_uuids()),
         driver=next((row["driver_version"] for row in rows if "driver_version" in row), None),
-        memory_bytes=min((int(size[1]) << 20 for size in sizes if size), default=None),
         error=driver_error(),
     )
+
+
+def local_gpus(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The GPUs of this machine that its environment leaves, as entries of CUDA_VISIBLE_DEVICES.
+
+    Of a list of parts (MIG) a process uses the first alone, and jobs can share all of them out.
+    """
+    listed = environ.get(LIST_VARIABLE)
+    count = len(machine.gpus())
+    seen = visible_devices(listed, machine.gpu_uuids() or ("",) * count)
+    if listed is None:
+        return tuple(str(place) for place in seen)
+    entries = [entry.strip() for entry in listed.split(",")]
+    if seen and listed.startswith(PART):
+        return tuple(entry for entry in entries if entry.startswith(PART))
+    return tuple(entries[: len(seen)])
+
+
+def gpu_memory_bytes(used: Sequence[str]) -> int | None:
+    """Memory of the smallest of the GPUs that a process uses; None where the driver does not tell.
+
+    Models are compared, because CUDA's order of the GPUs need not be the driver's. Where one
+    is unknown, every GPU of the system counts.
+
+    Args:
+        used: Models of the GPUs in use, as CUDA names them: a part of one has ` MIG ` behind it.
+    """
+    rows, models = machine.gpus(), {name.partition(" MIG ")[0] for name in used}
+    if models <= {row.get("name") for row in rows}:
+        rows = tuple(row for row in rows if row.get("name") in models) or rows
+    sizes = [re.match(r"(\d+) MiB", row.get("memory.total", "")) for row in rows]
+    return min((int(size[1]) << 20 for size in sizes if size), default=None)
 
 
 def driver_error() -> str | None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from harness.errors import MachineError
 
 LIST_VARIABLE = "CUDA_VISIBLE_DEVICES"
+PART = "MIG-"
+"""How the identifier of a part of a GPU begins. A process uses one such part, no more."""
 _NUMBER = re.compile(r"\s*\+?(\d+)")
 _UUID = re.compile(r"GPU-([0-9A-Fa-f][0-9A-Fa-f-]*)")
 
@@ -21,7 +23,7 @@ def asks_for_devices(listed: str | None) -> bool:
     if listed is None:
         return True
     first = listed.split(",")[0]
-    return bool(_NUMBER.match(first) or _UUID.match(first) or first.startswith("MIG-"))
+    return bool(_NUMBER.match(first) or _UUID.match(first) or first.startswith(PART))
 
 
 def visible_devices(listed: str | None, uuids: Sequence[str]) -> tuple[int, ...]:
@@ -32,11 +34,13 @@ def visible_devices(listed: str | None, uuids: Sequence[str]) -> tuple[int, ...]
         uuids: Identifiers of the devices that the driver reports, `GPU-...`.
 
     Returns:
-        Every place where the variable is not set. An entry `MIG-...` is believed to name
-        the first device, because only the driver knows its parts.
+        Every place where the variable is not set. A list that begins with `MIG-...` leaves
+        that part alone, and it is believed to be of the first device: only the driver knows.
     """
     if listed is None:
         return tuple(range(len(uuids)))
+    if listed.startswith(PART):
+        return (0,) if uuids else ()
     entries = listed.split(",")
     by_number = bool(_NUMBER.match(entries[0]))
     seen: list[int] = []
@@ -56,8 +60,6 @@ def _numbered(entry: str, devices: int) -> int | None:
 
 
 def _identified(entry: str, uuids: Sequence[str]) -> int | None:
-    if entry.startswith("MIG-"):
-        return 0 if uuids else None
     uuid = _UUID.match(entry)
     beginning = f"gpu-{uuid[1].lower()}" if uuid else None
     found = [i for i, one in enumerate(uuids) if beginning and one.lower().startswith(beginning)]

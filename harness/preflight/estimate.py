@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.errors import MachineError
 from harness.preflight.memory import check_memory, training_bytes
 from harness.preflight.probes import Probes, machine_probes
-from harness.preflight.workload import Counts, Workload, workload
+from harness.preflight.workload import Counts, Workload, forward_share, workload
 from harness.progress import duration
 from harness.recipes.catalogue import in_precisions
 from harness.recipes.recipe import Model, Recipe
@@ -25,6 +26,7 @@ SHORT_HOURS = 0.1
 FAR_BEYOND = 10
 """A job whose bound is this many times the limit is refused by a step of few images."""
 FEW_IMAGES = 8
+NOTHING_DONE: Mapping[int, int] = MappingProxyType({})
 PROCESSOR_FLOPS = 1e17
 """A seed of fewer operations needs no GPU: two days at 500 GFLOP/s."""
 
@@ -84,10 +86,11 @@ def preflight(
     runs: Path,
     max_hours: float = 120.0,
     steps: int | None = None,
-    steps_done: Mapping[int, int] | None = None,
+    steps_done: Mapping[int, int] = NOTHING_DONE,
     eval_images: int | None = None,
     probes: Probes | None = None,
     replicas: int = 1,
+    workers_here: int = 1,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Preflight:
     """Check machine, disk, memory and time; cheapest first.
@@ -103,28 +106,27 @@ def preflight(
         eval_images: An `--eval-images` limit, or None.
         probes: What to ask of the machine; None asks this one.
         replicas: Devices that share each batch, with a rate of their own each.
+        workers_here: Workers of the job on this host, which share its memory.
         say: Called before each measurement, which takes time.
 
     Raises:
-        MachineError: days of work beside a GPU that TensorFlow does not use, too
-            little disk or memory, or a seed beyond `max_hours`.
+        MachineError: days of work beside an unused GPU, too little disk or memory, or too long.
     """
     classes = recipe.model.classes or len(data.classes)
     share = recipe.batch // replicas
     asked = probes or machine_probes(recipe.model_copy(update={"batch": share}), classes)
     say("counting the network's operations")
-    done = steps_done or {}
-    loads = [_workload(recipe, data, done.get(seed, 0), steps, eval_images) for seed in seeds]
+    loads = [_workload(recipe, data, steps_done.get(s, 0), steps, eval_images) for s in seeds]
     findings = _check_gpus(asked, max(load.flops for load in loads))
     needed, free = _check_disk(loads, runs, asked)
-    findings += (_check_memory(recipe, classes, share, asked),)
+    findings += (_check_memory(recipe, classes, share, workers_here, asked),)
     say("measuring the peak rate of a matrix product")
     rate = asked.gemm_flops_per_s()
     findings += _by_precision(recipe, loads[0].flops / replicas, asked)
     bounds = tuple(load.flops / rate / replicas / 3600 for load in loads)
     if max(bounds) > FAR_BEYOND * max_hours:
         _refuse_hopeless(loads, max_hours, recipe, asked, share, say)
-    step_time_s, hours = _timed(loads, bounds, max_hours, asked, share, say)
+    step_time_s, hours = _timed(loads, bounds, max_hours, recipe, asked, share, say)
     _check_hours(max(hours), max_hours, recipe, step_time_s, share)
     return Preflight(
         seeds=seeds,
@@ -216,14 +218,20 @@ def _by_precision(recipe: Recipe, flops: float, probes: Probes) -> tuple[str, ..
     return (f"the arithmetic alone of a seed, by precision: {', '.join(told)}",)
 
 
-def _check_memory(recipe: Recipe, classes: int, batch: int, probes: Probes) -> str:
+def _check_memory(
+    recipe: Recipe, classes: int, batch: int, workers_here: int, probes: Probes
+) -> str:
     from harness.models.catalogue import describe
 
     channels = recipe.normalisation.channel_count
     _, activations = _counted(recipe.model, classes, channels)
+    if recipe.model.trunk_is_frozen:
+        activations = 0  # nothing waits for gradients
     parameters = describe(recipe.model.name, classes, channels).total
     needed = training_bytes(activations, parameters, batch, recipe.precision.compute)
-    return check_memory(needed, probes.free_memory_bytes(), recipe, batch)
+    # Each worker has a GPU of its own; without GPUs they share the host's memory.
+    sharing = 1 if probes.visible_gpus() else workers_here
+    return check_memory(needed, probes.free_memory_bytes(), recipe, batch, sharing)
 
 
 def forward_multiply_adds(model: Model, classes: int, channels: int = 3) -> int:
@@ -271,7 +279,7 @@ def _refuse_hopeless(
     images = min(share, FEW_IMAGES)
     say(f"timing a real step of {images} images first, for the bound is far beyond the limit")
     step_time_s = probes.step_time_s(images)
-    hours = max(_hours(loads, step_time_s * share / images, share))
+    hours = max(_hours(loads, step_time_s * share / images, recipe, share))
     if hours > FAR_BEYOND * max_hours:
         _check_hours(hours, max_hours, recipe, step_time_s, images)
 
@@ -293,6 +301,7 @@ def _timed(
     loads: list[Workload],
     bounds: tuple[float, ...],
     max_hours: float,
+    recipe: Recipe,
     probes: Probes,
     share: int,
     say: Callable[[str], None],
@@ -305,10 +314,11 @@ def _timed(
         return None, bounds
     say(f"timing a real step of {share} images; its compilation takes longest")
     step_time_s = probes.step_time_s(share)
-    return step_time_s, _hours(loads, step_time_s, share)
+    return step_time_s, _hours(loads, step_time_s, recipe, share)
 
 
-def _hours(loads: list[Workload], step_time_s: float, share: int) -> tuple[float, ...]:
-    # A crop forward is a third of an image forward and backward; one device evaluates.
-    crop_s = step_time_s / share / 3
+def _hours(
+    loads: list[Workload], step_time_s: float, recipe: Recipe, share: int
+) -> tuple[float, ...]:
+    crop_s = forward_share(recipe.model) * step_time_s / share  # one device evaluates
     return tuple((load.steps * step_time_s + load.crops * crop_s) / 3600 for load in loads)

@@ -8,7 +8,7 @@ MB): v2 3,026 at batch 8 and 4,670 at 32, v1 4,793 at 32, v2 in bfloat16 3,721 a
 import psutil
 
 from harness.errors import MachineError
-from harness.measure.cgroups import cgroup_memory_bytes
+from harness.measure.cgroups import cgroup_free_memory_bytes
 from harness.recipes.recipe import Recipe
 
 GIB = 1 << 30
@@ -37,17 +37,28 @@ def training_bytes(activation_bytes: int, parameters: int, batch: int, compute: 
 
 def free_memory_bytes() -> int:
     """Memory of the host that this process can still get."""
-    free, limit = int(psutil.virtual_memory().available), cgroup_memory_bytes()
-    return min(free, limit) if limit else free
+    free, left = int(psutil.virtual_memory().available), cgroup_free_memory_bytes()
+    return free if left is None else min(free, left)
 
 
-def check_memory(needed_bytes: float, free_bytes: float, recipe: Recipe, batch: int) -> str:
+def check_memory(
+    needed_bytes: float, free_bytes: float, recipe: Recipe, batch: int, sharing: int = 1
+) -> str:
     """What is needed, for a person; refused where the system would end the process for it.
+
+    Args:
+        needed_bytes: Of one process.
+        free_bytes: For all that share it.
+        recipe: What is trained.
+        batch: Images of one process.
+        sharing: Processes of the job that share the memory.
 
     Raises:
         MachineError: it does not fit.
     """
-    told = f"{needed_bytes / GIB:.1f} GiB of memory for a step of {batch} images (estimated)"
+    needed_bytes *= sharing
+    each = f" in each of {sharing} workers here" if sharing > 1 else ""
+    told = f"{needed_bytes / GIB:.1f} GiB of memory for a step of {batch} images{each} (estimated)"
     if SURE * needed_bytes > free_bytes:
         raise MachineError(
             f"{free_bytes / GIB:.1f} GiB of memory are free",

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from harness.measure.gpu_list import SystemGpus, system_gpus
+from harness.measure.gpu_list import SystemGpus, gpu_memory_bytes, system_gpus
 from harness.measure.gpu_reason import Reason, ask_tensorflow
 from harness.measure.gpu_support import Support, support_of_gpus
 from harness.preflight.memory import free_memory_bytes
@@ -68,7 +68,7 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
 
 def _memory_bytes() -> float:
     """TensorFlow takes all that is free of a GPU when it starts, so its whole memory counts."""
-    return (system_gpus().memory_bytes or inf) if _visible_gpus() else free_memory_bytes()
+    return (gpu_memory_bytes(_used_models()) or inf) if _visible_gpus() else free_memory_bytes()
 
 
 def _by_precision() -> dict[str, float]:
@@ -81,6 +81,13 @@ def _visible_gpus() -> int:
     import tensorflow as tf
 
     return len(tf.config.list_logical_devices("GPU"))
+
+
+def _used_models() -> tuple[str, ...]:
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    return tuple(one.get("device_name", "") for one in details)
 
 
 def _free_bytes(folder: Path) -> int:
@@ -113,12 +120,14 @@ def time_real_step(
     from harness.training.device_errors import explained
     from harness.training.state import create_state
     from harness.training.step import build_step
+    from harness.weights.transfer import freeze_as_told
 
     strategy = tf.distribute.get_strategy()
     channels = recipe.normalisation.channel_count
     model = build_model(
         recipe.model, classes=classes, seed=0, channels=channels, precision=recipe.precision
     )
+    freeze_as_told(model, recipe.model)
     state = create_state(model, float16=recipe.precision.compute == "float16")
     step = build_step(state, recipe, strategy)
     size = recipe.model.image_size

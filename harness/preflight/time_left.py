@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.preflight.workload import epoch_evaluations
+from harness.preflight.workload import epoch_evaluations, forward_share
 from harness.progress import Work
 from harness.recipes.protocol import Protocol
 from harness.recipes.recipe import Recipe
 from harness.record.journal import Journal
 from harness.record.quantities import QUANTITIES, StepSeries
 from harness.record.schema import Steps
-
-FORWARD_SHARE = 1 / 3
-"""Of a training step: the gradients cost about two forward passes more."""
 
 
 @dataclass
@@ -87,7 +84,8 @@ class TimeLeft:
         if self.step_s is None:
             return None
         image_s = self.step_s / self.recipe.batch
-        crop_s = 1 / self.crops_per_s if self.crops_per_s else FORWARD_SHARE * image_s
+        forward_s = forward_share(self.recipe.model) * image_s
+        crop_s = 1 / self.crops_per_s if self.crops_per_s else forward_s
         evaluations = epoch_evaluations(self.recipe, self.steps_per_epoch, step, self.last_step)
         walks = evaluations * [self.recipe.epoch_protocol] + list(self.final)
         crops = sum(protocol.views for protocol in walks) * self.evaluated_images

@@ -6,7 +6,7 @@ from typing import Protocol as Structure
 
 from harness.evaluation.passes import shared_passes, widest_of
 from harness.recipes.protocol import Protocol
-from harness.recipes.recipe import Recipe
+from harness.recipes.recipe import Model, Recipe
 
 BYTES_PER_FLOAT32 = 4
 CHECKPOINTS_KEPT = 3
@@ -99,7 +99,7 @@ def workload(
         flops=training_flops(
             forward_multiply_adds,
             images,
-            trunk_is_frozen=recipe.model.trunk == "imported_frozen",
+            trunk_is_frozen=recipe.model.trunk_is_frozen,
         )
         + forward_flops(forward_multiply_adds, 1) * evaluated * crops,
         disk_bytes=_disk_bytes(
@@ -109,6 +109,14 @@ def workload(
             predictions=evaluated * (evaluations + len(final)),
         ),
     )
+
+
+def forward_share(model: Model) -> float:
+    """A crop's part of an image's training: gradients cost about two forward passes more.
+
+    Below a frozen trunk nothing is derived.
+    """
+    return 1.0 if model.trunk_is_frozen else 1 / 3
 
 
 def epoch_evaluations(recipe: Recipe, per_epoch: int, first: int, last: int) -> int:

@@ -135,6 +135,11 @@ class Model(Identified):
     batch_norm: Literal["per_replica", "synchronised"] = "per_replica"
     trunk: Trunk = "from_seed"
 
+    @property
+    def trunk_is_frozen(self) -> bool:
+        """Whether training changes the head alone."""
+        return self.trunk == "imported_frozen"
+
 
 class Precision(Identified):
     """Arithmetic of the step; variables are float32 always."""

@@ -26,7 +26,7 @@ from harness.training.loop import Hooks, LoopPlan, train
 from harness.training.schedule import learning_rates, momentum_kept
 from harness.training.state import TrainState, create_state, from_arrays, reset_momentum, to_arrays
 from harness.training.step import StepFunction, build_detailed_step, build_step
-from harness.weights.transfer import freeze_trunk
+from harness.weights.transfer import freeze_as_told
 
 
 @dataclass
@@ -59,8 +59,7 @@ class Replay:
                 channels=self.recipe.normalisation.channel_count,
                 precision=self.recipe.precision,
             )
-            if self.recipe.model.trunk == "imported_frozen":
-                freeze_trunk(model)
+            freeze_as_told(model, self.recipe.model)
             float16 = self.recipe.precision.compute == "float16"
             self.state = create_state(model, float16=float16)
         self._initial = to_arrays(self.state)

@@ -111,7 +111,7 @@ def started_event(setup: SeedSetup, run_id: str, time_s: float) -> RunStarted:
             gemm_flops_per_s=around.gemm_flops_per_s,
             devices=around.peak_devices,
             training_flops_per_image=training_flops(
-                counted, 1, trunk_is_frozen=recipe.model.trunk == "imported_frozen"
+                counted, 1, trunk_is_frozen=recipe.model.trunk_is_frozen
             ),
         ),
         steps_per_epoch=setup.steps_per_epoch,

@@ -56,6 +56,7 @@ def check_before_run(
         steps_done={seed: _steps_saved(request, seed) for seed in left},
         eval_images=request.eval_images,
         replicas=replicas,
+        workers_here=len(request.cluster.workers_here) if request.cluster else 1,
         say=say,
     )
     say(expected.text())

@@ -11,7 +11,7 @@ from harness.record.run_folder import Begun
 from harness.runner.request import RunRequest
 from harness.weights.files import WeightArrays
 from harness.weights.source import read_weights
-from harness.weights.transfer import freeze_trunk, load_trunk
+from harness.weights.transfer import freeze_as_told, load_trunk
 from harness.weights.trunk import check_input, check_trunk
 
 
@@ -20,7 +20,8 @@ def initial_network(
 ) -> keras.Model:
     """Build the recipe's network from the seed, its trunk from `weights` where they are given.
 
-    Call inside the strategy's scope.
+    A benchmark gives none: a frozen trunk costs the same whatever its weights. Call inside the
+    strategy's scope.
     """
     model = build_model(
         recipe.model,
@@ -31,8 +32,7 @@ def initial_network(
     )
     if weights is not None:
         load_trunk(model, recipe.model.name, weights)
-        if recipe.model.trunk == "imported_frozen":
-            freeze_trunk(model)
+    freeze_as_told(model, recipe.model)
     return model
 
 

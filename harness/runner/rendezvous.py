@@ -17,6 +17,7 @@ from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.progress import SILENT, Progress
 from harness.recipes.recipe import Numerics
 from harness.record.run_folder import Begun, latest_numerics
+from harness.record.schema import DataIdentity
 from harness.runner.request import RunRequest
 from harness.system.proxies import without_proxies
 from harness.system.signal_thread import PREEMPTED
@@ -206,20 +207,27 @@ def _checked_together(
 
     if crew.chief:
         data, weights = _checked(request, begun, devices, say, progress)
-        crew.share("data root", data.identity.root_digest)
+        crew.share("data", root_and_order(data.identity))
     else:
-        root = crew.share("data root")
+        shared = crew.share("data")
         data = open_dataset(request.data, manifests=request.runs / "datasets", progress=progress)
-        if data.identity.root_digest != root:
+        own = root_and_order(data.identity)
+        if own != shared:
             raise UsageError(
-                f"worker {crew.cluster.worker} has another data root: {data.identity.root_digest}",
+                f"worker {crew.cluster.worker} has other data: {own}",
                 where=str(request.data),
-                expected=f"{root}, as worker 0 has",
+                expected=f"{shared}, as worker 0 has",
                 remedy="give every worker the same data",
             )
         weights = initial_weights(request, begun)
     crew.meet("same data")
     return data, weights
+
+
+def root_and_order(data: DataIdentity) -> str:
+    """What must be equal of the data: the root covers the classes' names, not their numbers."""
+    order = hashlib.sha256("\n".join(data.classes).encode()).hexdigest()
+    return f"root {data.root_digest}, order of the classes {order[:12]}"
 
 
 def identity(request: RunRequest) -> dict[str, str]:

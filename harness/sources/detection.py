@@ -5,6 +5,7 @@ unpacked the tars leaves them there. An option that is given decides, and one
 that nothing needs is refused.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -219,7 +220,8 @@ def _visible(path: Path, place: Place, told: Told, on_files: OnFiles) -> Source 
     read = read_split(val, "val", classes) if val else None
     if found is None or read is None:
         raise _half(place, {"train": found, "val": read})
-    folders = SplitFolders(path, place, found, read)
+    root = path if told.folders else place.folder
+    folders = SplitFolders(path, place, root, found, read)
     source = folder_source(folders, val_labels=told.val_labels, order=told.order)
     return replace(source, notes=(*source.notes, *beside(place, (found.top.path, read.top.path))))
 
@@ -236,8 +238,10 @@ def _trees(
 
 
 def _below(path: Path, named: Path) -> Path:
-    folder = (path / named).resolve()
-    if not folder.is_relative_to(path) or not folder.is_dir():
+    # By its name, for it may be a link to another disk; or by what an absolute path leads to.
+    ways = Path(os.path.normpath(path / named)), (path / named).resolve()
+    folder = next((way for way in ways if way.is_relative_to(path) and way.is_dir()), None)
+    if folder is None:
         raise UsageError(
             f"the folder {named} is not below the source",
             where=str(path),
@@ -255,8 +259,8 @@ def _one(trees: tuple[Folder, ...], split: SplitName, place: Place) -> Folder | 
         f"two folders can be {split}: {named}",
         where=str(place.folder),
         expected=f"one folder for {split}",
-        remedy=f"prepare the folder with --{split}-folder {trees[0].name} or {trees[1].name}, or "
-        "move one away",
+        remedy=f"{prepare_command(place.folder, f'--{split}-folder', trees[0].name)}, or with "
+        f"{trees[1].name}; or move one away",
     )
 
 

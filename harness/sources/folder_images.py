@@ -31,10 +31,19 @@ from harness.sources.source import Listing, Source
 
 @dataclass(frozen=True)
 class SplitFolders:
-    """Both splits as read, where they lie, and the folder that was named."""
+    """Both splits as read.
+
+    Attributes:
+        given: the folder that was named.
+        place: where the splits lie, or one of them.
+        root: at or above both; paths are relative to it.
+        train: as read.
+        val: as read.
+    """
 
     given: Path
     place: Place
+    root: Path
     train: SplitLayout
     val: SplitLayout
 
@@ -64,7 +73,7 @@ def folder_source(
         DataError: an image without a class, or classes that only one split has.
         UsageError: an option is given that is not needed.
     """
-    root = str(folders.place.folder)
+    root = str(folders.root)
     train = _parts(folders.train, root) or [_by_name(folders.train, root)]
     classes = _classes(train)
     kind = "flat" if folders.train.is_flat else "folder"
@@ -80,7 +89,7 @@ def folder_source(
     by = found.source if folders.val.is_flat and found else ""
     _refuse_other_classes(classes, _classes(val), folders, by)
     notes = (*folders.train.unused(by), *folders.val.unused(by))
-    return Source(kind, folders.place.folder, _listing(train, val, classes), classes, notes)
+    return Source(kind, folders.root, _listing(train, val, classes), classes, notes)
 
 
 def shared_source(top: SplitLayout, share: float) -> Source:

@@ -12,8 +12,8 @@ from typing import Any, Literal, Protocol
 
 from harness.distributed.cluster import TF_CONFIG
 from harness.errors import MachineError, UsageError
-from harness.measure import machine
-from harness.measure.visible_gpus import LIST_VARIABLE, visible_devices
+from harness.measure.gpu_list import local_gpus
+from harness.measure.visible_gpus import LIST_VARIABLE
 from harness.system.children import child_environment, isolation, python_words, start_python
 
 ExecutorName = Literal["local", "slurm"]
@@ -245,16 +245,6 @@ class SlurmExecutor:
                 remedy="check --partition, --gpus, --cores and --memory-gib, or use "
                 "--executor local",
             ) from error
-
-
-def local_gpus(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The GPUs of this machine that its environment leaves, as entries of CUDA_VISIBLE_DEVICES."""
-    listed = environ.get(LIST_VARIABLE)
-    count = len(machine.gpus())
-    seen = visible_devices(listed, machine.gpu_uuids() or ("",) * count)
-    if listed is None:
-        return tuple(str(place) for place in seen)
-    return tuple(entry.strip() for entry in listed.split(",")[: len(seen)])
 
 
 def jobs_at_once(gpus_of_job: int, environ: Mapping[str, str]) -> int:

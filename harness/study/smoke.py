@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.analysis.publish import Judged, judge_study
+from harness.measure.gpu_list import local_gpus
 from harness.record.repeated import REPEAT, compare_bits
 from harness.runner.request import check_seeds
 from harness.study.child_process import run_harness, run_together
 from harness.study.imagenet_subset import imagenet_subset
-from harness.study.jobs import local_gpus
 from harness.study.reproduction_data import embedded_digits
 from harness.training.checkpoint import list_checkpoints
 

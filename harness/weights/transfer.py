@@ -3,6 +3,7 @@
 import keras
 
 from harness.models.catalogue import HEADS
+from harness.recipes.recipe import Model
 from harness.weights.files import WeightArrays
 from harness.weights.trunk import check_trunk, of_head
 
@@ -29,6 +30,12 @@ def load_trunk(model: keras.Model, model_name: str, weights: WeightArrays) -> tu
         else:
             variable.assign(weights.arrays[variable.path])
     return tuple(kept)
+
+
+def freeze_as_told(network: keras.Model, model: Model) -> None:
+    """Freeze the trunk of a recipe's network where the recipe keeps it."""
+    if model.trunk_is_frozen:
+        freeze_trunk(network)
 
 
 def freeze_trunk(model: keras.Model) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from harness.bench.input import bench_input, render
+from harness.bench.input import WARM_UP_BATCHES, bench_input, render
 from harness.bench.input_stages import FROM_FILES
-from harness.bench.loop import LoopBenchmark, LoopRound, bench_loop
+from harness.bench.loop import LoopBenchmark, LoopMeasurement, LoopRound, bench_loop
 from harness.models.build import build_model
 from harness.recipes.recipe import Recipe
+from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.training.state import create_state, to_arrays
 from harness.training.step import build_step
@@ -77,6 +78,35 @@ def test_a_small_recipe_is_measured_from_end_to_end(folder: Path) -> None:
     assert bench.rounds[1].input_images_per_s == 3 * 8
     assert bench.epoch_images == 40
     assert bench.document()["recipe"] == "smoke"
+
+
+def test_a_frozen_trunk_is_measured_frozen(folder: Path) -> None:
+    """A step is one pass of the network where nothing below the head is derived."""
+    flops = {
+        trunk: bench_loop(
+            with_settings(small_recipe(), (f"model.trunk={trunk}",)), folder, rounds=2, steps=1
+        ).flops_per_image
+        for trunk in ("from_seed", "imported_frozen")
+    }
+    assert flops["from_seed"] == 3 * flops["imported_frozen"]
+
+
+def test_batches_that_were_made_while_others_ran_are_not_timed() -> None:
+    events: list[str] = []
+
+    def now() -> float:
+        events.append("clock")
+        return float(len(events))
+
+    def nothing() -> None:
+        events.append("work")
+
+    made = LoopMeasurement(
+        small_recipe(), 7, now, 1.0, nothing, nothing, lambda n: events.append(f"{n}"), nothing
+    )
+    made.round()
+    at = events.index(f"{WARM_UP_BATCHES}")
+    assert events[at : at + 4] == [f"{WARM_UP_BATCHES}", "clock", "7", "clock"]
 
 
 def test_a_step_without_fingerprints_is_the_same_step() -> None:

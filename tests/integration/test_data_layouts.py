@@ -64,6 +64,7 @@ def test_a_folder_is_taken_with_all_its_images(layout: Layout, place: Path) -> N
             find_folder(root / layout.given)
         return
     assert source.count == sum(walked(_inside(root, part), layout.leave) for part in layout.images)
+    assert all((source.root / path).is_file() for path in source.listing.paths.to_pylist())
     for name in layout.unused:
         assert name in " ".join(source.notes)
     assert bool(source.notes) == bool(layout.unused)

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,6 +13,8 @@ from typing import IO, Any
 from harness.bench.scaling.process import READY, Question, ReductionTimes
 from harness.distributed.launcher import free_addresses
 from harness.errors import MachineError, UsageError
+from harness.measure.gpu_list import local_gpus
+from harness.measure.visible_gpus import LIST_VARIABLE
 from harness.numerics.pins import set_import_flags
 from harness.numerics.tensorflow_import import import_tensorflow
 from harness.recipes.recipe import Recipe
@@ -25,6 +27,7 @@ class MeasuredScaling:
     """Workers of one job beside as many independent processes, one thread each.
 
     Attributes:
+        recipe: Its name.
         workers: How many.
         batch_per_worker: Images of each worker's step.
         image_size: Pixels of an image's side.
@@ -32,6 +35,7 @@ class MeasuredScaling:
         together: Answers of the job's workers.
     """
 
+    recipe: str
     workers: int
     batch_per_worker: int
     image_size: int
@@ -77,6 +81,7 @@ class MeasuredScaling:
     def document(self) -> dict[str, Any]:
         """As JSON-like data."""
         return {
+            "benchmark": "scaling",
             **asdict(self),
             "apart_images_per_s": self.apart_images_per_s,
             "together_images_per_s": self.together_images_per_s,
@@ -88,8 +93,8 @@ class MeasuredScaling:
         """For a person."""
         losses = ", ".join(f"{name} {1000 * s:+.1f} ms" for name, s in self.losses_s.items())
         return (
-            f"{self.workers} workers, batch {self.batch_per_worker} each, {self.image_size} px, "
-            "one thread each\n"
+            f"{self.recipe}, {self.workers} workers, batch {self.batch_per_worker} each, "
+            f"{self.image_size} px, one thread each\n"
             f"  apart     {self.apart_images_per_s:8.1f} images/s\n"
             f"  together  {self.together_images_per_s:8.1f} images/s   "
             f"efficiency {100 * self.efficiency:.1f} %\n"
@@ -135,7 +140,27 @@ def measure_scaling(
         together = _ask(
             [Question(joint, folder, warm_up, steps, addresses, w) for w in range(workers)]
         )
-    return MeasuredScaling(workers, batch, recipe.model.image_size, apart, together)
+    size = recipe.model.image_size
+    return MeasuredScaling(recipe.name, workers, batch, size, apart, together)
+
+
+def environments(workers: int, environ: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
+    """The environment of each process: a GPU of its own where there are some.
+
+    Raises:
+        MachineError: there are GPUs, and fewer than workers.
+    """
+    gpus = local_gpus(environ)
+    if not gpus:
+        return [{**environ}] * workers
+    if len(gpus) < workers:
+        raise MachineError(
+            f"{workers} workers are to be measured, and there {'is' if len(gpus) == 1 else 'are'} "
+            f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''}",
+            expected="a GPU of its own for each worker, or none in sight",
+            remedy=f'give fewer with --workers; {LIST_VARIABLE}="" measures the processor',
+        )
+    return [{**environ, LIST_VARIABLE: gpu} for gpu in gpus[:workers]]
 
 
 def at_image_size(recipe: Recipe, image_size: int) -> Recipe:
@@ -163,8 +188,9 @@ def _asked(questions: Sequence[Question], messages: IO[bytes]) -> tuple[Reductio
             stdout=subprocess.PIPE,
             stderr=messages,
             text=True,
+            environ=environ,
         )
-        for _ in questions
+        for environ in environments(len(questions))
     ]
     try:
         for i, (process, question) in enumerate(zip(processes, questions, strict=True)):

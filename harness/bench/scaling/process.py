@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median_high
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.distributed.cluster import Cluster
 from harness.numerics.pins import pin_runtime, resolved, set_import_flags
 from harness.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from harness.training.state import TrainState
 
 READY = "ready"
 PROBES = 10
@@ -91,8 +94,6 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import load
     from harness.distributed.devices import ONE_DEVICE, open_devices, replica_batches
-    from harness.models.build import build_model
-    from harness.training.state import create_state
     from harness.training.step import build_step
 
     addresses = question.addresses
@@ -100,9 +101,7 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
     devices = open_devices(ONE_DEVICE, cluster)
     data = load(Path(question.data))
     with devices.strategy.scope():
-        channels = recipe.normalisation.channel_count
-        model = build_model(recipe.model, classes=len(data.classes), seed=0, channels=channels)
-        state = create_state(model, float16=False)
+        state = initial_state(recipe, recipe.model.classes or len(data.classes))
     batches = replica_batches(
         devices,
         lambda shard: training_batches(
@@ -132,6 +131,15 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
         payload_bytes=4 * sum(sizes),
         total_s=total_s,
     )
+
+
+def initial_state(recipe: Recipe, classes: int) -> "TrainState":
+    """The recipe's network and what trains it, in the recipe's precision."""
+    from harness.runner.initial_model import initial_network
+    from harness.training.state import create_state
+
+    network = initial_network(recipe, classes, seed=0)
+    return create_state(network, float16=recipe.precision.compute == "float16")
 
 
 def _timed_steps(step: Any, batches: Iterator[Any], count: int) -> tuple[list[float], list[float]]:

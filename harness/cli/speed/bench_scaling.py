@@ -1,6 +1,5 @@
 """`harness bench scaling`."""
 
-import json
 from pathlib import Path
 
 import click
@@ -50,9 +49,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Time several workers of one job on this machine beside as many independent processes."""
+    from harness.bench.machine import MachineWatch
     from harness.bench.scaling.measurement import at_image_size, measure_scaling
+    from harness.cli.speed.bench_output import show
     from harness.recipes.catalogue import find_recipe
 
+    watch = MachineWatch()
     recipe = find_recipe(name)
     measured = measure_scaling(
         at_image_size(recipe, image_size) if image_size else recipe,
@@ -62,4 +64,4 @@ def command(
         warm_up=warm_up,
         steps=steps,
     )
-    click.echo(json.dumps(measured.document(), indent=2) if as_json else measured.text())
+    show(measured.document, measured.text, watch.machine(), as_json=as_json)

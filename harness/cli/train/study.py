@@ -84,7 +84,8 @@ def command(
     of the first seed that is not.
     """
     from harness.analysis.verdict import verdict
-    from harness.study.jobs import Resources, jobs_at_once, local_gpus
+    from harness.measure.gpu_list import local_gpus
+    from harness.study.jobs import Resources, jobs_at_once
     from harness.study.launch import StudyRequest, parse_seeds, run_study
     from harness.verdict.text import judgement_text
 

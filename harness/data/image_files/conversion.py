@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from harness.sources.pixels.png import MAX_PIXELS
 
+MOST_IN_16_BITS = (1 << 16) - 1
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
     struct.error, zlib.error, MemoryError, Image.DecompressionBombError,
@@ -78,12 +79,26 @@ def _rgb_pixels(image: Image.Image) -> tuple[np.ndarray, str]:
     if image.mode == "CMYK":
         pixels, how = cmyk_to_rgb(np.asarray(image)), "CMYK to RGB as OpenCV does"
     elif image.mode.startswith("I") or image.mode == "F":
-        high = np.asarray(image).astype(np.int64) >> 8
+        high = _sixteen_bits(image) >> 8
         pixels, how = np.repeat(high[:, :, np.newaxis], 3, axis=2).astype(np.uint8), "16 to 8 bits"
     else:
         pixels, how = np.asarray(image.convert("RGB")), "RGB without alpha"
     orientation = image.getexif().get(0x0112, 1)
     return upright(pixels, int(orientation)), how
+
+
+def _sixteen_bits(image: Image.Image) -> np.ndarray:
+    """The values of a grey image of 16 bits; Pillow has those of PGM as 32 bits."""
+    values = np.asarray(image)
+    if image.mode == "I":
+        fits = image.format != "TIFF" and values.min() >= 0 and values.max() <= MOST_IN_16_BITS
+    else:
+        fits = image.mode != "F"
+    if not fits:
+        raise UnreadableImageError(
+            "the image has values of 32 bits, and which of them is white is not known"
+        )
+    return values
 
 
 def cmyk_to_rgb(cmyk: np.ndarray) -> np.ndarray:

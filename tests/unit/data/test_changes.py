@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness.data.manifest import EARLIER
 from harness.data.opening import find_dataset, open_dataset
 from harness.errors import DataError
 from harness.record.journal import read_journal
+from harness.runner.rendezvous import root_and_order
 from tests.generated_sources import WNIDS, jpeg, write_folder
 from tests.record_samples import SampleRun, write_run
 
@@ -124,3 +126,17 @@ def test_a_run_names_its_own_root_as_expected_and_restoring_first(tmp_path: Path
     shutil.rmtree(data.root / EARLIER)
     with pytest.raises(DataError, match=r"9 training and 6 validation images.*which images is not"):
         check_same_data(journal, data, root, manifests)
+
+
+def test_another_order_of_the_classes_is_other_data(tmp_path: Path) -> None:
+    """The root covers their names alone; the labels are their places."""
+    root = write_folder(tmp_path / "in")
+    data = open_dataset(root, manifests=tmp_path / "m")
+    journal = read_journal(write_run(tmp_path / "runs" / "study" / "seed-1", SampleRun()))
+    started = journal.started.model_copy(update={"data": data.identity})
+    journal = replace(journal, events=(started, *journal.events[1:]))
+    check_same_data(journal, data, root, tmp_path / "m")
+    turned = data.identity.model_copy(update={"classes": data.classes[::-1]})
+    with pytest.raises(DataError, match=f"label 0 was {WNIDS[0]} and is {WNIDS[-1]}"):
+        check_same_data(journal, replace(data, identity=turned), root, tmp_path / "m")
+    assert root_and_order(turned) != root_and_order(data.identity)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -138,6 +139,24 @@ def test_an_altered_manifest_is_refused(small: Path, tmp_path: Path) -> None:
     index = rows.schema.get_field_index("class")
     pq.write_table(rows.set_column(index, rows.schema.field(index), [values]), kept / MANIFEST)
     with pytest.raises(DataError, match="root digest"):
+        open_dataset(kept, manifests=tmp_path / "unused")
+
+
+@pytest.mark.parametrize("labels", [[1, 0], [0, 2], [-1, 1]])
+def test_labels_that_are_not_those_of_the_classes_are_refused(
+    small: Path, tmp_path: Path, labels: list[int]
+) -> None:
+    """The root digest does not cover them."""
+    open_dataset(small, manifests=tmp_path / "m")
+    (kept,) = (tmp_path / "m").iterdir()
+    rows = read_manifest(kept)
+    assert rows["label"].to_pylist() == [0, 1, 0, 1]
+    index = rows.schema.get_field_index("label")
+    field = rows.schema.field(index)
+    altered = rows.set_column(index, field, [pa.array([0, 1, *labels], field.type)])
+    assert root_digest(altered) == root_digest(rows)
+    pq.write_table(altered, kept / MANIFEST)
+    with pytest.raises(DataError, match=r"another label than their class has, such as val/"):
         open_dataset(kept, manifests=tmp_path / "unused")
 
 

@@ -48,6 +48,11 @@ def test_a_cluster_survives_its_own_tf_config() -> None:
     assert cluster.host_and_port(1) == ("::1", 2000)
 
 
+@pytest.mark.parametrize(("worker", "here"), [(0, (0, 2)), (1, (1,)), (2, (0, 2))])
+def test_the_workers_of_one_host(worker: int, here: tuple[int, ...]) -> None:
+    assert Cluster(("a:1", "b:1", "a:2"), worker).workers_here == here
+
+
 @pytest.mark.parametrize(("kind", "index", "worker"), [("chief", 0, 0), ("worker", 1, 2)])
 def test_a_chief_task_is_the_first_worker(kind: str, index: int, worker: int) -> None:
     text = config({"chief": ["c:1"], "worker": ["a:1", "b:2"]}, kind, index)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from harness.data.input_pipeline import mapping
-from harness.measure.cgroups import cgroup_cores, cgroup_memory_bytes
+from harness.measure.cgroups import cgroup_cores, cgroup_free_memory_bytes, cgroup_memory_bytes
 from harness.measure.machine import scheduled_cores, usable_cores
 from harness.numerics.pins import resolved
 from harness.recipes.recipe import Numerics
@@ -77,6 +77,35 @@ def test_the_memory_limit(
     tmp_path: Path, own: str, files: dict[str, str], limit: int | None
 ) -> None:
     assert cgroup_memory_bytes(*made(tmp_path, own, files)) == limit
+
+
+STAT = "\n".join(
+    f"{name} {n * GIB}"
+    for name, n in [("anon", 3), ("inactive_file", 1), ("active_file", 1), ("shmem", 1),
+                    ("total_inactive_file", 2), ("total_active_file", 1)]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "free"),
+    [
+        ("0::/\n", {"memory.max": str(8 * GIB), "memory.current": str(5 * GIB),
+                    "memory.stat": STAT}, 5 * GIB),
+        ("0::/\n", {"memory.max": str(8 * GIB)}, 8 * GIB),
+        ("0::/\n", {"memory.max": "max", "memory.current": str(5 * GIB)}, None),
+        ("0::/\n", {"memory.max": str(GIB), "memory.current": str(2 * GIB)}, 0),
+        ("0::/job\n", {"memory.max": str(8 * GIB), "memory.current": str(7 * GIB),
+                       "job/memory.max": str(2 * GIB), "job/memory.current": "0"}, GIB),
+        (V1, {"memory/docker/c/memory.limit_in_bytes": str(8 * GIB),
+              "memory/docker/c/memory.usage_in_bytes": str(5 * GIB),
+              "memory/docker/c/memory.stat": STAT}, 6 * GIB),
+    ],
+    ids=["version 2", "nothing told", "no limit", "above it", "group above", "version 1"],
+)  # fmt: skip
+def test_memory_in_use_is_not_free(
+    tmp_path: Path, own: str, files: dict[str, str], free: int | None
+) -> None:
+    assert cgroup_free_memory_bytes(*made(tmp_path, own, files)) == free
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import MachineError
 from harness.measure import machine
-from harness.measure.gpu_list import SystemGpus, driver_error, system_gpus
+from harness.measure.gpu_list import SystemGpus, driver_error, gpu_memory_bytes, system_gpus
 from harness.measure.gpu_reason import (
     FREE_THE_GPU,
     GIVE_CONTAINER_THE_GPU,
@@ -38,7 +38,26 @@ def test_hidden_gpus_are_left_out(
     found = system_gpus(visible)
     assert found.names == ("Made-up GPU",) * count
     assert (found.driver, found.error) == ("550.54.15", None)
-    assert found.memory_bytes == 81559 << 20
+
+
+@pytest.mark.parametrize(
+    ("used", "memory_mib"),
+    [
+        (["Made-up GPU"], 81559),
+        (["Made-up GPU MIG 1g.10gb"], 81559),
+        (["Made-up GPU", "Display"], 4096),
+        (["Display"], 4096),
+        (["Another name of it"], 4096),
+        ([], 4096),
+    ],
+)
+def test_the_memory_is_that_of_the_cards_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: list[str], memory_mib: int
+) -> None:
+    display = ROW.replace("Made-up GPU", "Display").replace("81559 MiB", "4096 MiB")
+    write_nvidia_smi(tmp_path, f"{display}\n{ROW}")
+    first_on_path(monkeypatch, tmp_path)
+    assert gpu_memory_bytes(used) == memory_mib << 20
 
 
 def test_a_list_of_devices_that_are_not_here_is_refused(

@@ -42,6 +42,7 @@ def test_lists_that_left_none(listed: str) -> None:
     [
         (None, (0, 1)), ("1,0", (1, 0)), ("1,2,0", (1,)), (f"{OTHER},0", (1,)),
         (f"0,{UUID}", (0,)), (f"{OTHER},{UUID}", (1, 0)), ("GPU-", ()), ("MIG-1234", (0,)),
+        ("MIG-a,MIG-b", (0,)), ("MIG-a,0", (0,)),
     ],
 )  # fmt: skip
 def test_lists_of_several_devices(listed: str | None, seen: tuple[int, ...]) -> None:
@@ -66,6 +67,7 @@ def test_words_that_mean_a_device_which_may_not_be_there(listed: str | None) -> 
         ("NoDevFiles", (UUID, OTHER), ()),
         ("", (), ()),
         (OTHER, (UUID, OTHER), ("B",)),
+        ("MIG-a,MIG-b", (UUID, OTHER), ("A",)),
         (OTHER, (), ("A", "B")),  # a driver whose identifiers nothing tells: the list is believed
     ],
 )

@@ -103,6 +103,17 @@ def test_too_little_memory_ends_the_job_before_a_step_is_made() -> None:
         check(probes)
 
 
+def test_workers_without_gpus_share_the_hosts_memory() -> None:
+    """A share of 64 images takes 5 GiB."""
+    alone = {"system_gpus": SystemGpus, "visible_gpus": lambda: 0}
+    roomy = machine(free_memory_bytes=lambda: 8 << 30, **alone)
+    check(roomy, replicas=2)
+    check(machine(free_memory_bytes=lambda: 8 << 30), replicas=2, workers_here=2)
+    with pytest.raises(MachineError, match=r"8\.0 GiB of memory are free") as raised:
+        check(roomy, replicas=2, workers_here=2)
+    assert "in each of 2 workers here" in raised.value.expected
+
+
 def test_a_batch_beyond_the_gpus_memory_ends_the_job_before_a_step_is_made() -> None:
     """One H200 had 11.4 GB in use with this step (reports/gpu-h200)."""
     small = machine(
@@ -232,6 +243,21 @@ def test_the_hours_of_a_small_network_are_those_of_a_real_step() -> None:
     assert found.hours[0] > 3 * found.bound_hours[0]
     assert "about" in found.text()
     assert "the same command resumes" in found.text()
+
+
+def test_a_frozen_trunk_has_no_gradients_to_wait_for() -> None:
+    """No activation is kept, and a crop of an evaluation costs what an image's training does."""
+    frozen, trained = find_recipe("transfer-frozen"), find_recipe("transfer")
+    data = imagenet(train=1_600_000, val=160_000, classes=10)
+    found = preflight(
+        frozen, data, (1,), runs=Path("runs"), probes=machine(free_memory_bytes=lambda: 3e9)
+    )
+    crops = (9 + 10) * 160_000
+    assert found.hours[0] == pytest.approx((10 * 50_000 * 0.4 + crops * 0.4 / 32) / 3600)
+    with pytest.raises(MachineError, match=r"2\.8 GiB of memory are free"):
+        preflight(
+            trained, data, (1,), runs=Path("runs"), probes=machine(free_memory_bytes=lambda: 3e9)
+        )
 
 
 def test_a_real_step_is_timed_before_a_machine_is_refused() -> None:

@@ -61,6 +61,18 @@ def test_after_a_resume_and_an_evaluation_it_is_exact(step: int, progress: Progr
     assert counted.seconds(step) == pytest.approx(truth_s(step, 405, 405))
 
 
+@pytest.mark.parametrize(("trunk", "share"), [("imported", 1 / 3), ("imported_frozen", 1.0)])
+def test_before_an_evaluation_its_crops_are_part_of_a_step(trunk: str, share: float) -> None:
+    recipe = SMOKE.model_copy(update={"model": SMOKE.model.model_copy(update={"trunk": trunk})})
+    counted = time_left(
+        recipe, IMAGES, None, None, steps_per_epoch=EPOCH, last_step=90, asynchronous=False
+    )
+    counted.see(window(0, 45))
+    assert counted.seconds(45) == pytest.approx(
+        45 * STEP_S + IMAGES * share * STEP_S / recipe.batch
+    )
+
+
 def test_a_run_that_goes_on_knows_its_evaluations(tmp_path: object) -> None:
     journal = read_journal(write_run(tmp_path / "study" / "seed-1", SampleRun()))
     counted = time_left(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import __version__
+from harness import __version__, errors
 from harness.cli.main import Commands
+from harness.verdict.speed import EXIT_CODES
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "harness" / "README.md"])
@@ -23,6 +24,17 @@ def test_the_page_of_commands_names_every_one() -> None:
     named = set(re.findall(r"`([^`]*)`", (ROOT / "docs" / "commands.md").read_text()))
     words = {word for code in named for word in re.split(r"[\s|\\]+", code)}
     assert set(Commands.lazy) <= words
+
+
+def test_the_page_of_commands_has_every_exit_code() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
+    told = {int(n) for n in re.findall(r"\b(\d+)\b", page.partition("\nExit codes: ")[2])}
+    families = [errors.HarnessError]
+    for family in families:
+        families += family.__subclasses__()
+    assert {0, *EXIT_CODES.values(), *(family.exit_code for family in families)} <= told
+    for words in EXIT_CODES:
+        assert EXIT_CODES[words] in {0, 1} or words in page, words
 
 
 def test_the_version_that_is_cited_is_this_one() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.measure import machine
+from harness.measure.gpu_list import local_gpus
 from harness.study import jobs
-from harness.study.jobs import LocalExecutor, Resources, jobs_at_once, local_gpus
+from harness.study.jobs import LocalExecutor, Resources, jobs_at_once
 
 UUIDS = tuple(f"GPU-{letter * 8}" for letter in "abcd")
 
@@ -28,6 +29,7 @@ def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", ()),
         ("NoDevFiles", ()),
         (f"{UUIDS[1]},{UUIDS[0]}", (UUIDS[1], UUIDS[0])),
+        ("MIG-a, MIG-b", ("MIG-a", "MIG-b")),
     ],
 )
 def test_the_gpus_that_the_environment_leaves(listed: str | None, entries: tuple[str, ...]) -> None:

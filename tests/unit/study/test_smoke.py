@@ -1,5 +1,6 @@
 """The smoke's own parts: the subset of ImageNet, and the comparison of bits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,21 @@ def test_what_is_wrong_with_imagenet_is_said_and_nothing_is_fetched_again(
     with pytest.raises(DataError, match=words) as caught:
         refuse_other_than_imagenet(found, data_shape(found))
     assert "nothing else has to be fetched" in str(caught.value.remedy)
+
+
+def test_imagenet_with_two_classes_in_each_others_place_is_refused() -> None:
+    """Every count is right: only the published labels tell, before weeks of training."""
+    found = _found(FULL, [50] * 1000)
+    assert found.source is not None
+    labels = found.source.listing.labels
+    first, second = labels == 134, labels == 517  # both are called crane
+    val = found.source.listing.in_val
+    swapped = np.where(val & first, 517, np.where(val & second, 134, labels)).astype(np.int32)
+    listing = replace(found.source.listing, labels=swapped)
+    found = replace(found, source=replace(found.source, listing=listing))
+    words = r"another class than the published one: 100, such as val/n03126707/ILSVRC2012_val_"
+    with pytest.raises(DataError, match=words):
+        refuse_other_than_imagenet(found, data_shape(found))
 
 
 def test_the_whole_of_imagenet_is_taken() -> None:

@@ -5,10 +5,10 @@ import pytest
 from harness.errors import WeightsError
 from harness.models.build import build_model
 from harness.recipes.normalisations import NORMALISATIONS
-from harness.recipes.recipe import Model
+from harness.recipes.recipe import Model, Trunk
 from harness.weights.description import WeightsDescription
 from harness.weights.files import WeightArrays
-from harness.weights.transfer import freeze_trunk, load_trunk
+from harness.weights.transfer import freeze_as_told, freeze_trunk, load_trunk
 from harness.weights.trunk import check_input, check_trunk
 
 NAME = "apm5-resnet18-v1"
@@ -46,6 +46,13 @@ def test_a_frozen_trunk_leaves_the_head_to_learn_and_statistics_as_they_are() ->
     images = np.random.RandomState(0).randn(4, 32, 32, 3).astype(np.float32)
     np.testing.assert_array_equal(model(images, training=True), model(images, training=False))
     np.testing.assert_array_equal(model.get_layer("bn").moving_mean, np.zeros(64))
+
+
+@pytest.mark.parametrize(("trunk", "learned"), [("imported", 61), ("imported_frozen", 1)])
+def test_the_recipe_tells_whether_the_trunk_is_frozen(trunk: Trunk, learned: int) -> None:
+    network = build(4, 2)
+    freeze_as_told(network, Model(name=NAME, image_size=32, trunk=trunk))
+    assert len(network.trainable_variables) == learned
 
 
 BARE = WeightArrays("a.h5", "keras_h5", "", {"fully_connected/kernel": np.zeros((512, 10))})
