@@ -161,7 +161,8 @@ def _pin(request: RunRequest, numerics: Numerics) -> None:
 
 
 def _open_devices(request: RunRequest) -> "Devices":
-    from harness.distributed.devices import open_devices, parse_devices
+    from harness.distributed.asked import parse_devices
+    from harness.distributed.devices import open_devices
 
     with watched("opening the devices"):
         devices = open_devices(parse_devices(request.devices), request.cluster)

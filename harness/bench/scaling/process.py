@@ -90,7 +90,8 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
 
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import load
-    from harness.distributed.devices import ONE_DEVICE, open_devices, replica_batches
+    from harness.distributed.asked import ONE_DEVICE
+    from harness.distributed.devices import open_devices, replica_batches
     from harness.models.build import build_model
     from harness.training.state import create_state
     from harness.training.step import build_step
