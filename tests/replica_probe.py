@@ -111,7 +111,8 @@ def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def logical() -> dict[str, Any]:
     import tensorflow as tf
 
-    from harness.distributed.devices import Asked, Devices, open_devices
+    from harness.distributed.asked import Asked
+    from harness.distributed.devices import Devices, open_devices
 
     tf.config.experimental.enable_op_determinism()
     four = open_devices(Asked("cpu", 4), None)
@@ -226,8 +227,9 @@ def joined(devices: Any, batch: Any) -> list[Any]:
 def worker(addresses: list[str], number: int) -> dict[str, Any]:
     import tensorflow as tf
 
+    from harness.distributed.asked import ONE_DEVICE
     from harness.distributed.cluster import Cluster
-    from harness.distributed.devices import ONE_DEVICE, open_devices
+    from harness.distributed.devices import open_devices
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -222,7 +222,7 @@ def measurement(
 ) -> Iterator[LoopMeasurement]:
     """Build network, steps, pipelines and journal, and take each part once for compilation."""
     from harness.bench.input import drop
-    from harness.distributed.devices import ONE_DEVICE, open_devices
+    from harness.distributed.devices import open_devices
     from harness.measure.operations import multiply_adds, training_flops
     from harness.record.journal import JournalWriter
     from harness.runner.initial_model import initial_network
@@ -231,7 +231,7 @@ def measurement(
     from harness.training.state import create_state
     from harness.training.step import build_step
 
-    devices = open_devices(ONE_DEVICE, None)
+    devices = open_devices()
     model = initial_network(recipe, recipe.model.classes or len(data.classes), seed=0)
     forward, frozen = multiply_adds(model, recipe.model.image_size), recipe.model.trunk_is_frozen
     state = create_state(model, float16=recipe.precision.compute == "float16")

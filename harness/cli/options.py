@@ -153,8 +153,8 @@ tracking_option = click.option(
 target_option = click.option(
     "--target",
     metavar="NAME|FILE",
-    help="One target, by name (`harness list targets`) or as a TOML file. Default: every one in "
-    "baselines/ that applies to these runs.",
+    help="One target, by name (`harness list targets`), by its file's in baselines/ (smoke) or as "
+    "a TOML file. Default: every one in baselines/ that applies to these runs.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."

@@ -54,8 +54,10 @@ def data_shape(found: FoundData) -> DataShape:
         )
     assert found.source is not None  # noqa: S101 - for the type checker; one of both is there
     source = found.source
-    val = int(source.listing.in_val.sum())
+    listed = source.listing
+    val = int(listed.in_val.sum())
     train = source.count - val
+    val_per_class = np.bincount(listed.labels[listed.in_val], minlength=len(source.classes))
     return DataShape(
         train_images=train,
         val_images=val,
@@ -63,6 +65,7 @@ def data_shape(found: FoundData) -> DataShape:
         looks_like_imagenet=(
             sorted(source.classes) == list(class_orders().wnids)
             and (train, val) == (TRAIN_IMAGES, VAL_IMAGES)
+            and bool((val_per_class == VAL_PER_CLASS).all())
             and all(truth.holds for truth in published_labels(_val_ids(source)))
         ),
     )
@@ -113,7 +116,7 @@ def _wrong_counts(found: FoundData, shape: DataShape) -> DataError:
         f"the folder is ImageNet but for some images: it has {counts}\n    "
         + "\n    ".join(parts or ["every count is right, but not a fact that its manifest checks"]),
         where=str(found.path),
-        expected=f"{TRAIN_IMAGES:,} and {VAL_IMAGES:,}",
+        expected=f"{TRAIN_IMAGES:,} and {VAL_IMAGES:,}, {VAL_PER_CLASS} of each class in val",
         remedy="restore these images from your copy of the tars (tar -xf ILSVRC2012_img_val.tar "
         "NAME; each class has a tar inside ILSVRC2012_img_train.tar), or take away what is too "
         "much; nothing else has to be fetched",

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.distributed.asked import parse_devices
 from harness.distributed.slurm import SLURM_JOB, SOURCE, slurm_step
 from harness.errors import UsageError
 
@@ -106,10 +107,10 @@ def check_job(workers: int, devices: str, batch: int) -> None:
         batch: The global batch.
 
     Raises:
-        UsageError: logical CPU devices within a job of workers, or a batch
-            that the workers cannot share.
+        UsageError: `--devices` is malformed, logical CPU devices within a job of
+            workers, or a batch that the workers cannot share.
     """
-    if workers > 1 and devices.startswith("cpu:"):
+    if parse_devices(devices).kind == "cpu" and workers > 1:
         raise UsageError(
             f"--devices {devices} is asked for in each of {workers} workers",
             where="--devices",

@@ -7,10 +7,11 @@ an image's place, augmentation and order do not depend on n.
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
+from harness.distributed.asked import ONE_DEVICE, Asked
 from harness.distributed.cluster import Cluster
 from harness.errors import MachineError, UsageError
 from harness.measure.visible_gpus import LIST_VARIABLE
@@ -25,37 +26,6 @@ the first layers' are computed. One pack of all waits for the last gradient."""
 
 Shard = tuple[int, int]
 MakeDataset = Callable[[Shard], tf.data.Dataset]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What `--devices` asks for.
-
-    Attributes:
-        kind: "any" takes GPUs where there are some; "cpu" splits the CPU into
-            logical devices, for trying out replicas without GPUs.
-        count: Devices of this process; None takes all.
-    """
-
-    kind: Literal["any", "cpu"] = "any"
-    count: int | None = 1
-
-
-ONE_DEVICE = Asked()
-
-
-def parse_devices(text: str) -> Asked:
-    """Read `all`, `N` or `cpu:N`. Raises `UsageError` for anything else."""
-    kind, _, number = text.rpartition(":")
-    if text == "all":
-        return Asked(count=None)
-    if kind in {"", "cpu"} and number.isdigit() and int(number) > 0:
-        return Asked("cpu" if kind else "any", int(number))
-    raise UsageError(
-        f"--devices {text} is no number of devices",
-        expected="all, a number such as 8, or cpu:N for N logical CPU devices",
-        remedy="leave it out for one device",
-    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +71,7 @@ class Devices:
             )
 
 
-def open_devices(asked: Asked, cluster: Cluster | None) -> Devices:
+def open_devices(asked: Asked = ONE_DEVICE, cluster: Cluster | None = None) -> Devices:
     """Create the strategy; call before TensorFlow's runtime is initialised.
 
     Raises:
@@ -140,6 +110,8 @@ def reduction_options(
 
 
 def _on_cpu(asked: Asked) -> Devices:
+    if asked.kind == "cpu":  # else TensorFlow would place every operation on a GPU that it sees
+        _configure(lambda: tf.config.set_visible_devices([], "GPU"))
     count = asked.count or 1
     cpu = _cpu_name()
     if count == 1:

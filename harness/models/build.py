@@ -54,7 +54,7 @@ def build_model(
         layers = Layers(
             compute=policy,
             synchronised=spec.batch_norm == "synchronised",
-            pointwise_products=policy == "float32" and not tf.config.list_physical_devices("GPU"),
+            pointwise_products=policy == "float32" and not tf.config.get_visible_devices("GPU"),
         )
         model = build_resnet(architecture, classes, layers, channels)
     initialise(model, seed=seed, initializer=spec.initializer)

@@ -52,7 +52,7 @@ class Probes:
 def machine_probes(recipe: Recipe, classes: int) -> Probes:
     """The probes of this machine and process."""
     return Probes(
-        system_gpus=system_gpus,
+        system_gpus=_system_gpus,
         visible_gpus=_visible_gpus,
         unseen_reason=ask_tensorflow,
         free_bytes=_free_bytes,
@@ -64,6 +64,14 @@ def machine_probes(recipe: Recipe, classes: int) -> Probes:
         gpu_support=support_of_gpus,
         flops_per_s_by_precision=_by_precision,
     )
+
+
+def _system_gpus() -> SystemGpus:
+    """None where this process hides from TensorFlow what it would use: `--devices cpu:N`."""
+    import tensorflow as tf
+
+    hidden = tf.config.list_physical_devices("GPU") and not tf.config.get_visible_devices("GPU")
+    return SystemGpus() if hidden else system_gpus()
 
 
 def _memory_bytes() -> float:

@@ -2,9 +2,10 @@
 
 Source: Goyal et al. 2017, "Accurate, Large Minibatch SGD" (arXiv:1706.02677),
 sections 2.1 and 2.2: when the batch grows k-fold, so does the learning rate,
-and it is reached over five epochs from the rate of the small batch. Nothing
-changes a learning rate unasked; this is a deviation from a recipe's source and
-is recorded as one.
+and it is reached over five epochs from the rate of the small batch. For a
+smaller batch the rates alone are scaled: there is no large rate to warm up to.
+Nothing changes a learning rate unasked; this is a deviation from a recipe's
+source and is recorded as one.
 """
 
 from typing import Any
@@ -16,11 +17,12 @@ WARM_UP_EPOCHS = 5
 
 
 def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
-    """A recipe's JSON-like data at another batch.
+    """A recipe's JSON-like data at another batch; at its own batch as it is.
 
-    A warm-up that the recipe has is replaced; the first phase after it is
-    shortened so that the number of epochs stays. Where a phase is counted in
-    steps all are, and each becomes shorter as the batch grows.
+    For a larger batch a warm-up that the recipe has is replaced; the first phase
+    after it is shortened so that the number of epochs stays. Where a phase is
+    counted in steps all are, and each becomes shorter as the batch grows. For a
+    smaller one each phase keeps its passes, and none comes in or goes.
 
     Args:
         document: The recipe.
@@ -40,7 +42,11 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
     factor = batch / document["batch"]
     steps = document["steps_per_epoch"]
     steps_per_epoch = None if steps is None else max(1, round(steps / factor))
+    changed = {"batch": batch, "steps_per_epoch": steps_per_epoch}
     phases = list(document["phases"])
+    if factor <= 1:
+        scaled = [_of_smaller_batch(phase, factor) for phase in phases]
+        return {**document, **changed, "phases": scaled} if factor < 1 else document
     unit, epoch = _unit_of_length(phases, steps_per_epoch)
     whole = sum(_length(phase, factor, epoch) for phase in phases)
     while phases and _is_warm_up(phases[0]):
@@ -62,8 +68,12 @@ def linearly_scaled(document: dict[str, Any], batch: Any) -> dict[str, Any]:
         {**phase, "epochs": None, "steps": None, unit: n, "rate": _scaled(phase["rate"], factor)}
         for phase, n in zip(phases, lengths, strict=True)
     ]
-    changed = {"batch": batch, "steps_per_epoch": steps_per_epoch, "phases": [first, *scaled]}
-    return {**document, **changed}
+    return {**document, **changed, "phases": [first, *scaled]}
+
+
+def _of_smaller_batch(phase: dict[str, Any], factor: float) -> dict[str, Any]:
+    steps = {"steps": _length(phase, factor, 1)} if phase.get("steps") else {}
+    return {**phase, **steps, "rate": _scaled(phase["rate"], factor)}
 
 
 def _unit_of_length(phases: list[dict[str, Any]], steps_per_epoch: int | None) -> tuple[str, int]:

@@ -25,7 +25,7 @@ def with_settings(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         recipe: Where to start.
         settings: Such as `batch=64` or `phases.1.epochs=3`. Values are JSON;
             what is not JSON is taken as text. `linear_scaling=1024` sets batch,
-            learning rates and warm-up together, as `large_batch` says. A phase has one
+            learning rates and, for a larger batch, warm-up, as `large_batch` says. A phase has one
             length: `phases.0.steps=400` takes the place of its epochs, and the reverse.
             `normalisation` takes a name of `normalisations` too, and sets that
             of the protocols, unless they are set themselves.

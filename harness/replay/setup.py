@@ -118,11 +118,12 @@ def _devices(recorded: EffectiveNumerics) -> "Devices":
     Fewer would share a batch otherwise, and batch normalisation per replica would have other
     statistics: another training, and not other rounding.
     """
-    from harness.distributed.devices import open_devices, parse_devices
+    from harness.distributed.asked import parse_devices
+    from harness.distributed.devices import open_devices
 
     count = len(recorded.devices)
     on_cpu = parse_devices(f"cpu:{count}")
-    if all(name.endswith(", logical") for name in recorded.devices):
+    if all(name.startswith("CPU") or name.endswith(", logical") for name in recorded.devices):
         return open_devices(on_cpu, None)
     try:
         return open_devices(parse_devices(str(count)), None)

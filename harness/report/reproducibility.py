@@ -9,6 +9,7 @@ from harness.record.certificate import Certificate, contradictions
 from harness.report.rendering.content import Section, Table
 from harness.report.rendering.wording import MISSING, count, listed, moment, plural
 from harness.report.run_record import RunRecord
+from harness.verdict.checks import divided_normalisation
 
 WHAT_IS_COMPARED = (
     "A step that is computed again after a resume is compared with the recorded one; a difference "
@@ -142,6 +143,7 @@ def _deviations_of(run: RunRecord) -> list[str]:
     found = list(started.recipe.notes.deviations)
     if started.deviations:
         found.append(f"run with {' '.join(started.deviations)}.")
+    found += [f"{words}." for words in divided_normalisation(started, run.interruptions)]
     registered = RECIPES.get(started.recipe.name)
     if registered is None:
         found.append(f"the recipe {started.recipe.name} is not registered.")

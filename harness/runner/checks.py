@@ -1,14 +1,20 @@
 """What is checked before a run begins: data folder, initial weights, machine, disk and time."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
+from harness.baselines.schema import Target
+from harness.data.dataset import DataSet
 from harness.data.opening import FoundData
 from harness.data.shape import data_shape, refuse_other_than_imagenet
+from harness.errors import DataError
 from harness.preflight.estimate import preflight
 from harness.record.run_folder import Begun, run_folder
 from harness.runner.initial_model import initial_weights
 from harness.runner.request import RunRequest
 from harness.training.checkpoint import list_checkpoints, step_of
+from harness.verdict.checks import binding_differences
 from harness.weights.files import WeightArrays
 
 Say = Callable[[str], None]
@@ -60,7 +66,48 @@ def check_before_run(
         say=say,
     )
     say(expected.text())
+    unlike = other_passes(request, shape.train_images)
+    if unlike:
+        say(f"warning: {unlike}")
     return weights
+
+
+def other_passes(request: RunRequest, train_images: int) -> str | None:
+    """What to know where the recipe's steps of an epoch do not fit batch and data; else None."""
+    recipe = request.recipe
+    shown = (recipe.steps_per_epoch or 0) * recipe.batch
+    own = any(text.partition("=")[0].strip() == "steps_per_epoch" for text in request.settings)
+    if recipe.steps_per_epoch is None or own or abs(shown - train_images) < recipe.batch:
+        return None
+    fitting = max(1, round(train_images / recipe.batch))
+    return (
+        f"an epoch of the recipe is {recipe.steps_per_epoch:,} steps, which show {shown:,} images, "
+        f"and there are {train_images:,} training images: --set steps_per_epoch={fitting} makes it "
+        "one pass"
+    )
+
+
+def data_of_target(data: DataSet, target: Target, path: Path) -> DataSet:
+    """The data, of the target's kind, once it is certain that the target is about it.
+
+    A folder of images does not always say of what kind they are; their root digest does.
+
+    Raises:
+        DataError: it is other data; runs on it could never be judged by the target.
+    """
+    binding, identity = target.data, data.identity
+    if identity.root_digest == binding.root_digest:
+        identity = identity.model_copy(update={"kind": binding.kind})
+    differences = binding_differences(binding, identity)
+    if differences:
+        raise DataError(
+            f"the data is not what the target {target.name} is about: {'; '.join(differences)}",
+            where=str(path),
+            expected=f"the whole of {binding.kind}, unchanged: on other data nothing is judged",
+            remedy="prepare it as its authors publish it: harness prepare --source FILES --out "
+            "DIR, which says what differs; then name DIR with --data",
+        )
+    return replace(data, identity=identity)
 
 
 def _steps_saved(request: RunRequest, seed: int) -> int:

@@ -162,7 +162,8 @@ def _pin(request: RunRequest, numerics: Numerics) -> None:
 
 
 def _open_devices(request: RunRequest) -> "Devices":
-    from harness.distributed.devices import open_devices, parse_devices
+    from harness.distributed.asked import parse_devices
+    from harness.distributed.devices import open_devices
 
     with watched("opening the devices"):
         devices = open_devices(parse_devices(request.devices), request.cluster)
@@ -180,7 +181,7 @@ def _checked(
     """Look at the folder once, at the machine, open the data, and see whether the recipe fits."""
     from harness.data.compatibility import check_input
     from harness.data.opening import find_dataset, open_found
-    from harness.runner.checks import check_before_run
+    from harness.runner.checks import check_before_run, data_of_target
 
     found = find_dataset(request.data, progress=progress)
     for note in found.notes:
@@ -189,6 +190,8 @@ def _checked(
     replicas = devices.replicas if devices.asynchronous else devices.workers
     weights = check_before_run(request, found, begun, say, replicas)
     data = open_found(found, manifests=request.runs / "datasets", progress=progress)
+    if request.target is not None:
+        data = data_of_target(data, request.target, found.path)
     check_input(request.recipe, data.train, data.val)
     return data, weights
 

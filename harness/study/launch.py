@@ -1,8 +1,10 @@
 """`harness study`: many seeds as many jobs, one journal each, one answer from all journals."""
 
 import json
+import re
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import Any
 from harness.data.opening import find_dataset
 from harness.distributed.signals import StopRequest
 from harness.errors import HarnessError, PreemptedError, RecordError, UsageError
+from harness.numerics.seeds import MAX_SEED
 from harness.recipes.recipe import Recipe
 from harness.record.journal import FILE_NAME
 from harness.record.run_folder import existing_journal, run_folder, study_folder, write_json
@@ -29,6 +32,10 @@ from harness.tracking.places import tracker_of, try_places
 
 STUDY_FILE = "study.json"
 POLL_S = 2.0
+MOST_SEEDS = 10_000
+SEEDS = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+MESSAGE_LINES = 8
+"""Of a failed job, shown with its exit code: one of the harness's own errors has fewer."""
 Say = Callable[[str], None]
 
 
@@ -106,18 +113,18 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Read `0-9` or `1,3,5-7`.
 
     Raises:
-        UsageError: it is neither, or a seed occurs twice.
+        UsageError: it is neither, a seed is out of range or occurs twice, or they are
+            more than `MOST_SEEDS`.
     """
-    seeds: list[int] = []
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
-            raise UsageError(
-                f"--seeds {text} is no list of seeds",
-                expected="numbers and ranges such as 0-9 or 1,3,5-7",
-                remedy="correct it",
-            )
-        seeds += range(int(low), int(high or low) + 1)
+    ranges = [_seed_range(part.strip(), text) for part in text.split(",")]
+    count = sum(map(len, ranges))
+    if count > MOST_SEEDS:
+        raise UsageError(
+            f"--seeds {text} names {count:,} seeds",
+            expected=f"at most {MOST_SEEDS:,}: each is a job",
+            remedy="give fewer",
+        )
+    seeds = [seed for one in ranges for seed in one]
     if len(set(seeds)) != len(seeds):
         raise UsageError(
             f"--seeds {text} names a seed twice",
@@ -125,6 +132,18 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             remedy="drop the repetition",
         )
     return tuple(seeds)
+
+
+def _seed_range(part: str, text: str) -> range:
+    matched = SEEDS.fullmatch(part)
+    low, high = map(int, (matched[1], matched[2] or matched[1])) if matched else (1, 0)
+    if not low <= high <= MAX_SEED:
+        raise UsageError(
+            f"--seeds {text} is no list of seeds",
+            expected=f"numbers from 0 to {MAX_SEED} and ranges such as 0-9 or 1,3,5-7",
+            remedy="correct it",
+        )
+    return range(low, high + 1)
 
 
 def run_study(
@@ -210,7 +229,8 @@ class _Study:
     def take_ended(self) -> None:
         """Requeue what was preempted, and send to the tracker what ended otherwise."""
         for seed in [s for s, job in self.running.items() if job.done()]:
-            code = _exit_code(seed, self.running.pop(seed), self.say)
+            job = self.running.pop(seed)
+            code = _exit_code(seed, job, self.say)
             again = self.report.requeued.get(seed, 0)
             if code == PREEMPTED and again < self.request.requeues and not self.stop.requested():
                 self.report.requeued[seed] = again + 1
@@ -218,7 +238,7 @@ class _Study:
                 self.say(f"seed {seed}: preempted, goes into the queue again")
                 continue
             self.report.exit_codes[seed] = code
-            self.say(f"seed {seed}: ended with exit code {code}")
+            self.say(f"seed {seed}: ended with exit code {code}{_last_messages(job, code)}")
             _send_to_tracker(self.request, seed, self.say)
 
     def write(self) -> None:
@@ -260,6 +280,18 @@ def _exit_code(seed: int, job: StudyJob, say: Say) -> int:
     if words:
         say(f"seed {seed}: job {job.job_id} {words}")
     return code
+
+
+def _last_messages(job: StudyJob, code: int) -> str:
+    """Why a job failed, in its own words; nothing where it did not or they cannot be read."""
+    if code == 0:
+        return ""
+    try:
+        with job.output.open(encoding="utf-8", errors="replace") as messages:
+            last = deque(messages, MESSAGE_LINES)
+    except OSError:
+        return ""
+    return "".join(f"\n    {line.rstrip()}" for line in last)
 
 
 def _send_to_tracker(request: StudyRequest, seed: int, say: Say) -> None:

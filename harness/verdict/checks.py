@@ -14,7 +14,7 @@ from harness.baselines.schema import DataBinding, PublishedTarget, Target
 from harness.errors import UsageError
 from harness.recipes.imagenet import TRAIN_IMAGES, VAL_IMAGES
 from harness.recipes.protocol import Protocol
-from harness.record.schema import DataIdentity, Interrupted
+from harness.record.schema import DataIdentity, Interrupted, Resumed, RunStarted
 from harness.record.summary import RunSummary
 from harness.verdict.selection import SELECTION_WORDS, counted, gaps
 
@@ -61,6 +61,26 @@ def binding_differences(binding: DataBinding, data: DataIdentity) -> tuple[str, 
 def is_whole(data: DataIdentity, kind: str = "imagenet") -> bool:
     """Whether these are all images of a kind of data, which published accuracies are about."""
     return data.kind == kind and (data.train_images, data.val_images) == IMAGES.get(kind)
+
+
+def divided_normalisation(
+    started: RunStarted, interruptions: Sequence[Interrupted | Resumed]
+) -> tuple[str, ...]:
+    """Where each device normalised its own share of a batch, in words.
+
+    That is other training than with one device, and the recipe's digest does not tell it.
+    """
+    recipe = started.recipe
+    if recipe.model.batch_norm != "per_replica":
+        return ()
+    resumed = (event.numerics for event in interruptions if isinstance(event, Resumed))
+    counts = dict.fromkeys(len(one.devices) for one in (started.numerics, *resumed))
+    return tuple(
+        f"batch normalisation over {_count(recipe.batch // n, 'image')} on each of {n} devices, "
+        f"the recipe's batch is {recipe.batch}"
+        for n in counts
+        if n > 1
+    )
 
 
 def status_of(run: RunSummary) -> str:

@@ -13,6 +13,7 @@ from harness.verdict.checks import (
     binding_differences,
     copies,
     declared_of,
+    divided_normalisation,
     refuse_mixture,
     registration,
     status_of,
@@ -313,6 +314,11 @@ def _warnings(runs: Sequence[RunSummary], target: Target | None) -> tuple[str, .
         found.append("the runs were made by different commits of the harness")
     if len({run.started.numerics_digest for run in runs}) > 1:
         found.append("the runs were executed under different numerics (devices, threads, versions)")
+    found += [
+        f"seed {run.started.seed}: {words}"
+        for run in runs
+        for words in divided_normalisation(run.started, run.interruptions)
+    ]
     found += [
         f"seed {run.started.seed} went on under other numerics from step {event.step}"
         for run in runs

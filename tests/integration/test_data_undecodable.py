@@ -14,7 +14,8 @@ from harness.data.dataset import DataSet, Split
 from harness.data.input_pipeline.pipeline import training_batches
 from harness.data.input_pipeline.undecodable import naming_batches, training_images
 from harness.data.opening import open_dataset
-from harness.distributed.devices import ONE_DEVICE, open_devices
+from harness.distributed.asked import ONE_DEVICE
+from harness.distributed.devices import open_devices
 from harness.errors import DataError
 from harness.evaluation.evaluate import evaluate
 from harness.recipes.protocol import Protocol, center_crop, multi_scale, ten_crop

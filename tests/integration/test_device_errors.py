@@ -14,7 +14,8 @@ from harness.cli.net import exit_code_of
 from harness.data.dataset import Split
 from harness.data.image_files.reading import translate_error
 from harness.data.opening import open_dataset
-from harness.distributed.devices import ONE_DEVICE, open_devices
+from harness.distributed.asked import ONE_DEVICE
+from harness.distributed.devices import open_devices
 from harness.errors import DataError, MachineError, PreemptedError
 from harness.evaluation.evaluate import Walk, prepared
 from harness.recipes.protocol_catalogue import center_crop

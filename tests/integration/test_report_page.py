@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from harness.report.accuracy import Mistake, Mistakes, mistakes
 from harness.report.rendering.content import Report
 from harness.report.rendering.markdown import markdown
 from harness.report.rendering.page import html
+from tests.planted_journals import NUMERICS, imagenet_runs, plant
 from tests.record_samples import SampleRun, certificate_of, write_run
 from tests.rendered_reports import section_of
 
@@ -341,3 +343,16 @@ def test_no_place_on_this_machine_is_on_the_page(tmp_path: Path) -> None:
     page = html(report((torn,)))
     assert "s/seed-1: 23 bytes of a torn last line" in page
     assert str(tmp_path) not in page
+
+
+def test_normalising_a_share_of_the_batch_is_a_deviation(tmp_path: Path) -> None:
+    eight = NUMERICS.model_copy(update={"devices": NUMERICS.devices * 8})
+    one, other = imagenet_runs(77.6, 77.7)
+    plant(tmp_path / "s" / "seed-1", one)
+    plant(tmp_path / "s" / "seed-2", replace(other, numerics=eight))
+    section = section_of(report((tmp_path / "s",)), "deviations")
+    (found,) = [text for text in section.paragraphs if "each of 8 devices" in text]
+    assert found == (
+        "seed 2: batch normalisation over 16 images on each of 8 devices, the recipe's batch is "
+        "128."
+    )

@@ -93,7 +93,8 @@ def measure(question: Question, wait: Callable[[], None]) -> ReductionTimes:
 
     from harness.data.input_pipeline.pipeline import training_batches
     from harness.data.opening import load
-    from harness.distributed.devices import ONE_DEVICE, open_devices, replica_batches
+    from harness.distributed.asked import ONE_DEVICE
+    from harness.distributed.devices import open_devices, replica_batches
     from harness.training.step import build_step
 
     addresses = question.addresses

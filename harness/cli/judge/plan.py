@@ -27,7 +27,8 @@ from harness.cli.options import LocalPath, json_option
 @click.option(
     "--target",
     metavar="NAME|FILE",
-    help="One target, by name or as a TOML file. Default: every one of the recipe.",
+    help="One target, by name (`harness list targets`), by its file's in baselines/ (smoke) or as "
+    "a TOML file. Default: every one of the recipe.",
 )
 @json_option
 def command(

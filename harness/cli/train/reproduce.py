@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Reproduce a published result and judge it.
 
-    TARGET is a name of `harness list targets`, or a TOML file; without one it is
+    TARGET is a name of `harness list targets`, that of its file in baselines/
+    (smoke, which is a recipe's name too), or a TOML file; without one it is
     apm5-resnet50-ten-crop, the 77.72 % of ResNet-50 on ImageNet. The seeds
     default to those that the target declares; without all of them the answer is
     inconclusive. It can be stopped at any time: the same command resumes. Exit

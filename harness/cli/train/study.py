@@ -119,9 +119,11 @@ def command(
 def _job_options(
     recipe: Recipe, devices: str, steps: int | None, targets: tuple[Path, ...]
 ) -> tuple[str, ...]:
-    """Options that each job is called with; a wrong target is refused here, not in every job."""
+    """Options that each job is called with; wrong ones are refused here, not in every job."""
     from harness.baselines.own import read_own_target
+    from harness.distributed.cluster import check_job
 
+    check_job(1, devices, recipe.batch)
     options = ["--devices", devices, *(("--steps", str(steps)) if steps else ())]
     for path in targets:
         read_own_target(path, recipe.name, recipe.digest)

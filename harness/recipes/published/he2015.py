@@ -17,8 +17,15 @@ Known deviations, our choices where the paper is silent or lacks a rule:
     added in its channel order.
     The stem is padded by the same number of pixels on each side; Caffe's
     pooling rounds up instead.
-    Batch normalisation keeps moving averages; the authors computed the final
-    statistics over a large batch afterwards.
+    Batch normalisation has epsilon 1e-5 and keeps moving averages with weight 0.1
+    for the new value; the authors computed the final statistics over a large batch
+    afterwards.
+    Momentum has the rate inside its slot and weight decay is on all parameters,
+    biases and batch normalisation too; the paper does not say.
+    Kernels are normal with the deviation of their fan-in, the last layer's too.
+    Probabilities are averaged over the scales; the paper says scores.
+    Batches run across passes. Order, augmentation and initial weights are
+    stateless draws from the seed.
 """
 
 from harness.recipes.normalisations import NORMALISATIONS
@@ -54,6 +61,15 @@ HE2015_RESNET50 = Recipe(
             "the mean is subtracted for each channel; the paper does so for each pixel",
             "the stem is padded alike on both sides; Caffe's pooling rounds up",
             "moving averages of batch statistics; the authors recomputed them at the end",
+            "batch normalisation: epsilon 1e-5, weight 0.1 of the new value; the paper is silent",
+            "rate inside the momentum; the paper does not say",
+            "decay on all parameters, biases and batch normalisation too; the paper does not say",
+            "kernels are normal by fan-in, the last layer's too; the paper names the method alone",
+            "resizing is bilinear without antialiasing and the last crop offset is never drawn",
+            "the lighting's offsets are added in BGR order, though their table is in RGB order",
+            "probabilities are averaged over the scales; the paper says scores",
+            "batches run across passes",
+            "order, augmentation and initial weights are stateless draws from the seed",
         ),
     ),
     model=Model(name="he2015-resnet50", image_size=224, initializer="he_normal"),

@@ -21,6 +21,9 @@ Known deviations, our choices where the paper is silent or leaves one:
     the new value, and evaluation uses these.
     110 layers: the rate is 0.01 for 400 steps, which the paper names as about the
     time until the training error is below 80 %.
+    Batch normalisation is over all 128 images of a batch, on one device; the paper
+    trains "with a mini-batch size of 128 on two GPUs" and does not say over how
+    many of them it normalises (64, unless the two are synchronised).
     Batches run across passes. Order, augmentation and initial weights are
     stateless draws from the seed.
 """
@@ -62,6 +65,7 @@ DEVIATIONS = (
     "rate inside the momentum and decay on all parameters, as Caffe does by default",
     "kernels are normal by fan-in, the last layer's too; the paper names the method alone",
     "batch normalisation: epsilon 1e-5, moving averages with weight 0.1; the paper does not say",
+    "all 128 images are normalised together; the paper has two GPUs, perhaps with 64 for each",
     "batches run across passes; order, augmentation and initial weights are stateless draws",
 )
 

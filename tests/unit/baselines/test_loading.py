@@ -4,8 +4,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
+from click import Command
+from click.testing import CliRunner
 
 from harness.baselines import load_baselines, load_target
+from harness.cli.judge.plan import command as plan
+from harness.cli.judge.verdict import command as verdict
+from harness.cli.train.reproduce import command as reproduce
 from harness.errors import BaselineError
 from harness.recipes.protocol import center_crop, ten_crop
 
@@ -166,3 +171,11 @@ def test_an_unknown_target_offers_the_nearest() -> None:
     with pytest.raises(BaselineError, match="no target named 'zhong2020-fashion'") as caught:
         load_target("zhong2020-fashion")
     assert "zhong2020-fashion-resnet20" in str(caught.value)
+
+
+@pytest.mark.parametrize("command", [reproduce, verdict, plan])
+def test_help_names_every_way_to_name_a_target(command: Command) -> None:
+    assert load_target("smoke").name == "smoke-digits-ten-crop"
+    told = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
+    for words in ("harness list targets", "file", "baselines/", "(smoke", "TOML file"):
+        assert words in told

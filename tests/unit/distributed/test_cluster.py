@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.distributed.asked import Asked, parse_devices
 from harness.distributed.cluster import (
     TOKEN,
     Cluster,
@@ -12,7 +13,7 @@ from harness.distributed.cluster import (
     job_token,
     parse_tf_config,
 )
-from harness.distributed.devices import Asked, Devices, parse_devices
+from harness.distributed.devices import Devices
 from harness.distributed.slurm import first_port, host_list
 from harness.errors import UsageError
 
@@ -36,10 +37,13 @@ def test_devices_are_read(text: str, asked: Asked) -> None:
     assert parse_devices(text) == asked
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "gpu:2", "cpu:", "cpu:0", "two", "1.5", "cpu:all"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "gpu:2", "cpu:", "cpu:0", "two", "1.5", "cpu:all", "²"]
+)
 def test_other_devices_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no number of devices"):
-        parse_devices(text)
+    for refuse in (parse_devices, lambda devices: check_job(1, devices, 8)):
+        with pytest.raises(UsageError, match="no number of devices"):
+            refuse(text)
 
 
 def test_a_cluster_survives_its_own_tf_config() -> None:

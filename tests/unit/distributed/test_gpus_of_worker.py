@@ -1,9 +1,11 @@
-"""Which GPUs a worker takes, by its place among the workers of its host."""
+"""Which GPUs a worker takes, by its place among the workers of its host; which stay hidden."""
 
 from typing import Any
 
 import pytest
 
+from harness.distributed import devices
+from harness.distributed.asked import ONE_DEVICE, Asked
 from harness.distributed.cluster import Cluster
 from harness.distributed.devices import gpus_of_worker
 from harness.errors import MachineError
@@ -52,3 +54,25 @@ def test_too_few_gpus_for_the_workers_of_a_host_are_refused(
 def test_a_worker_bound_to_too_few_is_refused() -> None:
     with pytest.raises(MachineError, match="ask for 2 GPUs each, and it has 1"):
         gpus_of_worker([0], Cluster(TWO_HOSTS, 0), 2, bound=True)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_processor_is_asked_for_and_the_gpus_are_hidden(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    hidden: list[Any] = []
+    config, distribute = devices.tf.config, devices.tf.distribute
+    monkeypatch.setattr(config, "set_visible_devices", lambda *asked: hidden.append(asked))
+    monkeypatch.setattr(config, "set_logical_device_configuration", lambda *_: None)
+    monkeypatch.setattr(distribute, "MirroredStrategy", lambda *_, **__: None)
+    opened = devices.open_devices(Asked("cpu", count), None)
+    assert hidden == [([], "GPU")]
+    assert not opened.asynchronous
+    assert all(name.startswith("CPU") for name in opened.names)
+
+
+def test_where_any_device_is_asked_for_and_no_gpu_is_there_nothing_is_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices.tf.config, "set_visible_devices", None)
+    assert devices.open_devices(ONE_DEVICE, None).replicas == 1

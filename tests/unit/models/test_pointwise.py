@@ -69,6 +69,14 @@ def test_a_network_uses_it_in_float32_alone() -> None:
     assert not any(kinds(bfloat16).values())
 
 
+def test_a_gpu_that_is_hidden_from_the_process_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind=None: ["GPU"])
+    network = build_model(Model(name="apm5-resnet50-v2", image_size=32), classes=10, seed=1)
+    assert all(kinds(network).values())
+
+
 def test_plain_convolutions_are_the_same_network() -> None:
     network = build_model(Model(name="apm5-resnet50-v2", image_size=32), classes=10, seed=1)
     plain = plain_convolutions(network)

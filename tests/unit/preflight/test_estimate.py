@@ -4,13 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from harness.errors import MachineError
 from harness.measure.gpu_list import SystemGpus
 from harness.measure.gpu_reason import INSTALL, Reason
 from harness.measure.gpu_support import KEEP_COMPILED, OLDER_CUDNN, support_of
+from harness.preflight import probes as probes_module
 from harness.preflight.estimate import Preflight, preflight
-from harness.preflight.probes import Probes
+from harness.preflight.probes import Probes, machine_probes
 from harness.preflight.workload import (
     JOURNAL_BYTES_PER_STEP,
     PREDICTION_BYTES_PER_IMAGE,
@@ -390,3 +392,14 @@ def test_one_channel_is_counted_as_one() -> None:
     assert load.steps == 140_700
     assert load.crops == 300 * 10_000
     assert found.bound_hours[0] == pytest.approx(load.flops / (10 * TERA) / 3600)
+
+
+def test_a_gpu_that_devices_hides_is_none_that_the_preflight_misses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`--devices cpu:1` beside a GPU: a long job goes on, as it was asked for."""
+    monkeypatch.setattr(probes_module, "system_gpus", lambda: SystemGpus(("A card",)))
+    asked = machine_probes(SMOKE, 10).system_gpus
+    assert asked().names == ("A card",)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["a GPU"])
+    assert asked().names == ()

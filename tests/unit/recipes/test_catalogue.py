@@ -188,3 +188,38 @@ def test_cheaper_arithmetic_is_another_recipe_with_a_target_of_its_own(suffix: s
     assert ours.recipe == cheaper.name
     same = {"name", "recipe", "recipe_digest", "reasons"}
     assert ours.model_dump(exclude=same) == target.model_dump(exclude=same)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("he2015-resnet50", "bd96f0a92291f7aa911126bb"),
+        (
+            "he2015-cifar10-resnet20",
+            "b33723f16e7ade4f44efde550775a99093f1a21d721ce92933fbd9f5cd72d11f",
+        ),
+        (
+            "he2015-cifar10-resnet110",
+            "84e0deef0453975305780686b2c0d079cf68f1719d019e0d176a9a75d6391fb2",
+        ),
+    ],
+)
+def test_words_about_a_recipe_are_in_no_digest(name: str, digest: str) -> None:
+    assert RECIPES[name].digest.startswith(digest)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the last crop offset is never drawn", "in BGR order", "decay on all parameters",
+        "rate inside the momentum", "epsilon 1e-5, weight 0.1", "the last layer's too",
+        "batches run across passes", "probabilities are averaged over the scales",
+    ],
+)  # fmt: skip
+def test_what_a_report_prints_of_the_network_of_2015_is_complete(words: str) -> None:
+    assert any(words in text for text in RECIPES["he2015-resnet50"].notes.deviations)
+
+
+def test_the_cifar_recipes_say_over_how_many_images_they_normalise() -> None:
+    notes = RECIPES["he2015-cifar10-resnet20"].notes
+    assert any("two GPUs" in text for text in notes.deviations)

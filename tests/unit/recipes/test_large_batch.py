@@ -5,7 +5,7 @@ import pytest
 from harness.errors import RecipeError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.published.apm5 import APM5_RESNET50
-from harness.recipes.recipe import Linear
+from harness.recipes.recipe import Linear, Recipe
 from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.training.schedule import learning_rates
@@ -78,3 +78,38 @@ def test_a_short_recipe_is_refused() -> None:
     phase = '{"epochs": 4, "rate": {"kind": "constant", "rate": 0.1}}'
     with pytest.raises(RecipeError, match="too short"):
         with_settings(SMOKE, (f"phases=[{phase}]", "linear_scaling=64"))
+
+
+@pytest.mark.parametrize("recipe", [SMOKE, APM5_RESNET50])
+def test_rates_shrink_with_the_batch_and_no_warm_up_comes_in(recipe: Recipe) -> None:
+    scaled = with_settings(recipe, (f"linear_scaling={recipe.batch // 2}",))
+    assert scaled.batch == recipe.batch // 2
+    assert [p.epochs for p in scaled.phases] == [p.epochs for p in recipe.phases]
+    assert [p.reset_momentum for p in scaled.phases] == [p.reset_momentum for p in recipe.phases]
+    halves = [rate / 2 for rate in rates(recipe, STEPS)]
+    assert rates(scaled, STEPS) == pytest.approx(halves, rel=1e-6)
+
+
+def test_phases_in_steps_become_longer_as_the_batch_shrinks() -> None:
+    scaled = with_settings(CIFAR, ("linear_scaling=64",))
+    assert [phase.steps for phase in scaled.phases] == [64_000, 32_000, 32_000]
+    found = rates(scaled, 780)
+    assert [found[i] for i in (0, 63_999, 64_000)] == pytest.approx([0.05, 0.05, 0.005])
+    fashion = with_settings(find_recipe("zhong2020-fashion-resnet20"), ("linear_scaling=64",))
+    assert (fashion.steps_per_epoch, fashion.phases[0].epochs) == (938, 150)
+
+
+@pytest.mark.parametrize("recipe", [SMOKE, APM5_RESNET50, CIFAR])
+def test_its_own_batch_leaves_a_recipe_as_it_is(recipe: Recipe) -> None:
+    assert with_settings(recipe, (f"linear_scaling={recipe.batch}",)) == recipe
+
+
+def test_a_larger_batch_gives_the_recipe_that_it_always_gave() -> None:
+    digests = {
+        recipe.name: with_settings(recipe, (f"linear_scaling={4 * recipe.batch}",)).digest
+        for recipe in (SMOKE, APM5_RESNET50)
+    }
+    assert digests == {
+        "smoke": "305bb7aae3d05533a199bab8c27e1020b648432db8f99d7223d2c8167d1c289e",
+        "apm5-resnet50": "7fb31e606f22a92aeb9f1807ad365b4c427e462e727d248ef68ecc377afd05c5",
+    }

@@ -3,14 +3,24 @@
 import os
 import signal
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
+from harness.baselines import load_target
+from harness.data.opening import FoundData, open_dataset
+from harness.data.shape import DataShape
+from harness.distributed.devices import Devices
 from harness.distributed.signals import stop_on_signals
-from harness.errors import MachineError, RecordError, RunLockedError, UsageError
+from harness.errors import DataError, MachineError, RecordError, RunLockedError, UsageError
+from harness.preflight.estimate import Preflight
+from harness.progress import SILENT
+from harness.recipes.catalogue import find_recipe
 from harness.recipes.normalisations import NORMALISATIONS
 from harness.recipes.recipe import Recipe
+from harness.recipes.settings import with_settings
 from harness.recipes.smoke import SMOKE
 from harness.recipes.transfer import TRANSFER, TRANSFER_FROZEN, TRANSFER_SCRATCH
 from harness.record.journal import JournalWriter, read_journal
@@ -24,9 +34,13 @@ from harness.record.run_folder import (
     locked,
 )
 from harness.record.schema import Warned
+from harness.runner import checks
+from harness.runner.checks import data_of_target, other_passes
+from harness.runner.rendezvous import _checked
 from harness.runner.request import RunRequest, check_init, check_seeds
 from harness.runner.scratch_baseline import scratch_recipe
 from harness.system.folders import disk_errors
+from tests.few_digits import every_nth_digit
 from tests.record_samples import SampleRun, started, write_run
 
 
@@ -193,3 +207,81 @@ def test_disk_errors_in_words(number: int, words: str, tmp_path: Path) -> None:
     assert error.value.exit_code == 2
     assert os.strerror(number) in str(error.value)
     assert words in str(error.value)
+
+
+ZHONG = find_recipe("zhong2020-fashion-resnet20")
+
+
+def request_for(recipe: Recipe, settings: tuple[str, ...] = (), **fields: object) -> RunRequest:
+    values = {"data": Path("data"), "seeds": (1,), "runs": Path("runs")} | fields
+    return RunRequest(recipe=with_settings(recipe, settings), settings=settings, **values)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "images", "said"),
+    [
+        (ZHONG, (), 60_000, None),
+        (ZHONG, ("batch=64",), 60_000, "469 steps, which show 30,016 images, and there are 60,000"),
+        (ZHONG, ("batch=64",), 60_000, "--set steps_per_epoch=938 makes it one pass"),
+        (ZHONG, (), 50_000, "which show 60,032 images, and there are 50,000"),
+        (ZHONG, (), 60, "--set steps_per_epoch=1 "),
+        (ZHONG, ("linear_scaling=64",), 60_000, None),
+        (ZHONG, ("linear_scaling=1024",), 60_000, None),
+        (ZHONG, ("batch=64", " steps_per_epoch = 469"), 60_000, None),
+        (SMOKE, (), 1_442, None),
+    ],
+)
+def test_steps_of_an_epoch_that_do_not_fit_batch_or_data_are_said(
+    recipe: Recipe, settings: tuple[str, ...], images: int, said: str | None
+) -> None:
+    found = other_passes(request_for(recipe, settings), images)
+    assert (found is None) == (said is None)
+    assert (said or "") in (found or "")
+
+
+@pytest.mark.parametrize("settings", [(), ("batch=64",)])
+def test_other_passes_are_said_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...]
+) -> None:
+    shape = DataShape(60_000, 10_000, tuple("0123456789"), looks_like_imagenet=False)
+    monkeypatch.setattr(checks, "data_shape", lambda _: shape)
+    estimate = Preflight((1,), (1.0,), None, (1.0,), 1, 2, 1e9)
+    monkeypatch.setattr(checks, "preflight", lambda *_, **__: estimate)
+    said: list[str] = []
+    found = FoundData(Path("data"), None, None)
+    checks.check_before_run(request_for(ZHONG, settings), found, {}, said.append)
+    assert ["warning: an epoch" in text for text in said] == [False, *([True] if settings else [])]
+
+
+def test_data_of_a_target_is_known_by_its_digest_or_refused(tmp_path: Path) -> None:
+    data = open_dataset(every_nth_digit(tmp_path / "digits", 12), manifests=tmp_path / "manifests")
+    smoke = load_target("smoke")
+    with pytest.raises(DataError, match="train_images is 1") as caught:
+        data_of_target(data, smoke, tmp_path / "digits")
+    assert "harness prepare" in str(caught.value.remedy)
+    binding = smoke.data.model_copy(
+        update={
+            "root_digest": data.identity.root_digest,
+            "train_images": len(data.train),
+            "val_images": len(data.val),
+        }
+    )
+    target = smoke.model_copy(update={"data": binding})
+    assert data.identity.kind == "other"
+    assert data_of_target(data, target, tmp_path / "digits").identity.kind == "digits"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_run_for_a_target_is_refused_on_other_data_before_it_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setattr(checks, "check_before_run", lambda *_: None)
+    request = request_for(
+        SMOKE,
+        data=every_nth_digit(tmp_path / "digits", 12),
+        runs=tmp_path / "runs",
+        target=load_target("smoke") if named else None,
+    )
+    one = Devices(tf.distribute.get_strategy(), ("CPU",))
+    with nullcontext() if not named else pytest.raises(DataError, match="smoke-digits-ten-crop"):
+        _checked(request, {}, one, print, SILENT)

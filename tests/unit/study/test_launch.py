@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import PreemptedError
+from harness.cli.train.study import _job_options
+from harness.errors import PreemptedError, UsageError
 from harness.recipes.smoke import SMOKE
 from harness.record.run_folder import run_folder
 from harness.study import launch
@@ -120,3 +121,32 @@ def test_the_answer_of_all_seeds_stands_in_mlflow(
     assert parent.data.metrics["study/runs"] == len(seeds)
     wanted = "reproduced" if len(seeds) == 2 else "inconclusive"
     assert parent.data.tags["verdict"] == wanted
+
+
+def test_a_failed_job_is_shown_with_the_end_of_its_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = tmp_path / "seed-1.err"
+    messages.write_bytes(b"long ago\n" * 20 + b"harness: no such field \xff\n  what to do: this\n")
+
+    class Failing(Executor):
+        def submit(self, seed: int, _arguments: tuple[str, ...]) -> Job:
+            return Job(seed, 2 if seed < 3 else 0, messages if seed == 1 else Path("nowhere"))
+
+    request, _ = study_of(tmp_path, monkeypatch, lambda _: 0, tracking=False)
+    monkeypatch.setattr(launch, "open_executor", lambda *_: Failing(lambda _: 0))
+    said: list[str] = []
+    assert run_study(request, said.append, pause_s=0).exit_code == 2
+    first, second, third = [words for words in said if "ended" in words]
+    assert first.startswith("seed 1: ended with exit code 2\n    long ago\n")
+    assert first.endswith("    harness: no such field \ufffd\n      what to do: this")
+    assert len(first.splitlines()) == 1 + launch.MESSAGE_LINES
+    assert (second, third) == (
+        "seed 2: ended with exit code 2", "seed 3: ended with exit code 0",
+    )  # fmt: skip
+
+
+def test_devices_that_no_job_could_take_start_none() -> None:
+    with pytest.raises(UsageError, match="--devices foo is no number of devices"):
+        _job_options(SMOKE, "foo", None, ())
+    assert _job_options(SMOKE, "cpu:2", 5, ()) == ("--devices", "cpu:2", "--steps", "5")

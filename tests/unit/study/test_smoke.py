@@ -152,13 +152,16 @@ FULL = [1_300] * 895 + [1_120] * 104 + [TRAIN_IMAGES - 895 * 1_300 - 104 * 1_120
     [
         (FULL, [49] + [50] * 999, WNIDS_ALL,
          r"49,999 validation[\s\S]*n01440764 \(49\); missing: ILSVRC2012_val_\d{8} of n01440764"),
+        (FULL, [49, 51] + [50] * 998, WNIDS_ALL,
+         r"50,000 validation[\s\S]*not 50 images in n01440764 \(49\), n01443537 \(51\)"),
         ([1_299, *FULL[1:]], [50] * 1000, WNIDS_ALL,
          r"train: 1 missing; most classes have 1,300, and just below that are n01440764 \(1,299\)"),
         ([1_301, *FULL[1:]], [50] * 1000, WNIDS_ALL, r"not 732 to 1,300 images in n01440764 \(1,3"),
         (FULL, [50] * 1000, ("tench", *WNIDS_ALL[1:]),
          r"but for its classes: it lacks n01440764 and has tench besides"),
     ],
-    ids=["a validation image", "a training image", "one too many", "a class renamed"],
+    ids=["a validation image", "one in another class", "a training image", "one too many",
+         "a class renamed"],
 )  # fmt: skip
 def test_what_is_wrong_with_imagenet_is_said_and_nothing_is_fetched_again(
     train: list[int], val: list[int], classes: tuple[str, ...], words: str

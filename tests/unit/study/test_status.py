@@ -25,10 +25,25 @@ def test_seeds_are_read(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "-1", "1-", "1,,2", "1.5"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "3-1", "-1", "1-", "1,,2", "1.5", "0-9999999999", "2147483648", "²", "9" * 5000],
+)
 def test_other_seeds_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no list of seeds"):
         parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("0-2147483647", "2,147,483,648 seeds"), ("0-9999,20000", "10,001 seeds")],
+)
+def test_more_seeds_than_any_study_has_are_refused_before_they_are_listed(
+    text: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_seeds(text)
+    assert len(parse_seeds("0-9999")) == 10_000
 
 
 @pytest.mark.parametrize("text", ["1,1", "0-3,2"])

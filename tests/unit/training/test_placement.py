@@ -32,7 +32,7 @@ def operations(compute: str, label: tf.DType = tf.int64) -> list[Any]:
     """Of a step as it is built for a GPU: Keras' own 1x1 convolutions."""
     chosen = recipe(compute)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tf.config, "list_physical_devices", lambda _kind: ["GPU"])
+        patch.setattr(tf.config, "get_visible_devices", lambda _kind: ["GPU"])
         model = build_model(chosen.model, classes=10, seed=0, precision=chosen.precision)
     state = create_state(model, float16=compute == "float16")
     step: Any = build_step(state, chosen, tf.distribute.get_strategy())

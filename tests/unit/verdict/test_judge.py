@@ -17,9 +17,11 @@ from harness.cli.judge.verdict import command
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import center_crop, ten_crop
+from harness.recipes.settings import with_settings
 from harness.record.journal import FILE_NAME, read_journal
 from harness.record.schema import RegisteredTarget, Resumed
 from harness.record.summary import read_summary, summarise
+from harness.verdict.checks import divided_normalisation
 from harness.verdict.judge import judge
 from harness.verdict.judgement import EXIT_CODES, Judgement, Judgements
 from harness.verdict.text import judgement_text
@@ -32,6 +34,7 @@ from tests.planted_journals import (
     imagenet_runs,
     plant,
     smoke_runs,
+    started,
     study,
 )
 
@@ -318,6 +321,36 @@ def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
     judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     assert any("other numerics from step 100" in warning for warning in judgement.warnings)
+
+
+EIGHT = NUMERICS.model_copy(update={"devices": NUMERICS.devices * 8})
+SHARES = "batch normalisation over 16 images on each of 8 devices, the recipe's batch is 128"
+
+
+def test_normalising_a_share_of_the_batch_is_a_warning(tmp_path: Path) -> None:
+    """Seed 2 began on eight devices, seed 3 went on with them."""
+    runs = with_change(imagenet_runs(*GOOD), 1, numerics=EIGHT)
+    folder = study(tmp_path, runs)
+    path = folder / "seed-3" / FILE_NAME
+    lines = events_of(path)
+    resumed = Resumed(
+        time_s=1.0, step=100, file=None, numerics=EIGHT, numerics_digest=EIGHT.digest,
+        accepted_numerics=True,
+    )  # fmt: skip
+    rewrite(path, [*lines[:2], resumed.model_dump_json(), *lines[2:]])
+    judgement = only(verdict([folder]))
+    assert judgement.word == "reproduced"
+    found = [warning for warning in judgement.warnings if "normalisation" in warning]
+    assert found == [f"seed {seed}: {SHARES}" for seed in (2, 3)]
+
+
+def test_normalising_the_whole_batch_on_many_devices_needs_no_word() -> None:
+    run = imagenet_runs(*GOOD)[0]
+    synchronised = with_settings(run.recipe, ("model.batch_norm=synchronised",))
+    for recipe, numerics in ((synchronised, EIGHT), (run.recipe, NUMERICS)):
+        assert not divided_normalisation(
+            started(replace(run, recipe=recipe, numerics=numerics)), ()
+        )
 
 
 @pytest.mark.parametrize(
