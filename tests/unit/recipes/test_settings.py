@@ -270,4 +270,4 @@ def test_steps_of_an_epoch_are_whole_batches_or_the_recipes_own(recipe: Recipe) 
     assert with_settings(recipe, ("steps_per_epoch=7",)).steps_in_epoch(3) == 7
     with pytest.raises(RecipeError, match="do not fill a batch of 128") as caught:
         recipe.steps_in_epoch(100)
-    assert "--set batch=100" in str(caught.value)
+    assert "a batch up to 100" in str(caught.value)
