@@ -135,10 +135,10 @@ def test_certificate_of_an_altered_journal(base: Command, tmp_path: Path, table:
     command = replace(base, runs=runs)
     path = command.journal().path
     window = next(w for w in command.journal().steps if 3 in w.step)
-    text = path.read_text()
     place = window.step.index(3)
     true, mark = window.loss[place], window.fingerprint[place]
-    path.write_text(text.replace(repr(true), repr(true + 0.25)).replace(mark, "0" * 16))
+    change(path, repr(true), repr(true + 0.25))
+    change(path, mark, "0" * 16)
     code, found = certify(command, "--segments", "3", "--nonce", "dice")
     table.append(Row("certify: altered loss", "step 3", found["level"], None, code))
     assert code == 1
@@ -186,7 +186,7 @@ def test_certificate_from_another_machine(base: Command, tmp_path: Path, table: 
     path = command.journal().path
     true = next(w for w in command.journal().steps if 3 in w.step)
     loss = true.loss[true.step.index(3)]
-    path.write_text(path.read_text().replace(repr(loss), repr(loss + 0.25)))
+    change(path, repr(loss), repr(loss + 0.25))
     code, found = certify(command, "--from", "0", environment=ELSEWHERE)
     table.append(Row("certify: altered loss, elsewhere", "step 3", found["level"], None, code))
     assert (code, found["agrees"]) == (1, False)
