@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.baselines.loading import load_baselines, load_target
+from harness.baselines.own import refuse_other_recipe
 from harness.baselines.schema import PublishedTarget, Target
 from harness.errors import RecordError, UsageError
 from harness.recipes.catalogue import find_recipe
@@ -37,15 +38,15 @@ def plan(
 
     Raises:
         RecipeError: no such recipe.
-        BaselineError: no such target.
+        BaselineError: no such target, or one of another recipe or another state of it.
         RecordError: `measured` has no steps.
-        UsageError: seeds or rates out of range, a target of another recipe, or
-            `measured` is a run of another network, image size, batch or arithmetic.
+        UsageError: seeds or rates out of range, or `measured` is a run of another network,
+            image size, batch or arithmetic.
     """
     recipe = find_recipe(recipe_name)
     baselines = load_baselines()
     of_recipe = first_own([t for t in baselines.targets if t.recipe == recipe.name], recipe.name)
-    named = (_own(load_target(target), recipe),) if target else ()
+    named = (_named(target, recipe),) if target else ()
     rates = [(images_per_s, "given")] if images_per_s is not None else []
     if measured is not None:
         _refuse_other_work(read_summary(measured).started.recipe, recipe, measured)
@@ -63,20 +64,9 @@ def plan(
     )
 
 
-def _own(target: Target, recipe: Recipe) -> Target:
-    if target.recipe != recipe.name:
-        raise UsageError(
-            f"the target {target.name} is about the recipe {target.recipe}, not {recipe.name}",
-            expected="a target of the planned recipe",
-            remedy="see `harness list targets`",
-        )
-    if target.recipe_digest not in (None, recipe.digest):
-        raise UsageError(
-            f"the target {target.name} asks for the recipe {str(target.recipe_digest)[:8]}, "
-            f"{recipe.name} is {recipe.digest[:8]}: the recipe was changed since",
-            expected=f'recipe_digest = "{recipe.digest}", or none',
-            remedy="correct the target's file before the first run",
-        )
+def _named(which: str, recipe: Recipe) -> Target:
+    target = load_target(which)
+    refuse_other_recipe(target, recipe.name, recipe.digest, which)
     return target
 
 

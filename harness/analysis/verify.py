@@ -184,8 +184,9 @@ def _remarks(study: JudgedStudy) -> Iterator[str]:
         {target.name: target.demands() for target in baselines.targets}
         for baselines in (load_baselines(), study.baselines)
     )
-    for name in filter(theirs.__contains__, (one.target for one in study.judgements.each)):
-        ours, its = here.get(str(name)), theirs[str(name)]
+    named = [str(one.target) for one in study.judgements.each]
+    for name in (one for one in named if one in theirs):
+        ours, its = here.get(name), theirs[name]
         if ours is None:
             yield f"the target {name} is the bundle's own: this version has none of that name"
         elif ours != its:

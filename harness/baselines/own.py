@@ -37,21 +37,7 @@ def read_own_target(path: Path, recipe: str, recipe_digest: str) -> OwnTarget:
             of a registered target.
     """
     target = load_target(path)
-    if target.recipe != recipe:
-        raise BaselineError(
-            f"the target is about the recipe {target.recipe}, the run is of {recipe}",
-            where=f"{path}, field recipe",
-            expected=f'recipe = "{recipe}"',
-            remedy="correct the file, or name a target of this recipe",
-        )
-    if target.recipe_digest not in (None, recipe_digest):
-        raise BaselineError(
-            f"the target asks for the recipe {str(target.recipe_digest)[:8]}, the run is of "
-            f"{recipe_digest[:8]}: the recipe was changed since",
-            where=f"{path}, field recipe_digest",
-            expected=f'recipe_digest = "{recipe_digest}"',
-            remedy="correct it before the first run, or leave the field out",
-        )
+    refuse_other_recipe(target, recipe, recipe_digest, str(path))
     if target.name in load_baselines().target_files:
         raise BaselineError(
             f"a registered target is named {target.name} already",
@@ -60,6 +46,29 @@ def read_own_target(path: Path, recipe: str, recipe_digest: str) -> OwnTarget:
             remedy="choose another name, or name the registered target itself",
         )
     return OwnTarget(target, path.read_text(encoding="utf-8"))
+
+
+def refuse_other_recipe(target: Target, recipe: str, recipe_digest: str, where: str) -> None:
+    """Refuse a target that cannot judge a recipe.
+
+    Raises:
+        BaselineError: it is about another recipe, or about another state of this one.
+    """
+    if target.recipe != recipe:
+        raise BaselineError(
+            f"the target is about the recipe {target.recipe}, not about {recipe}",
+            where=f"{where}, field recipe",
+            expected=f'recipe = "{recipe}"',
+            remedy="correct the file, or name a target of this recipe: `harness list targets`",
+        )
+    if target.recipe_digest not in (None, recipe_digest):
+        raise BaselineError(
+            f"the target asks for the recipe {str(target.recipe_digest)[:8]}, {recipe} is "
+            f"{recipe_digest[:8]}: the recipe was changed since",
+            where=f"{where}, field recipe_digest",
+            expected=f'recipe_digest = "{recipe_digest}"',
+            remedy="correct it before the first run, or leave the field out",
+        )
 
 
 def own_targets(folders: Sequence[Path]) -> tuple[Target, ...]:

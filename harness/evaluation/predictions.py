@@ -48,18 +48,22 @@ class RepeatedEvaluations:
     walks: dict[tuple[str, int, bool], Walk] = field(default_factory=dict)
 
     def equal(self, event: Evaluation) -> bool:
-        """Whether the prediction file of an evaluation is the recorded one, by its sha256.
+        """Whether an evaluation gives the recorded counts and, by its sha256, prediction file.
 
         A part of the images was the first ones up to version 0.2.0, a draw of all classes since.
         """
         ways = (True,) if event.complete else (True, False)
-        return any(self._digest(event, drawn=drawn) == event.predictions_digest for drawn in ways)
+        return any(self._is_equal(event, drawn=drawn) for drawn in ways)
 
-    def _digest(self, event: Evaluation, *, drawn: bool) -> str:
+    def _is_equal(self, event: Evaluation, *, drawn: bool) -> bool:
         (result,) = self._walk(event, drawn=drawn).evaluate()
+        found = (result.images, result.top1_correct, result.top5_correct)
+        if found != (event.images, event.top1_correct, event.top5_correct):
+            return False
         table = result_table(result, self.data, event.protocol, event.step)
         with tempfile.TemporaryDirectory() as folder:
-            return write_predictions(table, Path(folder) / "predictions.parquet")
+            digest = write_predictions(table, Path(folder) / "predictions.parquet")
+        return event.predictions_digest in (None, digest)
 
     def _walk(self, event: Evaluation, *, drawn: bool) -> Walk:
         key = (event.protocol_digest, event.images, drawn)

@@ -208,6 +208,6 @@ class _Comparison:
     def _evaluate(self, step: int) -> None:
         """Repeat what was evaluated after a step: any epoch may be the one that counts."""
         for event in self.journal.evaluations if self.exact else ():
-            if event.step == step and event.predictions_digest:
+            if event.step == step:
                 self.say(f"evaluating {event.protocol.name} after step {step}")
                 self.evaluations.append((step, self.repeated.equal(event)))

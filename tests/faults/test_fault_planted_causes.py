@@ -1,5 +1,6 @@
 """Pairs of runs with one planted cause: `harness diff` names it first."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.training.checkpoint import folder_name, read_checkpoint, write_checkpoint
-from tests.chained_journals import change
+from tests.chained_journals import change, events_of, rewrite
 from tests.faults.command import STEPS as STEPS_OF_RUN
 from tests.faults.command import Command, certify, diff
 from tests.faults.conftest import Reference, Row
@@ -146,26 +147,38 @@ def test_certificate_of_an_altered_journal(base: Command, tmp_path: Path, table:
     assert "first differing step is 3, in its loss" in found["statement"]
 
 
-@pytest.mark.parametrize("altered", [False, True])
+def with_another_count(journal: Path) -> None:
+    """One image less is right after the last step; the prediction files are told to be gone."""
+    lines = events_of(journal)
+    for at, line in enumerate(lines):
+        event = json.loads(line)
+        if event["event"] == "evaluation" and event["step"] == STEPS_OF_RUN:
+            event |= {"predictions_file": None, "predictions_digest": None}
+            event["top1_correct"] -= 1
+            lines[at] = json.dumps(event, separators=(",", ":"))
+    rewrite(journal, lines)
+
+
+@pytest.mark.parametrize("altered", ["nothing", "the file's digest", "the counts"])
 def test_an_evaluation_within_the_replayed_steps_is_repeated(
-    uninterrupted: Reference, tmp_path: Path, table: list[Row], *, altered: bool
+    uninterrupted: Reference, tmp_path: Path, table: list[Row], altered: str
 ) -> None:
-    """Any epoch may be the one that counts; its file's digest is rewritten with all links."""
+    """Any epoch may be the one that counts; what is altered is rewritten with all links."""
     command = uninterrupted.copy(tmp_path)
+    path = command.journal().path
     at = [e for e in command.journal().evaluations if e.step == STEPS_OF_RUN]
-    assert all(e.predictions_digest for e in at)
-    if altered:
-        digest = str(at[0].predictions_digest)
-        change(command.journal().path, digest, "0" * 64)
+    if altered == "the file's digest":
+        change(path, str(at[0].predictions_digest), "0" * 64)
+    elif altered == "the counts":
+        with_another_count(path)
+    honest = altered == "nothing"
     code, found = certify(command, "--from", str(STEPS_OF_RUN - 4))
-    table.append(
-        Row("certify: altered evaluation", f"altered: {altered}", found["level"], None, code)
-    )
+    table.append(Row("certify: altered evaluation", altered, found["level"], None, code))
     assert found["level"] == "step"
     assert found["evaluations_repeated"] == len(at)
-    assert (code, found["agrees"]) == ((1, False) if altered else (0, True))
-    assert found["differing_evaluations"] == ([STEPS_OF_RUN] if altered else [])
-    words = "after step 40 gave other predictions" if altered else "each image's prediction agrees"
+    assert (code, found["agrees"]) == ((0, True) if honest else (1, False))
+    assert found["differing_evaluations"] == ([] if honest else [STEPS_OF_RUN])
+    words = "each image's prediction agrees" if honest else "after step 40 gave other predictions"
     assert words in found["statement"]
 
 

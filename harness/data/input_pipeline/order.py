@@ -8,9 +8,9 @@ the reference's do. Nothing is stored, so reaching any step costs the same.
 
 Up to version 0.2.0 it was `tf.random.experimental.index_shuffle`, which has four
 rounds and a constant first word of its key. Data lies sorted by class, and with
-65,536 images or fewer neighbours stayed near one another in 0.09 of their places:
-a class's count in a batch varied 0.72 times as much as under a uniform order, and
-there were 65,536 orders. A replay of such a run takes the order that it had.
+60,000 images the places of neighbours were correlated by 0.09: a class's count in
+a batch of 128 varied 0.72 times as much as under a uniform order, and there were
+65,536 orders. A replay of such a run takes the order that it had.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from harness.baselines import load_target
 from harness.baselines.loading import baselines_folder
 from harness.baselines.schema import PublishedTarget
 from harness.cli.judge.plan import command
-from harness.errors import StatisticsError, UsageError
+from harness.errors import BaselineError, StatisticsError, UsageError
 from harness.recipes.catalogue import find_recipe
 from harness.statistics.power import (
     Design,
@@ -156,7 +156,7 @@ def test_a_recipe_with_two_targets_is_planned_against_both(tmp_path: Path) -> No
     assert text.count("hours per seed") == 1
     (alone,) = plan("zhong2020-fashion-resnet20", 3, target="chenbill-fashion-resnet20")
     assert alone.chances == found[1].chances
-    with pytest.raises(UsageError, match="is about the recipe smoke"):
+    with pytest.raises(BaselineError, match="is about the recipe smoke"):
         plan("zhong2020-fashion-resnet20", 3, target="smoke")
 
 

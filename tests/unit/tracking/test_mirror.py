@@ -1,5 +1,6 @@
 """The mirror's thread beside a tracker that goes away."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,21 +41,30 @@ class There(Away):
         return
 
 
-def test_a_sample_that_fails_is_left_out_and_the_events_go_on(tmp_path: Path) -> None:
-    def failing() -> dict[str, float]:
-        raise OSError("too many open files")
-
-    sender, clock = There(), iter(range(0, 10**6, 31))
+def mirrored(
+    sender: Away, run: Path, sampler: Callable[[], dict[str, float]] | None = None
+) -> Mirror:
+    """A mirror that has begun, whose clock jumps over its pauses at each look."""
+    clock = iter(range(0, 10**6, 31))
     mirror = Mirror(
         lambda: sender,  # type: ignore[arg-type, return-value]
         tracking_uri="http://127.0.0.1:1",
-        run_dir=tmp_path,
+        run_dir=run,
         retry_s=30.0,
-        sampler=failing,
+        sampler=sampler,
         sample_every_s=10.0,
         now=lambda: float(next(clock)),
     )
     mirror.start()
+    return mirror
+
+
+def test_a_sample_that_fails_is_left_out_and_the_events_go_on(tmp_path: Path) -> None:
+    def failing() -> dict[str, float]:
+        raise OSError("too many open files")
+
+    sender = There()
+    mirror = mirrored(sender, tmp_path, failing)
     events = list(windows(SampleRun()))
     for event in events:
         mirror.publish(event)
@@ -66,18 +76,9 @@ def test_a_long_journal_is_not_read_for_a_tracker_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading it would take seconds from the training at each try."""
-    sender, clock = Away(), iter(range(0, 10**6, 31))
+    sender = Away()
     monkeypatch.setattr(mirror_module, "read_journal", lambda _run: pytest.fail("it was read"))
-    mirror = Mirror(
-        lambda: sender,  # type: ignore[arg-type, return-value]
-        tracking_uri="http://127.0.0.1:1",
-        run_dir=tmp_path,
-        retry_s=30.0,
-        sampler=None,
-        sample_every_s=10.0,
-        now=lambda: float(next(clock)),
-    )
-    mirror.start()
+    mirror = mirrored(sender, tmp_path)
     for event in windows(SampleRun()):
         mirror.publish(event)
     outcome = mirror.close(60)

@@ -19,7 +19,7 @@ from harness.recipes.catalogue import find_recipe
 from harness.recipes.protocol import center_crop, ten_crop
 from harness.recipes.settings import with_settings
 from harness.record.journal import FILE_NAME, read_journal
-from harness.record.schema import RegisteredTarget, Resumed
+from harness.record.schema import EffectiveNumerics, RegisteredTarget, Resumed
 from harness.record.summary import read_summary, summarise
 from harness.verdict.checks import divided_normalisation
 from harness.verdict.judge import judge
@@ -308,16 +308,19 @@ def test_a_torn_end_is_said(tmp_path: Path) -> None:
     assert any("25 bytes of a torn" in warning for warning in only(verdict([folder])).warnings)
 
 
-def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
-    folder = study(tmp_path, imagenet_runs(*GOOD))
-    path = folder / "seed-2" / FILE_NAME
-    lines = events_of(path)
-    other = NUMERICS.model_copy(update={"intra_op_threads": 8})
+def go_on_under(run: Path, numerics: EffectiveNumerics) -> None:
+    """The run was resumed after step 100, and other numerics were accepted."""
+    lines = events_of(run / FILE_NAME)
     resumed = Resumed(
-        time_s=1.0, step=100, file=None, numerics=other, numerics_digest=other.digest,
+        time_s=1.0, step=100, file=None, numerics=numerics, numerics_digest=numerics.digest,
         accepted_numerics=True,
     )  # fmt: skip
-    rewrite(path, [*lines[:2], resumed.model_dump_json(), *lines[2:]])
+    rewrite(run / FILE_NAME, [*lines[:2], resumed.model_dump_json(), *lines[2:]])
+
+
+def test_a_resume_under_other_numerics_is_a_warning(tmp_path: Path) -> None:
+    folder = study(tmp_path, imagenet_runs(*GOOD))
+    go_on_under(folder / "seed-2", NUMERICS.model_copy(update={"intra_op_threads": 8}))
     judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     assert any("other numerics from step 100" in warning for warning in judgement.warnings)
@@ -331,13 +334,7 @@ def test_normalising_a_share_of_the_batch_is_a_warning(tmp_path: Path) -> None:
     """Seed 2 began on eight devices, seed 3 went on with them."""
     runs = with_change(imagenet_runs(*GOOD), 1, numerics=EIGHT)
     folder = study(tmp_path, runs)
-    path = folder / "seed-3" / FILE_NAME
-    lines = events_of(path)
-    resumed = Resumed(
-        time_s=1.0, step=100, file=None, numerics=EIGHT, numerics_digest=EIGHT.digest,
-        accepted_numerics=True,
-    )  # fmt: skip
-    rewrite(path, [*lines[:2], resumed.model_dump_json(), *lines[2:]])
+    go_on_under(folder / "seed-3", EIGHT)
     judgement = only(verdict([folder]))
     assert judgement.word == "reproduced"
     found = [warning for warning in judgement.warnings if "normalisation" in warning]
