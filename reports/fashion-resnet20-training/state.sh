@@ -1,0 +1,38 @@
+#!/bin/sh
+# Keeps a running seed's state here, and puts it back on another machine.
+#   state.sh save RUN      after each stop; RUN is a folder .../seed-N
+#   state.sh restore RUN   before the same command goes on
+# The journal only grows, so each stop adds one compressed piece of it.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+run=$2
+kept=$here/$(basename "$run")
+
+journal() { for piece in "$kept"/journal-*.xz; do [ ! -e "$piece" ] || xz -dc "$piece"; done; }
+
+case $1 in
+save)
+  mkdir -p "$kept"
+  begin=$(journal | wc -c)
+  journal | cmp -n "$begin" - "$run/journal.jsonl"
+  newest=$(find "$run/checkpoints" -mindepth 1 -maxdepth 1 -name 'step-*' | sort | tail -n 1)
+  rm -f "$kept"/step-*.tar.xz
+  tar -C "$run" -cJf "$kept/$(basename "$newest").tar.xz" \
+    recipe.json environment.json "checkpoints/$(basename "$newest")"
+  # Of the predictions those that may decide: of the best epoch so far.
+  best=$(sed -n 's/.*"event":"evaluation".*"step":\([0-9]*\),.*"top1_correct":\([0-9]*\),.*/\2 \1/p' \
+    "$run/journal.jsonl" | sort -k1,1nr -k2,2n | head -n 1 | cut -d ' ' -f 2)
+  rm -f "$kept"/predictions-*
+  [ -z "$best" ] || cp "$run"/predictions-*-step-"$best".parquet "$kept"
+  # Whole lines only: a training that goes on meanwhile may be writing one.
+  whole=$(($(wc -l < "$run/journal.jsonl") - $(journal | wc -l)))
+  [ "$whole" -eq 0 ] || tail -c "+$((begin + 1))" "$run/journal.jsonl" | head -n "$whole" |
+    xz -9 > "$kept/journal-$(date -u +%Y%m%dT%H%M%SZ).jsonl.xz"
+  ;;
+restore)
+  mkdir -p "$run"
+  tar -C "$run" -xJf "$kept"/step-*.tar.xz
+  journal > "$run/journal.jsonl"
+  cp "$kept"/predictions-* "$run" || true
+  ;;
+esac
