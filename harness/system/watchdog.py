@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from harness.system.streams import SHOWN
+
 WATCHER = Path(__file__).with_name("watcher.py")
 OPENING_LIMIT_S = 300.0
 GRACE_S = 1.5
@@ -47,6 +49,8 @@ def watched(
             [sys.executable, "-I", "-S", str(WATCHER), *words],
             stdin=reading,
             stdout=subprocess.DEVNULL,
+            # What is withheld is a file of this process: words written to it would be lost.
+            stderr=SHOWN[-1] if SHOWN else None,
             pass_fds=passed,
         )
     except OSError:  # no process can be had: the block runs unwatched

@@ -59,8 +59,8 @@ def _show(held: int) -> None:
     """What the process wrote to its standard error and was not shown yet."""
     if held < 0:
         return
-    place = 0
-    while data := os.pread(held, 65536, place):
+    place, end = 0, os.fstat(held).st_size  # as it is now: standard error may be the same file
+    while data := os.pread(held, min(65536, end - place), place):
         os.write(2, data)
         place += len(data)
 

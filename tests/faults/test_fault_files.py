@@ -182,6 +182,6 @@ def test_runs_folder_that_cannot_be_written(
     ended = replace(Command(digits, folder / "inside"), prefix=prefix).finish()
     table.append(Row(f"runs folder is {kind}", "start", "told", None, ended.exit_code))
     assert ended.exit_code == 2
-    assert "cannot be written" in ended.stderr
+    assert "nothing can be written here" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert kind == "a file" or not list(folder.iterdir())
