@@ -5,6 +5,8 @@
 # The journal only grows, so each stop adds one compressed piece of it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+usage() { echo "state.sh: give save or restore, then a seed's folder" >&2; exit 2; }
+[ $# -eq 2 ] || usage
 run=$2
 kept=$here/$(basename "$run")
 
@@ -16,9 +18,9 @@ save)
   begin=$(journal | wc -c)
   journal | cmp -n "$begin" - "$run/journal.jsonl"
   newest=$(find "$run/checkpoints" -mindepth 1 -maxdepth 1 -name 'step-*' | sort | tail -n 1)
+  tar -C "$run" -cJf "$kept/.new" recipe.json environment.json "checkpoints/$(basename "$newest")"
   rm -f "$kept"/step-*.tar.xz
-  tar -C "$run" -cJf "$kept/$(basename "$newest").tar.xz" \
-    recipe.json environment.json "checkpoints/$(basename "$newest")"
+  mv "$kept/.new" "$kept/$(basename "$newest").tar.xz"
   # Of the predictions those that may decide: of the best epoch so far.
   best=$(sed -n 's/.*"event":"evaluation".*"step":\([0-9]*\),.*"top1_correct":\([0-9]*\),.*/\2 \1/p' \
     "$run/journal.jsonl" | sort -k1,1nr -k2,2n | head -n 1 | cut -d ' ' -f 2)
@@ -33,6 +35,7 @@ restore)
   mkdir -p "$run"
   tar -C "$run" -xJf "$kept"/step-*.tar.xz
   journal > "$run/journal.jsonl"
-  cp "$kept"/predictions-* "$run" || true
+  for file in "$kept"/predictions-*; do [ ! -e "$file" ] || cp "$file" "$run"; done
   ;;
+*) usage ;;
 esac
