@@ -1,16 +1,19 @@
 """Faults planted in a process of its own, before the real command line is called.
 
-`python drivers.py FAULT run smoke ...` is `harness run smoke ...` with a fault.
+`python drivers.py FAULT run smoke ...` is `harness run smoke ...` with a fault. mypy reads this
+module with the package: a replaced function keeps its signature, though its tests run seldom.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 SEEN = "SEEN_FILE"
 """Variable that names the file of `seen_images`."""
@@ -120,10 +123,12 @@ def clock_jumping_back() -> None:
 
 def other_order() -> None:
     """The order of the images is that of another seed; everything else stays."""
-    from harness.data.input_pipeline import pipeline
+    from harness.data.input_pipeline import order, pipeline
 
-    plain = pipeline.order_seeds
-    pipeline.order_seeds = lambda seed, passes: plain(seed + 1, passes)
+    def other(seed: int, passes: tuple[int, int], rounds: int = order.ROUNDS) -> np.ndarray:
+        return order.order_seeds(seed + 1, passes, rounds)
+
+    pipeline.order_seeds = other  # type: ignore[attr-defined] # replaced where it is called
 
 
 def seen_images() -> None:
@@ -132,7 +137,9 @@ def seen_images() -> None:
 
     plain = batches.recipe_batches
 
-    def told(recipe: Any, split: Any, devices: Any, *, first: int, **rest: Any) -> Iterator[Any]:
+    def told(
+        recipe: Any, split: Any, devices: Any, *, first: int, **rest: Any
+    ) -> Generator[Any, None, None]:
         stream = plain(recipe, split, devices, first=first, **rest)
         with closing(stream), Path(os.environ[SEEN]).open("w") as file:
             for step, batch in enumerate(stream, first):
@@ -149,13 +156,13 @@ def late_import() -> None:
     from harness.distributed.channel import SILENCE_S
     from harness.numerics import pins
 
-    plain = pins.import_tensorflow
+    plain = pins.import_tensorflow  # type: ignore[attr-defined] # replaced where it is called
 
     def late() -> None:
         time.sleep(SILENCE_S + 10)
         plain()
 
-    pins.import_tensorflow = late
+    pins.import_tensorflow = late  # type: ignore[attr-defined]
 
 
 FAULTS = {
