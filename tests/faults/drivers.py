@@ -13,8 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 SEEN = "SEEN_FILE"
 """Variable that names the file of `seen_images`."""
 
@@ -125,7 +123,7 @@ def other_order() -> None:
     """The order of the images is that of another seed; everything else stays."""
     from harness.data.input_pipeline import order, pipeline
 
-    def other(seed: int, passes: tuple[int, int], rounds: int = order.ROUNDS) -> np.ndarray:
+    def other(seed: int, passes: tuple[int, int], rounds: int = order.ROUNDS) -> Any:
         return order.order_seeds(seed + 1, passes, rounds)
 
     pipeline.order_seeds = other  # type: ignore[attr-defined] # replaced where it is called
