@@ -32,6 +32,7 @@ save)
     xz -9 > "$kept/journal-$(date -u +%Y%m%dT%H%M%SZ).jsonl.xz"
   ;;
 restore)
+  [ -d "$kept" ] || { echo "state.sh: no state of $(basename "$run") here; name the folder seed-N" >&2; exit 2; }
   mkdir -p "$run"
   tar -C "$run" -xJf "$kept"/step-*.tar.xz
   journal > "$run/journal.jsonl"
