@@ -33,6 +33,8 @@ save)
   ;;
 restore)
   [ -d "$kept" ] || { echo "state.sh: no state of $(basename "$run") here; name the folder seed-N" >&2; exit 2; }
+  # A run that went on since is worth more than what is kept here.
+  [ ! -e "$run/journal.jsonl" ] || { echo "state.sh: $run already has a journal; move it away first" >&2; exit 2; }
   mkdir -p "$run"
   tar -C "$run" -xJf "$kept"/step-*.tar.xz
   journal > "$run/journal.jsonl"
